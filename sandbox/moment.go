@@ -1,0 +1,54 @@
+package sandbox
+
+// Sources of Moment: each numbers its own.
+const (
+	SourceKernel = "kernel" // from the root daemon's tracer
+	SourceAgent  = "agent"  // from the node's agent
+)
+
+// Kinds of Moment from the kernel.
+const (
+	MomentFork = "fork"
+	MomentExec = "exec"
+	MomentExit = "exit"
+)
+
+// Kinds of Moment from the agent. The finer word is in Reason: Kubernetes' event reasons (Scheduled, Pulled, Created, Started,
+// Killing, BackOff, SandboxChanged …).
+const (
+	MomentPod       = "pod"
+	MomentContainer = "container"
+	MomentOOM       = "oom"
+	MomentMount     = "mount"
+	MomentNetwork   = "network"
+	MomentAgent     = "agent" // the agent started, or found again what it had made in an earlier life
+)
+
+// Moment is one thing that happened on a node. Seq rises by one for each source of one node; a gap means lost moments.
+type Moment struct {
+	Source string `json:"source"`
+	Seq    uint64 `json:"seq"`
+	Time   int64  `json:"time"` // microseconds since boot (CLOCK_BOOTTIME)
+	Kind   string `json:"kind"`
+
+	PID       int    `json:"pid,omitempty"`       // the node's pid of the process it is about
+	PPID      int    `json:"ppid,omitempty"`      // its parent (fork: the one that forked)
+	PIDInside int    `json:"pidInside,omitempty"` // in its innermost pid namespace
+	PIDNS     uint64 `json:"pidns,omitempty"`     // inode of that namespace
+	Thread    bool   `json:"thread,omitempty"`    // the task is a thread, not a new process
+	Name      string `json:"name,omitempty"`      // comm
+	Path      string `json:"path,omitempty"`      // exec: the file, cut at 255 bytes
+	Code      int    `json:"code,omitempty"`      // exit: exit status
+	Signal    int    `json:"signal,omitempty"`    // exit: the signal that ended it
+
+	Pod       string            `json:"pod,omitempty"`
+	Container string            `json:"container,omitempty"` // Container.ID
+	Reason    string            `json:"reason,omitempty"`
+	Params    map[string]string `json:"params,omitempty"` // what the words in the page need
+}
+
+// Moments is a run of moments of one source, oldest first, with how many before them were lost to this reader.
+type Moments struct {
+	Lost  uint64   `json:"lost,omitempty"`
+	Items []Moment `json:"items"`
+}

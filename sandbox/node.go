@@ -1,0 +1,159 @@
+package sandbox
+
+import (
+	"context"
+	"io"
+)
+
+// NodeSpec is what a node is made from. ID is 1–40 of [a-z0-9-] and begins with a letter or digit.
+// A zero size means the daemon's default; a size above the daemon's maximum is refused.
+type NodeSpec struct {
+	ID       string `json:"id"`
+	Hostname string `json:"hostname,omitempty"` // default "node"
+	Memory   int64  `json:"memory,omitempty"`   // bytes, swap excluded
+	CPU      int64  `json:"cpu,omitempty"`      // thousandths of a core
+	PIDs     int64  `json:"pids,omitempty"`     // processes and threads
+	Disk     int64  `json:"disk,omitempty"`     // bytes
+}
+
+// Node is a node that the daemon knows.
+type Node struct {
+	Spec    NodeSpec `json:"spec"`
+	PID     int      `json:"pid"`     // of node init, on the host; for operators, never shown to learners
+	Started int64    `json:"started"` // Unix milliseconds
+	Frozen  bool     `json:"frozen"`
+	Socket  string   `json:"socket"` // path of the agent's socket on the host
+	PIDNS   uint64   `json:"pidns"`  // inode of its pid namespace
+}
+
+// HostInfo is what the daemon says of its host.
+type HostInfo struct {
+	Tracer   string   `json:"tracer"` // ebpf, proc, poll: where kernel moments come from
+	Cgroup   int      `json:"cgroup"` // 1 or 2
+	Kernel   string   `json:"kernel"`
+	MaxNodes int      `json:"maxNodes"`
+	Nodes    int      `json:"nodes"`
+	Missing  []*Error `json:"missing,omitempty"` // missing_feature: what this host lacks, and how to get it
+}
+
+// Nodes is what the root daemon can be asked. *Daemon implements it over the daemon's socket.
+type Nodes interface {
+	Info(ctx context.Context) (HostInfo, error)
+	// Create makes a node and returns when its agent can be reached. Errors: name_taken, machine_full, bad_request, missing_feature.
+	Create(ctx context.Context, spec NodeSpec) (Node, error)
+	List(ctx context.Context) ([]Node, error)
+	// Destroy removes a node and all that is on it. Destroying a node that is not there is no error.
+	Destroy(ctx context.Context, id string) error
+	// Freeze stops every process of a node where it stands; Thaw lets them go on.
+	Freeze(ctx context.Context, id string) error
+	Thaw(ctx context.Context, id string) error
+	// Moments calls fn with the kernel moments of a node with Seq > after, then with new ones as they come, until ctx ends, fn
+	// fails, or the node is gone (node_gone).
+	Moments(ctx context.Context, id string, after uint64, fn func(Moments) error) error
+	// Agent returns the way to a node's agent.
+	Agent(node Node) Agent
+}
+
+// Update is one message of Agent.Watch: a snapshot, moments, or both.
+type Update struct {
+	Snapshot *Snapshot `json:"snapshot,omitempty"`
+	Moments  *Moments  `json:"moments,omitempty"` // the agent's own
+}
+
+// Ref names an object on a node. Kind is Pod or Container.
+type Ref struct {
+	Kind string `json:"kind"`
+	Name string `json:"name"`
+}
+
+// Applied says what became of one manifest: Action is created, configured or unchanged.
+type Applied struct {
+	Ref
+	Action string `json:"action"`
+}
+
+// Size of a terminal in character cells.
+type Size struct {
+	Cols uint16 `json:"cols"`
+	Rows uint16 `json:"rows"`
+}
+
+// ExecSpec says what to run where. Container is a Container.ID or empty for the node's shell environment.
+type ExecSpec struct {
+	Container string   `json:"container"`
+	Argv      []string `json:"argv"`
+	TTY       bool     `json:"tty,omitempty"`
+	Size      Size     `json:"size,omitzero"`
+	Stdin     bool     `json:"stdin,omitempty"`
+	Hidden    bool     `json:"hidden,omitempty"` // a check's probe: left out of snapshots and moments
+}
+
+// Streams are the three standard streams of a command; nil ones are empty or dropped. Resize may be nil.
+type Streams struct {
+	In       io.Reader
+	Out, Err io.Writer
+	Resize   <-chan Size
+}
+
+// Exit says how a command ended: Code is 128+Signal when a signal ended it.
+type Exit struct {
+	Code   int `json:"code"`
+	Signal int `json:"signal,omitempty"`
+}
+
+// LogOptions selects what of a container's log is sent.
+type LogOptions struct {
+	Container string `json:"container"` // Container.ID
+	Previous  bool   `json:"previous,omitempty"`
+	Tail      int    `json:"tail,omitempty"` // last lines; 0 all
+	Follow    bool   `json:"follow,omitempty"`
+}
+
+// TerminalSpec names a terminal and, if it is not there yet, what it shall run. Argv empty means a login shell.
+type TerminalSpec struct {
+	ID     string   `json:"id"`     // 1–80 of [a-z0-9._/#-]
+	Target string   `json:"target"` // "node" or a Container.ID
+	Argv   []string `json:"argv,omitempty"`
+	Size   Size     `json:"size"`
+}
+
+// Terminal is one attachment to a terminal that the node keeps.
+type Terminal interface {
+	// Read gives output: first Replay() bytes that rebuild the screen as it was, then what is new. An unread terminal blocks its
+	// program, it never costs more than a bounded buffer. io.EOF when the program ended: Exit then tells how.
+	io.Reader
+	io.Writer // what is typed
+	io.Closer // detaches; the program goes on
+	Replay() int
+	Resize(Size) error
+	Exit() (Exit, bool)
+}
+
+// Agent is what a node's agent can be asked. *NodeClient implements it over the node's socket.
+type Agent interface {
+	// Apply makes or changes the objects: JSON of Pod or PlainContainer, in order. It returns when each is recorded and its start
+	// has begun; errors name the first that failed. Errors: unknown_image, name_taken, over_capacity, immutable, bad_value …
+	Apply(ctx context.Context, objects [][]byte) ([]Applied, error)
+	// Delete stops an object and returns when it is gone. grace < 0 means the object's own termination grace period (seconds).
+	Delete(ctx context.Context, ref Ref, grace int64) error
+	Snapshot(ctx context.Context) (Snapshot, error)
+	// Watch calls fn with a whole snapshot at once and after each change (at most ten a second), and with every moment of the
+	// agent. A value on poke says that something happened that the agent may not have seen: it looks again.
+	Watch(ctx context.Context, poke <-chan struct{}, fn func(Update) error) error
+	Exec(ctx context.Context, spec ExecSpec, streams Streams) (Exit, error)
+	Logs(ctx context.Context, opt LogOptions, out io.Writer) error
+	Terminal(ctx context.Context, spec TerminalSpec) (Terminal, error)
+	// CloseTerminal hangs up a terminal's program.
+	CloseTerminal(ctx context.Context, id string) error
+	// Dial opens a TCP connection to a port of a pod (or, with an empty pod, of the node), from inside.
+	Dial(ctx context.Context, pod string, port int) (io.ReadWriteCloser, error)
+	// ReadFile and WriteFile reach the files below the node's /root; at most MaxFile bytes.
+	ReadFile(ctx context.Context, path string) ([]byte, error)
+	WriteFile(ctx context.Context, path string, data []byte) error
+}
+
+// Limits that both sides of a socket hold to.
+const (
+	MaxFile     = 256 << 10
+	MaxManifest = 256 << 10
+)
