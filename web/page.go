@@ -1,0 +1,205 @@
+// Package web is what a browser gets: pages (templ), the bundle of TypeScript views and styles, and the words of both languages.
+//
+// The pages are templates over the view models of this file; whoever serves them fills those in (server) and knows the rest.
+// Views run in the browser over labs.Frame; their TypeScript types are generated from Go (web/types).
+package web
+
+import "html/template"
+
+// Page is what every page needs.
+type Page struct {
+	Lang  string // "en" or "zh"
+	Path  string // of this page behind the language, with a leading slash: the language switch keeps it
+	Theme string // the reader's choice by cookie "theme": "light", "dark", or empty for the system's
+	Nonce string // of this response's Content-Security-Policy
+	Title string // of the window, without the site's name
+}
+
+// Home is the front page: what this is, and the course.
+type Home struct {
+	Page
+	Modules []Module
+	Resume  *Resume // where this learner was last; nil for a new one
+}
+
+// Module is a chapter of the course map.
+type Module struct {
+	Number int
+	Title  string
+	Labs   []LabCard
+}
+
+// LabCard is one lab on the course map. A lab that is still to come has no ID.
+type LabCard struct {
+	ID      string // of its address, /l/ID; empty: to come
+	Number  string // "3.1"
+	Title   string
+	Summary string
+	Minutes int
+	Steps   int
+	Done    int // steps this learner has done
+}
+
+// Resume is the way back to where the learner was.
+type Resume struct {
+	Lab, Step string // ids
+	Title     string // of the lab
+	StepTitle string
+	Live      bool // its node is still there
+}
+
+// Lab is the lab page.
+type Lab struct {
+	Page
+	Lesson
+	Preview string // origin that port previews come from, for the frame's policy; empty when there is none
+}
+
+// Lesson is one step of a lab: the column beside the views. All HTML in it comes from the labs' renderer and is trusted.
+type Lesson struct {
+	Lang     string
+	Lab      string // id
+	LabTitle string
+	Module   string // title
+	Step     string // id
+	Title    string
+	Number   int
+	Minutes  int // of this step; 0 when not said
+	Steps    []StepLink
+
+	Know        template.HTML // before anything is done
+	Predictions []Prediction
+	Do          template.HTML // what to run
+	Checks      []Check
+	Why         template.HTML // shown when every check has passed, or on demand
+	Solution    bool          // there is one
+	Views       []string      // ids of the views that matter here, the first is shown; empty: all, namespaces first
+	Files       []string      // names of the manifests that can be edited
+}
+
+// StepLink is one dot of the steps.
+type StepLink struct {
+	ID, Title string
+	Done      bool
+}
+
+// Prediction is a question to answer before doing it.
+type Prediction struct {
+	ID       string
+	Question template.HTML
+	Options  []Option
+}
+
+// Option is one answer; Outcome is what is told when the kernel shows this one to be true, with {name} where a value it showed goes.
+type Option struct {
+	ID      string
+	Text    template.HTML
+	Outcome template.HTML
+}
+
+// Check is one thing to reach. Found tells what is there instead, with {name} where a value goes.
+type Check struct {
+	ID    string
+	Text  template.HTML
+	Found template.HTML
+	Hints int // tiers
+	Wrong []Wrong
+}
+
+// Wrong is a named wrong solution and what is told to the one who chose it.
+type Wrong struct {
+	ID   string
+	Text template.HTML
+}
+
+// Hint is the partial of one tier of a check's hints.
+type Hint struct {
+	Lang        string
+	Lab, Step   string
+	Check       string
+	Tier, Tiers int
+	Text        template.HTML
+}
+
+// Solution is the partial of a step's solution.
+type Solution struct {
+	Lang string
+	HTML template.HTML
+}
+
+// Failure is an error page: a code of web/words with its parameters.
+type Failure struct {
+	Page
+	Status int
+	Code   string
+	Params map[string]string
+}
+
+// Queue is the page of a full machine: the place in the queue. It asks again by itself.
+type Queue struct {
+	Page
+	Place int
+	Lab   string
+	Step  string
+}
+
+// step returns the index of the current step, -1 when it is not among them.
+func (l Lesson) step() int {
+	for i, s := range l.Steps {
+		if s.ID == l.Step {
+			return i
+		}
+	}
+	return -1
+}
+
+// neighbour returns the step d steps away, nil past either end.
+func (l Lesson) neighbour(d int) *StepLink {
+	i := l.step() + d
+	if l.step() < 0 || i < 0 || i >= len(l.Steps) {
+		return nil
+	}
+	return &l.Steps[i]
+}
+
+// url is the address of a step of this lab.
+func (l Lesson) url(step string) string { return "/" + l.Lang + "/l/" + l.Lab + "/" + step }
+
+// views returns what is shown as tabs: all of them, those that matter here first.
+func (l Lesson) views() []string {
+	out := append([]string(nil), l.Views...)
+	for _, v := range Views {
+		if !contains(out, v) {
+			out = append(out, v)
+		}
+	}
+	return out
+}
+
+func contains(list []string, s string) bool {
+	for _, x := range list {
+		if x == s {
+			return true
+		}
+	}
+	return false
+}
+
+// Views are the ids of all views, in the order of their tabs.
+var Views = []string{"namespaces", "processes", "network", "volumes", "resources", "timeline"}
+
+// other is the language that the switch leads to.
+func other(lang string) string {
+	if lang == "zh" {
+		return "en"
+	}
+	return "zh"
+}
+
+// tag is the BCP 47 tag of a language.
+func tag(lang string) string {
+	if lang == "zh" {
+		return "zh-Hans"
+	}
+	return "en"
+}
