@@ -4,7 +4,11 @@
 // Views run in the browser over labs.Frame; their TypeScript types are generated from Go (web/types).
 package web
 
-import "html/template"
+import (
+	"html/template"
+
+	"podlab/labs"
+)
 
 // Page is what every page needs.
 type Page struct {
@@ -24,9 +28,9 @@ type Home struct {
 
 // Module is a chapter of the course map.
 type Module struct {
-	Number int
-	Title  string
-	Labs   []LabCard
+	ID    string // "3"
+	Title string
+	Labs  []LabCard
 }
 
 // LabCard is one lab on the course map. A lab that is still to come has no ID.
@@ -55,7 +59,7 @@ type Lab struct {
 	Preview string // origin that port previews come from, for the frame's policy; empty when there is none
 }
 
-// Lesson is one step of a lab: the column beside the views. All HTML in it comes from the labs' renderer and is trusted.
+// Lesson is one step of a lab: the column beside the views. LessonOf makes it from a lab.
 type Lesson struct {
 	Lang     string
 	Lab      string // id
@@ -63,53 +67,21 @@ type Lesson struct {
 	Module   string // title
 	Step     string // id
 	Title    string
-	Number   int
 	Minutes  int // of this step; 0 when not said
 	Steps    []StepLink
 
-	Know        template.HTML // before anything is done
-	Predictions []Prediction
-	Do          template.HTML // what to run
-	Checks      []Check
-	Why         template.HTML // shown when every check has passed, or on demand
-	Solution    bool          // there is one
-	Views       []string      // ids of the views that matter here, the first is shown; empty: all, namespaces first
-	Files       []string      // names of the manifests that can be edited
+	Blocks    []labs.Block // the page, from top to bottom; HTML in it comes from the labs' renderer and is trusted
+	Solution  bool         // there is one
+	Views     []string     // ids of the views that matter here; the first is shown
+	Compare   labs.Compare // what stands side by side
+	Terminals []string     // open at first: "node" or a Container.ID
+	Files     []string     // names of the manifests that can be edited
 }
 
 // StepLink is one dot of the steps.
 type StepLink struct {
 	ID, Title string
 	Done      bool
-}
-
-// Prediction is a question to answer before doing it.
-type Prediction struct {
-	ID       string
-	Question template.HTML
-	Options  []Option
-}
-
-// Option is one answer; Outcome is what is told when the kernel shows this one to be true, with {name} where a value it showed goes.
-type Option struct {
-	ID      string
-	Text    template.HTML
-	Outcome template.HTML
-}
-
-// Check is one thing to reach. Found tells what is there instead, with {name} where a value goes.
-type Check struct {
-	ID    string
-	Text  template.HTML
-	Found template.HTML
-	Hints int // tiers
-	Wrong []Wrong
-}
-
-// Wrong is a named wrong solution and what is told to the one who chose it.
-type Wrong struct {
-	ID   string
-	Text template.HTML
 }
 
 // Hint is the partial of one tier of a check's hints.
@@ -165,28 +137,10 @@ func (l Lesson) neighbour(d int) *StepLink {
 // url is the address of a step of this lab.
 func (l Lesson) url(step string) string { return "/" + l.Lang + "/l/" + l.Lab + "/" + step }
 
-// views returns what is shown as tabs: all of them, those that matter here first.
-func (l Lesson) views() []string {
-	out := append([]string(nil), l.Views...)
-	for _, v := range Views {
-		if !contains(out, v) {
-			out = append(out, v)
-		}
-	}
-	return out
-}
-
-func contains(list []string, s string) bool {
-	for _, x := range list {
-		if x == s {
-			return true
-		}
-	}
-	return false
-}
-
 // Views are the ids of all views, in the order of their tabs.
-var Views = []string{"namespaces", "processes", "network", "volumes", "resources", "timeline"}
+var Views = []string{
+	labs.ViewNamespaces, labs.ViewProcesses, labs.ViewNetwork, labs.ViewVolumes, labs.ViewResources, labs.ViewTimeline,
+}
 
 // other is the language that the switch leads to.
 func other(lang string) string {
