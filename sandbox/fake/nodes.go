@@ -1,0 +1,177 @@
+package fake
+
+import (
+	"context"
+	"regexp"
+	"sort"
+	"strconv"
+	"sync"
+	"time"
+
+	"podlab/sandbox"
+)
+
+// Nodes is a daemon in memory. The zero limits mean: eight nodes, no delay.
+type Nodes struct {
+	MaxNodes int           // set before use
+	Delay    time.Duration // how long Create takes; set before use
+	Missing  []*sandbox.Error
+
+	mu    sync.Mutex
+	nodes map[string]*node
+	pidns uint64
+	fail  error
+}
+
+var _ sandbox.Nodes = (*Nodes)(nil)
+
+type node struct {
+	node   sandbox.Node
+	agent  *Agent
+	kernel *ring
+	gone   chan struct{}
+}
+
+// New returns a daemon without nodes.
+func New() *Nodes { return &Nodes{MaxNodes: 8, nodes: map[string]*node{}, pidns: 4026531000} }
+
+func (n *Nodes) Info(context.Context) (sandbox.HostInfo, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return sandbox.HostInfo{Tracer: "ebpf", Cgroup: 2, Kernel: "6.1.0-fake", MaxNodes: n.MaxNodes, Nodes: len(n.nodes), Missing: n.Missing}, nil
+}
+
+var validID = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,39}$`)
+
+func (n *Nodes) Create(ctx context.Context, spec sandbox.NodeSpec) (sandbox.Node, error) {
+	if !validID.MatchString(spec.ID) {
+		return sandbox.Node{}, sandbox.Errorf(sandbox.CodeBadRequest, "detail", "node id")
+	}
+	select {
+	case <-ctx.Done():
+		return sandbox.Node{}, ctx.Err()
+	case <-time.After(n.Delay):
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if err := n.fail; err != nil {
+		n.fail = nil
+		return sandbox.Node{}, err
+	}
+	if n.nodes[spec.ID] != nil {
+		return sandbox.Node{}, sandbox.Errorf(sandbox.CodeNameTaken, "kind", "Node", "name", spec.ID)
+	}
+	if n.MaxNodes > 0 && len(n.nodes) >= n.MaxNodes {
+		return sandbox.Node{}, sandbox.Errorf(sandbox.CodeMachineFull, "limit", strconv.Itoa(n.MaxNodes))
+	}
+	if spec.Hostname == "" {
+		spec.Hostname = "node"
+	}
+	n.pidns++
+	made := &node{
+		node: sandbox.Node{
+			Spec: spec, PID: 10000 + len(n.nodes), Started: time.Now().UnixMilli(), Socket: "/fake/" + spec.ID + ".sock", PIDNS: n.pidns,
+		},
+		kernel: newRing(sandbox.SourceKernel),
+		gone:   make(chan struct{}),
+	}
+	made.agent = newAgent(spec, n.pidns, made.kernel, made.gone)
+	n.nodes[spec.ID] = made
+	return made.node, nil
+}
+
+func (n *Nodes) List(context.Context) ([]sandbox.Node, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	out := make([]sandbox.Node, 0, len(n.nodes))
+	for _, node := range n.nodes {
+		out = append(out, node.node)
+	}
+	sort.Slice(out, func(i, j int) bool { return out[i].Spec.ID < out[j].Spec.ID })
+	return out, nil
+}
+
+func (n *Nodes) Destroy(_ context.Context, id string) error {
+	n.Vanish(id)
+	return nil
+}
+
+func (n *Nodes) Freeze(_ context.Context, id string) error { return n.setFrozen(id, true) }
+func (n *Nodes) Thaw(_ context.Context, id string) error   { return n.setFrozen(id, false) }
+
+func (n *Nodes) setFrozen(id string, frozen bool) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	node := n.nodes[id]
+	if node == nil {
+		return sandbox.Errorf(sandbox.CodeNotFound, "kind", "Node", "name", id)
+	}
+	node.node.Frozen = frozen
+	return nil
+}
+
+func (n *Nodes) Moments(ctx context.Context, id string, after uint64, fn func(sandbox.Moments) error) error {
+	node := n.find(id)
+	if node == nil {
+		return sandbox.Errorf(sandbox.CodeNodeGone, "node", id)
+	}
+	return node.kernel.follow(ctx, node.gone, after, fn)
+}
+
+// Agent returns the way to a node's agent; every call on it is node_gone when the node is not there.
+func (n *Nodes) Agent(of sandbox.Node) sandbox.Agent {
+	if node := n.find(of.Spec.ID); node != nil {
+		return node.agent
+	}
+	gone := make(chan struct{})
+	close(gone)
+	return newAgent(of.Spec, of.PIDNS, newRing(sandbox.SourceKernel), gone)
+}
+
+// Node returns the agent of a node for a test to play on, nil when there is no such node.
+func (n *Nodes) Node(id string) *Agent {
+	if node := n.find(id); node != nil {
+		return node.agent
+	}
+	return nil
+}
+
+// Kernel makes a moment of the kernel happen on a node.
+func (n *Nodes) Kernel(id string, m sandbox.Moment) {
+	if node := n.find(id); node != nil {
+		node.kernel.add(m)
+	}
+}
+
+// Lose makes a gap of count kernel moments.
+func (n *Nodes) Lose(id string, count uint64) {
+	if node := n.find(id); node != nil {
+		node.kernel.lose(count)
+	}
+}
+
+// Vanish ends a node's init: everything on it is gone, and whoever looks at it is told node_gone.
+func (n *Nodes) Vanish(id string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if node := n.nodes[id]; node != nil {
+		delete(n.nodes, id)
+		close(node.gone)
+		node.agent.mu.Lock()
+		node.agent.cut()
+		node.agent.mu.Unlock()
+	}
+}
+
+// FailNext lets the next Create fail with err.
+func (n *Nodes) FailNext(err error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.fail = err
+}
+
+func (n *Nodes) find(id string) *node {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.nodes[id]
+}
