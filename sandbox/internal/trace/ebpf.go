@@ -1,0 +1,217 @@
+package trace
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
+	"github.com/cilium/ebpf/link"
+	"github.com/cilium/ebpf/ringbuf"
+
+	"podlab/sandbox"
+)
+
+// quiet is how long after the last event the kernel's counts of lost events are read once more.
+const quiet = 200 * time.Millisecond
+
+// kernelSource is three programs in the kernel and the ring they write to.
+type kernelSource struct {
+	nodes  *ebpf.Map
+	reader *ringbuf.Reader
+	closer []func() error // in the order of opening; links must stay referenced or the garbage collector detaches them
+
+	mu    sync.Mutex
+	known map[uint32]uint64 // node → lost events that were reported
+
+	ended  [64]processID // processes whose end was reported, the last ones: see firstEnd
+	endedN int
+}
+
+func openEBPF(context.Context) (_ source, err error) {
+	at, err := kernelOffsets()
+	if err != nil {
+		return nil, err
+	}
+	s := &kernelSource{known: map[uint32]uint64{}}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.close())
+		}
+	}()
+	ring, err := s.maps()
+	if err != nil {
+		return nil, err
+	}
+	// The ring is open for reading before the first program can write.
+	for _, p := range []struct {
+		tracepoint string
+		program    func(offsets, int, int) asm.Instructions
+	}{
+		{"sched_process_fork", forkProgram},
+		{"sched_process_exec", execProgram},
+		{"sched_process_exit", exitProgram},
+	} {
+		if err := s.attach(p.tracepoint, p.program(at, s.nodes.FD(), ring.FD())); err != nil {
+			return nil, fmt.Errorf("%s: %w", p.tracepoint, err)
+		}
+	}
+	return s, nil
+}
+
+func (s *kernelSource) maps() (ring *ebpf.Map, err error) {
+	s.nodes, err = ebpf.NewMap(&ebpf.MapSpec{Name: "podlab_nodes", Type: ebpf.Hash, KeySize: 4, ValueSize: entrySize, MaxEntries: maxNodes})
+	if err != nil {
+		return nil, fmt.Errorf("map of nodes: %w", err)
+	}
+	s.closer = append(s.closer, s.nodes.Close)
+	ring, err = ebpf.NewMap(&ebpf.MapSpec{Name: "podlab_events", Type: ebpf.RingBuf, MaxEntries: ringBytes})
+	if err != nil {
+		return nil, fmt.Errorf("ring of events: %w", err)
+	}
+	s.closer = append(s.closer, ring.Close)
+	if s.reader, err = ringbuf.NewReader(ring); err != nil {
+		return nil, fmt.Errorf("ring of events: %w", err)
+	}
+	s.closer = append(s.closer, s.reader.Close)
+	return ring, nil
+}
+
+func (s *kernelSource) attach(tracepoint string, instructions asm.Instructions) error {
+	program, err := ebpf.NewProgram(&ebpf.ProgramSpec{
+		Name: "podlab_" + tracepoint[len("sched_process_"):], Type: ebpf.RawTracepoint, Instructions: instructions,
+		License: "GPL", // the helpers that read kernel memory ask for it
+	})
+	if err != nil {
+		return err
+	}
+	s.closer = append(s.closer, program.Close)
+	attached, err := link.AttachRawTracepoint(link.RawTracepointOptions{Name: tracepoint, Program: program})
+	if err != nil {
+		return err
+	}
+	s.closer = append(s.closer, attached.Close)
+	return nil
+}
+
+func (s *kernelSource) close() error {
+	var errs []error
+	for _, f := range slices.Backward(s.closer) {
+		errs = append(errs, f())
+	}
+	s.closer = nil
+	return errors.Join(errs...)
+}
+
+func (s *kernelSource) add(pidns uint64, _ int) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.nodes.Put(uint32(pidns), make([]byte, entrySize)); err != nil {
+		return fmt.Errorf("trace: node of pid namespace %d: %w", pidns, err)
+	}
+	s.known[uint32(pidns)] = 0
+	return nil
+}
+
+func (s *kernelSource) remove(pidns uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.known, uint32(pidns))
+	_ = s.nodes.Delete(uint32(pidns)) // it may never have been there
+}
+
+func (s *kernelSource) run(ctx context.Context, sink Sink) error {
+	stop := context.AfterFunc(ctx, func() { _ = s.reader.Flush() }) // wakes a read that waits; fails only when closed
+	defer stop()
+	var rec ringbuf.Record
+	for ctx.Err() == nil {
+		err := s.reader.ReadInto(&rec)
+		switch {
+		case errors.Is(err, ringbuf.ErrFlushed):
+			// ctx has ended, or it did in an earlier Run that did not read again.
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			s.reader.SetDeadline(time.Time{})
+			s.reportLost(sink)
+		case err != nil:
+			return fmt.Errorf("trace: ring of events: %w", err)
+		default:
+			if err := s.deliver(rec.RawSample, sink); err != nil {
+				return err
+			}
+			if rec.Remaining == 0 {
+				s.reader.SetDeadline(time.Now().Add(quiet))
+			}
+		}
+	}
+	return nil
+}
+
+func (s *kernelSource) deliver(b []byte, sink Sink) error {
+	r, err := parseRecord(b)
+	if err != nil {
+		return err
+	}
+	if !s.countLost(r.u32(recNode), r.u64(recLost), sink) {
+		return nil // removed meanwhile
+	}
+	switch r.u32(recKind) {
+	case recordFork:
+		sink.Moment(r.node(), r.task(sandbox.MomentFork))
+	case recordExec:
+		sink.Moment(r.node(), r.exec())
+	case recordExit:
+		for _, m := range r.exits() {
+			if m.Thread || s.firstEnd(r) {
+				sink.Moment(r.node(), m)
+			}
+		}
+	}
+	return nil
+}
+
+// firstEnd keeps the end of a process from being told twice: kernels whose tracepoint does not say which task was the last let two
+// tasks that end at the same time both find that none is left.
+func (s *kernelSource) firstEnd(r record) bool {
+	id := r.process()
+	if slices.Contains(s.ended[:], id) {
+		return false
+	}
+	s.ended[s.endedN%len(s.ended)] = id
+	s.endedN++
+	return true
+}
+
+// countLost reports what was lost since the last event of the node. It is false when the node is not registered any more.
+func (s *kernelSource) countLost(node uint32, lost uint64, sink Sink) bool {
+	s.mu.Lock()
+	before, ok := s.known[node]
+	if ok && lost > before {
+		s.known[node] = lost
+	}
+	s.mu.Unlock()
+	if ok && lost > before {
+		sink.Lost(uint64(node), lost-before)
+	}
+	return ok
+}
+
+// reportLost reads the counts of all nodes: the last event of a burst may be among the lost.
+func (s *kernelSource) reportLost(sink Sink) {
+	s.mu.Lock()
+	nodes := make([]uint32, 0, len(s.known))
+	for node := range s.known {
+		nodes = append(nodes, node)
+	}
+	s.mu.Unlock()
+	entry := make([]byte, entrySize)
+	for _, node := range nodes {
+		if s.nodes.Lookup(node, &entry) == nil {
+			s.countLost(node, record(entry).u64(entryLost), sink)
+		}
+	}
+}

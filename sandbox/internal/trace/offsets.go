@@ -1,0 +1,125 @@
+package trace
+
+import (
+	"fmt"
+
+	"github.com/cilium/ebpf/btf"
+)
+
+// offsets are where this kernel keeps what the programs read, in bytes from the start of each struct.
+type offsets struct {
+	taskPID, taskTGID, taskThreadPID, taskLeader, taskParent, taskSignal, taskExitCode, taskComm, taskStart uint32 // task_struct
+	pidLevel, pidNumbers                                                                                    uint32 // pid
+	upidSize, upidNr, upidNS                                                                                uint32 // upid
+	nsInum                                                                                                  uint32 // pid_namespace: ns.inum
+	signalLive, signalFlags, signalCode                                                                     uint32 // signal_struct
+	bprmFilename                                                                                            uint32 // linux_binprm
+	exitHasGroupDead                                                                                        bool   // sched_process_exit(task, group_dead), Linux 6.16
+}
+
+// kernelOffsets reads them from the running kernel's type information, /sys/kernel/btf/vmlinux.
+func kernelOffsets() (offsets, error) {
+	spec, err := btf.LoadKernelSpec()
+	if err != nil {
+		return offsets{}, fmt.Errorf("the kernel's types: %w", err)
+	}
+	return findOffsets(spec)
+}
+
+func findOffsets(spec *btf.Spec) (o offsets, err error) {
+	want := []struct {
+		into *uint32
+		typ  string
+		path []string
+	}{
+		{&o.taskPID, "task_struct", []string{"pid"}},
+		{&o.taskTGID, "task_struct", []string{"tgid"}},
+		{&o.taskThreadPID, "task_struct", []string{"thread_pid"}},
+		{&o.taskLeader, "task_struct", []string{"group_leader"}},
+		{&o.taskParent, "task_struct", []string{"real_parent"}},
+		{&o.taskSignal, "task_struct", []string{"signal"}},
+		{&o.taskExitCode, "task_struct", []string{"exit_code"}},
+		{&o.taskComm, "task_struct", []string{"comm"}},
+		{&o.taskStart, "task_struct", []string{"start_boottime"}},
+		{&o.pidLevel, "pid", []string{"level"}},
+		{&o.pidNumbers, "pid", []string{"numbers"}},
+		{&o.upidNr, "upid", []string{"nr"}},
+		{&o.upidNS, "upid", []string{"ns"}},
+		{&o.nsInum, "pid_namespace", []string{"ns", "inum"}},
+		{&o.signalLive, "signal_struct", []string{"live"}},
+		{&o.signalFlags, "signal_struct", []string{"flags"}},
+		{&o.signalCode, "signal_struct", []string{"group_exit_code"}},
+		{&o.bprmFilename, "linux_binprm", []string{"filename"}},
+	}
+	for _, w := range want {
+		if *w.into, err = offsetIn(spec, w.typ, w.path...); err != nil {
+			return o, err
+		}
+	}
+	var upid *btf.Struct
+	if err := spec.TypeByName("upid", &upid); err != nil {
+		return o, err
+	}
+	o.upidSize = upid.Size
+	if o.upidSize > upidRoom {
+		return o, fmt.Errorf("struct upid has %d bytes, more than the %d that the programs hold", o.upidSize, upidRoom)
+	}
+	o.exitHasGroupDead = exitHasGroupDead(spec)
+	return o, nil
+}
+
+func offsetIn(spec *btf.Spec, name string, path ...string) (uint32, error) {
+	var s *btf.Struct
+	if err := spec.TypeByName(name, &s); err != nil {
+		return 0, fmt.Errorf("struct %s: %w", name, err)
+	}
+	var typ btf.Type = s
+	offset := btf.Bits(0)
+	for _, field := range path {
+		at, next, ok := member(typ, field)
+		if !ok {
+			return 0, fmt.Errorf("struct %s has no %s", name, field)
+		}
+		offset, typ = offset+at, next
+	}
+	return offset.Bytes(), nil
+}
+
+// member finds a field, also in the anonymous structs that layout randomisation puts around fields.
+func member(typ btf.Type, name string) (btf.Bits, btf.Type, bool) {
+	for _, m := range members(typ) {
+		if m.Name == name && m.BitfieldSize == 0 {
+			return m.Offset, m.Type, true
+		}
+		if m.Name == "" {
+			if at, t, ok := member(m.Type, name); ok {
+				return m.Offset + at, t, true
+			}
+		}
+	}
+	return 0, nil, false
+}
+
+func members(typ btf.Type) []btf.Member {
+	switch t := btf.UnderlyingType(typ).(type) {
+	case *btf.Struct:
+		return t.Members
+	case *btf.Union:
+		return t.Members
+	}
+	return nil
+}
+
+// exitHasGroupDead looks at the tracepoint's prototype; its first parameter is the kernel's own.
+func exitHasGroupDead(spec *btf.Spec) bool {
+	var def *btf.Typedef
+	if err := spec.TypeByName("btf_trace_sched_process_exit", &def); err != nil {
+		return false
+	}
+	ptr, ok := def.Type.(*btf.Pointer)
+	if !ok {
+		return false
+	}
+	proto, ok := ptr.Target.(*btf.FuncProto)
+	return ok && len(proto.Params) >= 3
+}

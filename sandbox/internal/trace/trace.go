@@ -1,0 +1,89 @@
+// Package trace reports the moments of every node's processes as the kernel sees them: fork, exec and exit.
+//
+// Where they come from, best first: eBPF programs on the kernel's raw tracepoints ("ebpf"), the kernel's proc connector ("proc"),
+// reading /proc again and again ("poll"). Open takes the first that works here. All three are host-wide and need root; what is not
+// in a registered node is dropped at once, by eBPF in the kernel itself.
+//
+// Who owns what: a Tracer owns its source until Close. Run reads from it in its caller's goroutine; Add and Remove may be called
+// from any goroutine, before and while Run runs.
+package trace
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"podlab/sandbox"
+)
+
+// Kinds of source.
+const (
+	KindEBPF = "ebpf"
+	KindProc = "proc"
+	KindPoll = "poll"
+)
+
+// Sink receives what happened. Both functions are called from Run's goroutine, in the order of events, and must not block for long.
+type Sink struct {
+	// Moment of the node with that pid namespace inode. Source and Seq are the receiver's to set.
+	Moment func(node uint64, m sandbox.Moment)
+	// Lost says that n moments of that node are missing between the last one and the next.
+	Lost func(node uint64, n uint64)
+}
+
+// source is one way to learn of events.
+type source interface {
+	add(pidns uint64, initHostPID int) error
+	remove(pidns uint64)
+	run(ctx context.Context, sink Sink) error
+	close() error
+}
+
+// Tracer is an open source of moments.
+type Tracer struct {
+	kind   string
+	source source
+}
+
+// Open takes the best source that this host has. It says in the log why a better one was not taken.
+func Open(ctx context.Context, log *slog.Logger) (*Tracer, error) {
+	var failures []error
+	for _, kind := range []string{KindEBPF, KindProc, KindPoll} {
+		t, err := OpenKind(ctx, kind)
+		if err == nil {
+			return t, nil
+		}
+		log.Warn("no kernel moments from this source", "source", kind, "error", err)
+		failures = append(failures, fmt.Errorf("%s: %w", kind, err))
+	}
+	return nil, errors.Join(failures...)
+}
+
+// OpenKind takes one source and no other.
+func OpenKind(ctx context.Context, kind string) (*Tracer, error) {
+	open := map[string]func(context.Context) (source, error){KindEBPF: openEBPF, KindProc: openConnector, KindPoll: openPoll}[kind]
+	if open == nil {
+		return nil, fmt.Errorf("trace: no source %q", kind)
+	}
+	s, err := open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &Tracer{kind: kind, source: s}, nil
+}
+
+// Kind says where moments come from: ebpf, proc or poll.
+func (t *Tracer) Kind() string { return t.kind }
+
+// Add begins to report on the node whose pid namespace has that inode and whose PID 1 has that pid in the tracer's own namespace.
+func (t *Tracer) Add(pidns uint64, initHostPID int) error { return t.source.add(pidns, initHostPID) }
+
+// Remove ends it. Removing a node that was never added is no error.
+func (t *Tracer) Remove(pidns uint64) { t.source.remove(pidns) }
+
+// Run delivers moments until ctx ends, which is no error, or the source fails.
+func (t *Tracer) Run(ctx context.Context, sink Sink) error { return t.source.run(ctx, sink) }
+
+// Close releases the source. Call it after Run returned.
+func (t *Tracer) Close() error { return t.source.close() }
