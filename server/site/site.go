@@ -1,0 +1,129 @@
+// Package site is Podlab's public face: pages, the API of their buttons, the live and the terminal websocket. It holds no lesson
+// logic (package labs) and no pictures (package web); it checks who asks, from where and how often, and passes on.
+//
+// Who owns what: a request is its handler's. Each websocket has one goroutine that reads, and its handler's own that writes; both
+// end when the socket closes, when the learner's node is replaced, or on Close, which waits for them.
+package site
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+
+	"github.com/go-chi/chi/v5"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"podlab/labs"
+	"podlab/sandbox"
+	"podlab/web"
+)
+
+// Sessions is what the site asks of the lessons. *labs.Sessions is one.
+type Sessions interface {
+	Start(learner, lab, step string) error
+	Reset(learner, lab, step string) error
+	Extend(learner, lab string) error
+	End(learner, lab string) error
+	Predict(learner, lab, step, prediction, option string) error
+	Hint(ctx context.Context, learner, lab, step, check string) (tier int, err error)
+	ShowSolution(ctx context.Context, learner, lab, step string) error
+	Progress(ctx context.Context, learner string) (map[string]labs.Progress, error)
+	Live(learner string) (lab, step string, ok bool)
+	File(ctx context.Context, learner, lab, step, name string) ([]byte, error)
+	PutFile(ctx context.Context, learner, lab, step, name string, data []byte) error
+	Apply(ctx context.Context, learner, lab, step, name string, data []byte) ([]sandbox.Applied, error)
+	Agent(learner, lab string) (labs.Access, error)
+	Subscribe(learner, lab, step string) (*labs.Subscription, error)
+}
+
+var _ Sessions = (*labs.Sessions)(nil)
+
+// Preview gives the addresses of port previews. *preview.Preview is one.
+type Preview interface {
+	// URL is the address at which a port of a learner's pod is shown.
+	URL(r *http.Request, learner, lab, pod string, port int) string
+	// Origin is the origin of those addresses for a page asked for by r.
+	Origin(r *http.Request) string
+}
+
+// Config is what a Site is made of. All fields but Hosts and Secure are needed.
+type Config struct {
+	Course   *labs.Course
+	Sessions Sessions
+	Nodes    sandbox.Nodes // asked by /readyz
+	Preview  Preview
+	Log      *slog.Logger
+	Metrics  prometheus.Registerer
+	Hosts    Hosts // names under which browsers may ask
+	Secure   bool  // browsers reach the site by TLS: cookies are marked so
+	Limits   Limits
+}
+
+// Site serves the public address.
+type Site struct {
+	Config
+	meter   *meter
+	sockets *sockets
+	handler http.Handler
+}
+
+// New makes a Site. Close ends its websockets.
+func New(cfg Config) *Site {
+	s := &Site{Config: cfg, meter: newMeter(cfg.Metrics), sockets: newSockets()}
+	s.handler = s.routes()
+	return s
+}
+
+// ServeHTTP serves the site.
+func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
+
+// Close tells every browser that the server restarts, closes the websockets and waits for their goroutines.
+func (s *Site) Close() { s.sockets.close() }
+
+// routes is the list of everything that can be asked for.
+func (s *Site) routes() http.Handler {
+	r := chi.NewRouter()
+	r.Use(s.record, s.recover)
+	r.Get("/healthz", s.healthz)
+	r.Get("/readyz", s.readyz)
+	r.Group(func(r chi.Router) {
+		r.Use(s.allowHost, s.protect, s.perAddress())
+		r.Handle(web.AssetPrefix+"*", web.Assets())
+		r.Group(s.guarded)
+		r.NotFound(s.handle(s.notFound))
+		r.MethodNotAllowed(s.handle(s.notFound))
+	})
+	return r
+}
+
+// guarded are the routes that know a learner.
+func (s *Site) guarded(r chi.Router) {
+	r.Use(s.knowLearner, s.perLearner())
+	r.Get("/", s.handle(s.chooseLanguage))
+	r.Route("/{lang:en|zh}", func(r chi.Router) {
+		r.Get("/", s.handle(s.home))
+		r.Get("/l/{lab}", s.handle(s.enterLab))
+		r.Get("/l/{lab}/{step}", s.handle(s.lab))
+		r.Get("/l/{lab}/{step}/hint/{check}/{tier}", s.handle(s.hintPartial))
+		r.Get("/l/{lab}/{step}/solution", s.handle(s.solution))
+	})
+	r.Route("/api/l/{lab}/{step}", func(r chi.Router) {
+		r.Use(s.sameOrigin)
+		r.Group(func(r chi.Router) {
+			r.Use(s.costly()) // what makes nodes
+			r.Post("/start", s.handle(s.start))
+			r.Post("/reset", s.handle(s.reset))
+		})
+		r.Post("/extend", s.handle(s.extend))
+		r.Post("/end", s.handle(s.end))
+		r.Post("/predict", s.handle(s.predict))
+		r.Post("/hint", s.handle(s.hint))
+		r.Post("/apply", s.handle(s.apply))
+		r.Post("/preview", s.handle(s.preview))
+		r.Post("/terminal/close", s.handle(s.closeTerminal))
+		r.Get("/file/{name}", s.handle(s.file))
+		r.Put("/file/{name}", s.handle(s.putFile))
+	})
+	r.Get("/ws/live", s.handle(s.live))
+	r.Get("/ws/terminal", s.handle(s.terminal))
+}
