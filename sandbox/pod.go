@@ -209,6 +209,7 @@ type ContainerTerminated struct {
 	ExitCode   int    `json:"exitCode"`
 	Signal     int    `json:"signal,omitempty"`
 	Reason     string `json:"reason,omitempty"`
+	Message    string `json:"message,omitempty"`
 	StartedAt  string `json:"startedAt,omitempty"`
 	FinishedAt string `json:"finishedAt,omitempty"`
 }
