@@ -3,7 +3,6 @@ package labs
 import (
 	"context"
 	"errors"
-	"io/fs"
 	"log/slog"
 	"time"
 
@@ -11,9 +10,6 @@ import (
 )
 
 var errUnbuilt = errors.New("labs: not built yet")
-
-// Load reads course.yaml and labs/*, compiles every expression and renders every text.
-func Load(fsys fs.FS) (*Course, error) { return nil, errUnbuilt }
 
 // Config is what sessions are run with. Zero durations take the defaults.
 type Config struct {

@@ -1,0 +1,600 @@
+package labs
+
+import (
+	"bytes"
+	"io/fs"
+	"maps"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v4"
+
+	"podlab/sandbox"
+	"podlab/sandbox/manifest"
+)
+
+// The shape of lab.yaml. The author's guide (content/README.md) explains every field.
+type (
+	labYAML struct {
+		Minutes int        `yaml:"minutes"`
+		Node    nodeYAML   `yaml:"node"`
+		Steps   []stepYAML `yaml:"steps"`
+	}
+	nodeYAML struct {
+		Memory string `yaml:"memory"`
+		CPU    string `yaml:"cpu"`
+		PIDs   int64  `yaml:"pids"`
+		Disk   string `yaml:"disk"`
+	}
+	stepYAML struct {
+		ID          string           `yaml:"id"`
+		Minutes     int              `yaml:"minutes"`
+		Continue    bool             `yaml:"continue"`
+		Views       viewsYAML        `yaml:"views"`
+		Terminals   []string         `yaml:"terminals"`
+		Manifests   []writeYAML      `yaml:"manifests"`
+		Start       []actionYAML     `yaml:"start"`
+		Keep        []keepYAML       `yaml:"keep"`
+		Predictions []predictionYAML `yaml:"predictions"`
+		Checks      []checkYAML      `yaml:"checks"`
+		Reached     []reachedYAML    `yaml:"reached"`
+		Solution    []actionYAML     `yaml:"solution"`
+		Wrong       []wrongYAML      `yaml:"wrong"`
+	}
+	viewsYAML struct {
+		Open    []string `yaml:"open"`
+		Compare struct {
+			Left  []string `yaml:"left"`
+			Right string   `yaml:"right"`
+		} `yaml:"compare"`
+	}
+	actionYAML struct {
+		Apply     string         `yaml:"apply"`
+		Container map[string]any `yaml:"container"`
+		Delete    string         `yaml:"delete"`
+		Run       string         `yaml:"run"`
+		Exec      *execYAML      `yaml:"exec"`
+		Write     *writeYAML     `yaml:"write"`
+		Wait      string         `yaml:"wait"`
+	}
+	execYAML struct {
+		Container string   `yaml:"container"`
+		Argv      []string `yaml:"argv"`
+		Exit      int      `yaml:"exit"`
+		Expect    string   `yaml:"expect"`
+	}
+	httpYAML struct {
+		Pod    string `yaml:"pod"`
+		Port   int    `yaml:"port"`
+		Path   string `yaml:"path"`
+		Status int    `yaml:"status"`
+		Expect string `yaml:"expect"`
+	}
+	writeYAML struct {
+		File string  `yaml:"file"`
+		From string  `yaml:"from"`
+		Text *string `yaml:"text"`
+	}
+	keepYAML struct {
+		ID    string `yaml:"id"`
+		When  string `yaml:"when"`
+		Value string `yaml:"value"`
+	}
+	predictionYAML struct {
+		ID      string            `yaml:"id"`
+		Options []string          `yaml:"options"`
+		When    string            `yaml:"when"`
+		Answers map[string]string `yaml:"answers"`
+		Seen    map[string]string `yaml:"seen"`
+	}
+	checkYAML struct {
+		ID    string            `yaml:"id"`
+		When  string            `yaml:"when"`
+		Guard string            `yaml:"guard"`
+		Exec  *execYAML         `yaml:"exec"`
+		HTTP  *httpYAML         `yaml:"http"`
+		Hold  bool              `yaml:"hold"`
+		Found map[string]string `yaml:"found"`
+		Hints int               `yaml:"hints"`
+	}
+	reachedYAML struct {
+		ID   string `yaml:"id"`
+		When string `yaml:"when"`
+	}
+	wrongYAML struct {
+		ID    string       `yaml:"id"`
+		Check string       `yaml:"check"`
+		When  string       `yaml:"when"`
+		Do    []actionYAML `yaml:"do"`
+	}
+)
+
+var (
+	idForm    = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
+	paramForm = regexp.MustCompile(`^[a-z][a-zA-Z0-9]*$`)
+	fileForm  = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
+)
+
+var viewNames = []string{ViewNamespaces, ViewProcesses, ViewNetwork, ViewVolumes, ViewResources, ViewTimeline}
+
+// labReader reads one lab.yaml.
+type labReader struct {
+	*sheet
+	fsys fs.FS // the lab's folder
+	lab  *Lab
+	used map[string]bool // files of the folder that something refers to
+}
+
+// readLab reads lab.yaml of a lab's folder. dir is for messages.
+func readLab(fsys fs.FS, dir string, problems *Problems) *Lab {
+	lab := &Lab{ID: path.Base(dir), Files: map[string][]byte{}}
+	lab.Number, _, _ = strings.Cut(lab.ID, "-")
+	file := path.Join(dir, "lab.yaml")
+	data, err := fs.ReadFile(fsys, "lab.yaml")
+	if err != nil {
+		*problems = append(*problems, Problem{File: file, Text: "is missing"})
+		return nil
+	}
+	var raw labYAML
+	s := readSheet(file, data, &raw, problems)
+	if s == nil {
+		return nil
+	}
+	r := &labReader{sheet: s, fsys: fsys, lab: lab, used: map[string]bool{}}
+	r.files(dir)
+	r.whole(&raw)
+	r.unused(dir)
+	return lab
+}
+
+// files reads the lab's manifests and refuses files that a lab does not have.
+func (r *labReader) files(dir string) {
+	known := []string{"lab.yaml", "en.md", "zh.md"}
+	err := fs.WalkDir(r.fsys, ".", func(name string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || slices.Contains(known, name) {
+			return err
+		}
+		if ok, _ := path.Match("pods/*.yaml", name); !ok {
+			*r.problems = append(*r.problems, Problem{File: path.Join(dir, name), Text: "is not a file of a lab (lab.yaml, en.md, zh.md, pods/*.yaml)"})
+			return nil
+		}
+		data, err := fs.ReadFile(r.fsys, name)
+		r.lab.Files[name] = data
+		return err
+	})
+	if err != nil {
+		*r.problems = append(*r.problems, Problem{File: dir, Text: err.Error()})
+	}
+}
+
+func (r *labReader) unused(dir string) {
+	for _, name := range slices.Sorted(maps.Keys(r.lab.Files)) {
+		if !r.used[name] {
+			*r.problems = append(*r.problems, Problem{File: path.Join(dir, name), Text: "nothing in lab.yaml refers to it"})
+		}
+	}
+}
+
+func (r *labReader) whole(raw *labYAML) {
+	r.minutes(fieldPath{"minutes"}, raw.Minutes)
+	r.lab.Minutes = raw.Minutes
+	r.lab.Node = r.nodeSize(fieldPath{"node"}, raw.Node)
+	if len(raw.Steps) == 0 {
+		r.at(fieldPath{"steps"}, "a lab has at least one step")
+	}
+	ids := r.distinct()
+	for i := range raw.Steps {
+		p := fieldPath{"steps", i}
+		ids(p.to("id"), raw.Steps[i].ID)
+		if i == 0 && raw.Steps[i].Continue {
+			r.at(p.to("continue"), "the first step has none before it")
+		}
+		r.lab.Steps = append(r.lab.Steps, r.step(p, &raw.Steps[i]))
+	}
+}
+
+func (r *labReader) minutes(p fieldPath, minutes int) {
+	if minutes < 1 || minutes > 240 {
+		r.at(p, "must be 1 to 240")
+	}
+}
+
+func (r *labReader) nodeSize(p fieldPath, raw nodeYAML) NodeSize {
+	size := NodeSize{PIDs: raw.PIDs}
+	for _, q := range []struct {
+		name, text string
+		to         *int64
+		read       func(sandbox.Quantity) int64
+	}{
+		{"memory", raw.Memory, &size.Memory, sandbox.Quantity.Value},
+		{"cpu", raw.CPU, &size.CPU, sandbox.Quantity.MilliValue},
+		{"disk", raw.Disk, &size.Disk, sandbox.Quantity.Value},
+	} {
+		if q.text == "" {
+			continue
+		}
+		amount, err := sandbox.ParseQuantity(q.text)
+		if err != nil {
+			r.at(p.to(q.name), "%v", err)
+			continue
+		}
+		*q.to = q.read(amount)
+	}
+	return size
+}
+
+func (r *labReader) step(p fieldPath, raw *stepYAML) *Step {
+	step := &Step{ID: raw.ID, Minutes: raw.Minutes, Continue: raw.Continue, Terminals: raw.Terminals}
+	r.minutes(p.to("minutes"), raw.Minutes)
+	step.Views = r.views(p.to("views"), raw.Views)
+	step.Manifests = r.manifests(p.to("manifests"), raw.Manifests)
+	step.Start = r.actions(p.to("start"), raw.Start)
+	ids := r.distinct()
+	for i, k := range raw.Keep {
+		q := p.to("keep", i)
+		r.param(q.to("id"), k.ID)
+		step.Keep = append(step.Keep, &Keep{ID: k.ID, When: r.condition(q.to("when"), k.When), Value: r.value(q.to("value"), k.Value)})
+	}
+	for i := range raw.Predictions {
+		ids(p.to("predictions", i, "id"), raw.Predictions[i].ID)
+		step.Predictions = append(step.Predictions, r.prediction(p.to("predictions", i), &raw.Predictions[i]))
+	}
+	for i := range raw.Checks {
+		ids(p.to("checks", i, "id"), raw.Checks[i].ID)
+		step.Checks = append(step.Checks, r.check(p.to("checks", i), &raw.Checks[i]))
+	}
+	for i, c := range raw.Reached {
+		ids(p.to("reached", i, "id"), c.ID)
+		step.Reached = append(step.Reached, &Reached{ID: c.ID, When: r.condition(p.to("reached", i, "when"), c.When)})
+	}
+	step.Solution = r.actions(p.to("solution"), raw.Solution)
+	for i := range raw.Wrong {
+		ids(p.to("wrong", i, "id"), raw.Wrong[i].ID)
+		step.Wrong = append(step.Wrong, r.wrong(p.to("wrong", i), step, &raw.Wrong[i]))
+	}
+	if len(step.Checks) > 0 && len(step.Solution) == 0 {
+		r.at(p.to("solution"), "a step with checks has a solution")
+	}
+	r.keptNames(p, step, raw)
+	return step
+}
+
+// keptNames holds every kept.NAME in the step's expressions against its keep list.
+func (r *labReader) keptNames(p fieldPath, step *Step, raw *stepYAML) {
+	known := map[string]bool{}
+	for _, k := range step.Keep {
+		if known[k.ID] {
+			r.at(p.to("keep"), "%q is there twice", k.ID)
+		}
+		known[k.ID] = true
+	}
+	eachExpression(p, raw, func(at fieldPath, source string) {
+		names, err := keptNames(source)
+		if err != nil {
+			return // the compiler said so already
+		}
+		for _, name := range names {
+			if !known[name] {
+				r.at(at, "kept.%s is not in this step's keep", name)
+			}
+		}
+	})
+}
+
+func eachExpression(p fieldPath, raw *stepYAML, visit func(fieldPath, string)) {
+	each := func(p fieldPath, sources map[string]string) {
+		for name, source := range sources {
+			visit(p.to(name), source)
+		}
+	}
+	for i, k := range raw.Keep {
+		visit(p.to("keep", i, "when"), k.When)
+		visit(p.to("keep", i, "value"), k.Value)
+	}
+	for i, x := range raw.Predictions {
+		visit(p.to("predictions", i, "when"), x.When)
+		each(p.to("predictions", i, "answers"), x.Answers)
+		each(p.to("predictions", i, "seen"), x.Seen)
+	}
+	for i, c := range raw.Checks {
+		visit(p.to("checks", i, "when"), c.When)
+		visit(p.to("checks", i, "guard"), c.Guard)
+		each(p.to("checks", i, "found"), c.Found)
+	}
+	for i, x := range raw.Reached {
+		visit(p.to("reached", i, "when"), x.When)
+	}
+	for i, w := range raw.Wrong {
+		visit(p.to("wrong", i, "when"), w.When)
+	}
+}
+
+func (r *labReader) views(p fieldPath, raw viewsYAML) Views {
+	if len(raw.Open) == 0 {
+		r.at(p.to("open"), "a step opens at least one view")
+	}
+	for i, name := range raw.Open {
+		if !slices.Contains(viewNames, name) {
+			r.at(p.to("open", i), "%q is not one of %s", name, strings.Join(viewNames, ", "))
+		}
+	}
+	return Views{Open: raw.Open, Compare: Compare{Left: raw.Compare.Left, Right: raw.Compare.Right}}
+}
+
+func (r *labReader) manifests(p fieldPath, raw []writeYAML) []Manifest {
+	var all []Manifest
+	for i, m := range raw {
+		r.fileName(p.to(i, "file"), m.File)
+		r.file(p.to(i, "from"), m.From)
+		if m.Text != nil {
+			r.at(p.to(i, "text"), "a manifest is a file of the lab's folder: use from")
+		}
+		all = append(all, Manifest{File: m.File, From: m.From})
+	}
+	return all
+}
+
+func (r *labReader) prediction(p fieldPath, raw *predictionYAML) *Prediction {
+	x := &Prediction{ID: raw.ID, Options: raw.Options, When: r.condition(p.to("when"), raw.When), Answers: map[string]*Condition{}}
+	if len(raw.Options) < 2 {
+		r.at(p.to("options"), "a prediction has at least two options")
+	}
+	ids := r.distinct()
+	for i, option := range raw.Options {
+		ids(p.to("options", i), option)
+		x.Answers[option] = r.condition(p.to("answers", option), raw.Answers[option])
+	}
+	for option := range raw.Answers {
+		if !slices.Contains(raw.Options, option) {
+			r.at(p.to("answers", option), "is not one of the options")
+		}
+	}
+	x.Seen = r.values(p.to("seen"), raw.Seen)
+	return x
+}
+
+func (r *labReader) check(p fieldPath, raw *checkYAML) *Check {
+	c := &Check{ID: raw.ID, Hold: raw.Hold, Hints: raw.Hints}
+	if raw.Hints < 1 || raw.Hints > 5 {
+		r.at(p.to("hints"), "a check has 1 to 5 hints")
+	}
+	probes := 0
+	if raw.Exec != nil {
+		probes++
+		c.Exec = r.execProbe(p.to("exec"), raw.Exec)
+	}
+	if raw.HTTP != nil {
+		probes++
+		c.HTTP = r.httpProbe(p.to("http"), raw.HTTP)
+	}
+	switch {
+	case probes > 1:
+		r.at(p, "exec or http, not both")
+	case probes == 1 && (raw.When != "" || raw.Guard == ""):
+		r.at(p.to("guard"), "a check with exec or http has guard and no when")
+	case probes == 0 && raw.Guard != "":
+		r.at(p.to("guard"), "is for checks with exec or http")
+	}
+	if probes == 1 {
+		c.When = r.condition(p.to("guard"), raw.Guard)
+	} else {
+		c.When = r.condition(p.to("when"), raw.When)
+	}
+	c.Found = r.values(p.to("found"), raw.Found)
+	return c
+}
+
+func (r *labReader) execProbe(p fieldPath, raw *execYAML) *ExecProbe {
+	if raw.Container == "" || len(raw.Argv) == 0 {
+		r.at(p, "exec has container and argv")
+	}
+	return &ExecProbe{Container: raw.Container, Argv: raw.Argv, Exit: raw.Exit, Expect: r.pattern(p.to("expect"), raw.Expect)}
+}
+
+func (r *labReader) httpProbe(p fieldPath, raw *httpYAML) *HTTPProbe {
+	probe := &HTTPProbe{Pod: raw.Pod, Port: raw.Port, Path: raw.Path, Status: raw.Status, Expect: r.pattern(p.to("expect"), raw.Expect)}
+	if probe.Pod == "" || probe.Port < 1 || probe.Port > 65535 || !strings.HasPrefix(probe.Path, "/") {
+		r.at(p, "http has pod, port and a path that begins with /")
+	}
+	if probe.Status == 0 {
+		probe.Status = 200
+	}
+	return probe
+}
+
+func (r *labReader) wrong(p fieldPath, step *Step, raw *wrongYAML) *Wrong {
+	if _, ok := step.Check(raw.Check); !ok {
+		r.at(p.to("check"), "%q is not a check of this step", raw.Check)
+	}
+	if len(raw.Do) == 0 {
+		r.at(p.to("do"), "a wrong solution says how a learner gets there")
+	}
+	return &Wrong{ID: raw.ID, Check: raw.Check, When: r.condition(p.to("when"), raw.When), Do: r.actions(p.to("do"), raw.Do)}
+}
+
+func (r *labReader) actions(p fieldPath, raw []actionYAML) []Action {
+	var all []Action
+	for i := range raw {
+		all = append(all, r.action(p.to(i), &raw[i]))
+	}
+	return all
+}
+
+func (r *labReader) action(p fieldPath, raw *actionYAML) Action {
+	a := Action{Run: raw.Run, line: r.line(p)}
+	set := 0
+	if raw.Run != "" {
+		set++
+	}
+	if raw.Apply != "" {
+		set++
+		a.Apply = raw.Apply
+		r.applied(p.to("apply"), raw.Apply)
+	}
+	if raw.Container != nil {
+		set++
+		a.Container = r.plain(p.to("container"), raw.Container)
+	}
+	if raw.Delete != "" {
+		set++
+		a.Delete = r.deleted(p.to("delete"), raw.Delete)
+	}
+	if raw.Exec != nil {
+		set++
+		a.Exec = r.exec(p.to("exec"), raw.Exec)
+	}
+	if raw.Write != nil {
+		set++
+		a.Write = r.written(p.to("write"), raw.Write)
+	}
+	if raw.Wait != "" {
+		set++
+		a.Wait = r.condition(p.to("wait"), raw.Wait)
+	}
+	if set != 1 {
+		r.at(p, "an action is exactly one of apply, container, delete, run, exec, write, wait")
+	}
+	return a
+}
+
+func (r *labReader) exec(p fieldPath, raw *execYAML) *Exec {
+	if raw.Container == "" || len(raw.Argv) == 0 {
+		r.at(p, "exec has container and argv")
+	}
+	if raw.Expect != "" || raw.Exit != 0 {
+		r.at(p, "expect and exit are for checks")
+	}
+	return &Exec{Container: raw.Container, Argv: raw.Argv}
+}
+
+func (r *labReader) written(p fieldPath, raw *writeYAML) *Write {
+	r.fileName(p.to("file"), raw.File)
+	switch {
+	case (raw.Text == nil) == (raw.From == ""):
+		r.at(p, "write has from or text")
+	case raw.Text != nil:
+		return &Write{File: raw.File, Data: []byte(*raw.Text)}
+	}
+	return &Write{File: raw.File, Data: r.file(p.to("from"), raw.From)}
+}
+
+func (r *labReader) deleted(p fieldPath, ref string) string {
+	kind, name, _ := strings.Cut(ref, "/")
+	if (kind != "pod" && kind != "container") || name == "" {
+		r.at(p, "must be pod/NAME or container/NAME")
+	}
+	return ref
+}
+
+// applied is a manifest that must be right: it is what the lab itself applies.
+func (r *labReader) applied(p fieldPath, name string) {
+	data := r.file(p, name)
+	if data == nil {
+		return
+	}
+	if _, err := manifest.Decode(data); err != nil {
+		r.at(p, "%s: %v", name, err)
+	}
+}
+
+// plain makes the JSON of a plain container out of its fields.
+func (r *labReader) plain(p fieldPath, fields map[string]any) []byte {
+	name := fields["name"]
+	object := map[string]any{
+		"apiVersion": sandbox.APIVersionContainer, "kind": sandbox.ManifestContainer,
+		"metadata": map[string]any{"name": name}, "spec": fields,
+	}
+	text, err := yaml.Marshal(object)
+	if err != nil {
+		r.at(p, "%v", err)
+		return nil
+	}
+	objects, err := manifest.Decode(text)
+	if err != nil {
+		r.at(p, "%v", err)
+		return nil
+	}
+	return bytes.Join(manifest.Bytes(objects), nil)
+}
+
+func (r *labReader) file(p fieldPath, name string) []byte {
+	data, ok := r.lab.Files[name]
+	if !ok {
+		r.at(p, "%q is not in the lab's folder", name)
+		return nil
+	}
+	r.used[name] = true
+	return data
+}
+
+func (r *labReader) fileName(p fieldPath, name string) {
+	if !fileForm.MatchString(name) {
+		r.at(p, "%q is no file name: letters, digits, dots and hyphens", name)
+	}
+}
+
+func (r *labReader) condition(p fieldPath, source string) *Condition {
+	c, err := newCondition(source)
+	if err != nil {
+		r.expressionError(p, source, err)
+	}
+	return c
+}
+
+func (r *labReader) value(p fieldPath, source string) *Value {
+	v, err := newValue(source)
+	if err != nil {
+		r.expressionError(p, source, err)
+	}
+	return v
+}
+
+func (r *labReader) expressionError(p fieldPath, source string, err error) {
+	if source == "" {
+		r.at(p, "is missing")
+		return
+	}
+	r.at(p, "%v in %s", err, source)
+}
+
+func (r *labReader) values(p fieldPath, sources map[string]string) map[string]*Value {
+	all := map[string]*Value{}
+	for name, source := range sources {
+		r.param(p.to(name), name)
+		all[name] = r.value(p.to(name), source)
+	}
+	return all
+}
+
+func (r *labReader) pattern(p fieldPath, source string) *Pattern {
+	if source == "" {
+		return nil
+	}
+	pattern, err := newPattern(source)
+	if err != nil {
+		r.at(p, "%v", err)
+	}
+	return pattern
+}
+
+func (r *labReader) param(p fieldPath, name string) {
+	if !paramForm.MatchString(name) {
+		r.at(p, "%q is no name: a small letter, then letters and digits", name)
+	}
+}
+
+// distinct returns a function that takes ids and says which is malformed or there twice.
+func (r *labReader) distinct() func(fieldPath, string) {
+	seen := map[string]bool{}
+	return func(p fieldPath, id string) {
+		switch {
+		case !idForm.MatchString(id):
+			r.at(p, "%q is no id: words of small letters and digits with hyphens between", id)
+		case seen[id]:
+			r.at(p, "%q is there twice", id)
+		}
+		seen[id] = true
+	}
+}
