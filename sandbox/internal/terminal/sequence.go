@@ -1,0 +1,126 @@
+package terminal
+
+import "unicode/utf8"
+
+// maxText bounds one token of plain text, so that a safe place to cut is never far.
+const maxText = 512
+
+const esc = 0x1b
+
+// token takes the first complete piece off src: a run of text that ends after a line feed at the latest, one control
+// character, or one whole escape sequence (ECMA-48 §5.4, §8.3.89; xterm's OSC ended by BEL). It returns 0 when src ends before
+// the sequence does.
+func token(src []byte) int {
+	switch {
+	case len(src) == 0:
+		return 0
+	case src[0] == esc:
+		return sequence(src)
+	case src[0] < ' ' && src[0] != '\n' && src[0] != '\r' && src[0] != '\t':
+		return 1
+	}
+	return text(src)
+}
+
+func text(src []byte) int {
+	n := 0
+	for n < len(src) {
+		c := src[n]
+		if c == '\n' {
+			return n + 1
+		}
+		if c == esc || c < ' ' && c != '\r' && c != '\t' {
+			return n
+		}
+		if n >= maxText && utf8.RuneStart(c) {
+			return n
+		}
+		n++
+	}
+	return n
+}
+
+func sequence(src []byte) int {
+	if len(src) < 2 {
+		return 0
+	}
+	switch c := src[1]; {
+	case c == '[':
+		return controlSequence(src)
+	case c == ']' || c == 'P' || c == 'X' || c == '^' || c == '_':
+		return controlString(src)
+	case c >= 0x20 && c <= 0x2f:
+		for i := 2; i < len(src); i++ {
+			if src[i] < 0x20 || src[i] > 0x2f {
+				return i + 1
+			}
+		}
+		return 0
+	case c == esc:
+		return 1 // the first one is cut short by the second
+	}
+	return 2
+}
+
+func controlSequence(src []byte) int {
+	for i := 2; i < len(src); i++ {
+		switch c := src[i]; {
+		case c >= 0x40 && c <= 0x7e, c == 0x18, c == 0x1a:
+			return i + 1
+		case c == esc:
+			return i
+		}
+	}
+	return 0
+}
+
+func controlString(src []byte) int {
+	for i := 2; i < len(src); i++ {
+		switch src[i] {
+		case 0x07, 0x18, 0x1a:
+			return i + 1
+		case esc:
+			if i+1 == len(src) {
+				return 0
+			}
+			if src[i+1] == '\\' {
+				return i + 2
+			}
+			return i
+		}
+	}
+	return 0
+}
+
+// asks says whether a token makes a terminal answer: replayed, its answer would be typed into the program.
+func asks(tok []byte) bool {
+	if len(tok) == 1 {
+		return tok[0] == 0x05 // ENQ
+	}
+	if tok[0] != esc {
+		return false
+	}
+	last := tok[len(tok)-1]
+	switch tok[1] {
+	case 'Z': // DECID
+		return true
+	case '[': // DA, DSR, DECREQTPARM, window reports, DECRQM, kitty keyboard query
+		return last == 'c' || last == 'n' || last == 'x' || last == 't' || last == 'p' && hasIntermediate(tok, '$') || last == 'u' && tok[2] == '?' ||
+			last == 'q' && tok[2] == '>'
+	case ']', 'P': // any colour, clipboard or selection query; DECRQSS, XTGETTCAP
+		return tok[1] == 'P' && len(tok) > 3 && (tok[2] == '$' || tok[2] == '+') || tok[1] == ']' && hasQuery(tok)
+	}
+	return false
+}
+
+func hasIntermediate(tok []byte, c byte) bool { return len(tok) > 2 && tok[len(tok)-2] == c }
+
+// hasQuery finds a parameter that is "?" alone, as in OSC 11;? ST.
+func hasQuery(tok []byte) bool {
+	for i := 2; i+1 < len(tok); i++ {
+		if tok[i] == '?' && tok[i-1] == ';' && (tok[i+1] == 0x07 || tok[i+1] == esc || tok[i+1] == ';') {
+			return true
+		}
+	}
+	return false
+}
