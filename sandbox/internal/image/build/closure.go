@@ -29,7 +29,7 @@ func closed(layers []Tree) error {
 		if e.Type != tar.TypeReg {
 			continue
 		}
-		for _, need := range needs(name, e) {
+		for _, need := range needs(e) {
 			if !has(need) && !inSearchPath(need, path.Dir(name), has) {
 				return fmt.Errorf("/%s needs %s, which the image does not hold", name, need)
 			}
@@ -51,7 +51,7 @@ func inSearchPath(lib, own string, has func(string) bool) bool {
 }
 
 // needs returns the libraries (bare names) and interpreters (paths) that a file needs to run.
-func needs(name string, e Entry) []string {
+func needs(e Entry) []string {
 	if bytes.HasPrefix(e.Data, []byte("#!")) && e.Mode&0o111 != 0 {
 		line, _, _ := bytes.Cut(e.Data[2:], []byte("\n"))
 		if f := strings.Fields(string(line)); len(f) > 0 {

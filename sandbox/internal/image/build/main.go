@@ -99,7 +99,7 @@ func (b *builder) inputs() (string, error) {
 	return fmt.Sprintf("%s %d", sum, b.at.Unix()), err
 }
 
-func (b *builder) stamp() string { return filepath.Join(b.cache, "images.inputs") }
+func (b *builder) stamp() string { return filepath.Join(b.out, ".inputs") }
 
 // current reports whether the images in place were made from these inputs and are all there.
 func (b *builder) current(inputs string) bool {

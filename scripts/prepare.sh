@@ -1,0 +1,92 @@
+# Shared by run, test and bench: what a bare Debian 12 with Go and git still needs, and how the programs are built.
+# Sourced, not run. Every step prints one line with the time it took; a step whose work is done takes no time.
+
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+export PATH="$PATH:/usr/local/go/bin:/usr/local/sbin:/usr/sbin:/sbin" # sudo's own PATH may lack them
+export GOFLAGS="${GOFLAGS:-} -buildvcs=false"                         # a clone may belong to somebody else than root
+
+CACHE=${PODLAB_CACHE:-/var/cache/podlab} # Debian packages, the linter: kept between runs, safe to remove
+
+# What the programs need to be built and the nodes to be made.
+PACKAGES="gcc libc6-dev libseccomp-dev e2fsprogs iproute2 util-linux ca-certificates"
+
+say() { printf '\033[2mpodlab\033[0m  %s\n' "$*"; }
+die() { printf 'podlab  %s\n' "$*" >&2; exit 1; }
+
+# step WORDS COMMAND...: runs the command; its output is shown if it fails, or if VERBOSE is set.
+step() {
+	local words=$1 begin log status=0
+	shift
+	begin=$EPOCHREALTIME
+	printf '\033[2mpodlab\033[0m  %-34s' "$words"
+	if [ -n "${VERBOSE:-}" ]; then
+		echo
+		"$@" || status=$?
+	else
+		log=$(mktemp)
+		"$@" >"$log" 2>&1 || status=$?
+		[ $status = 0 ] || { echo; cat "$log"; }
+		rm -f "$log"
+	fi
+	[ $status = 0 ] || die "$words failed: see above"
+	awk -v a="$begin" -v b="$EPOCHREALTIME" 'BEGIN { printf "%6.1f s\n", b - a }'
+}
+
+need_root() {
+	[ "$(id -u)" = 0 ] || die "this makes namespaces, mounts and control groups: run it with sudo"
+}
+
+need_go() {
+	command -v go >/dev/null || die "Go is missing: https://go.dev/dl (any version from 1.21 fetches the right one by itself)"
+}
+
+# install_packages NAME...: by apt, and only those that are not there.
+install_packages() {
+	local missing=() name
+	for name in "$@"; do
+		[ "$(dpkg-query -W -f '${db:Status-Abbrev}' "$name" 2>/dev/null)" = "ii " ] || missing+=("$name")
+	done
+	[ ${#missing[@]} -gt 0 ] || return 0
+	command -v apt-get >/dev/null || die "not a Debian: install ${missing[*]} by hand"
+	export DEBIAN_FRONTEND=noninteractive
+	step "Debian: ${missing[*]}" apt_install "${missing[@]}"
+}
+
+apt_install() {
+	apt-get install -y -qq --no-install-recommends "$@" || { apt-get update -qq && apt-get install -y -qq --no-install-recommends "$@"; }
+}
+
+# build_programs makes everything in bin/. libcontainer needs cgo; what runs inside a node must be static.
+build_programs() {
+	mkdir -p bin
+	CGO_ENABLED=0 go build -trimpath -o bin/podlab ./server
+	go build -trimpath -tags "$TAGS" -ldflags "$STATIC" -o bin/podlab-sandboxd ./sandbox/sandboxd
+	go build -trimpath -tags "$TAGS" -ldflags "$STATIC" -o bin/podlab-node ./sandbox/node
+	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w" -o bin/pod ./sandbox/node/pod
+	ln -sf pod bin/container
+}
+TAGS="seccomp netgo osusergo"
+STATIC="-linkmode external -extldflags -static -s -w"
+
+# install_programs DATA: where the server's user can reach them too (a clone may lie in somebody's home), and where every node
+# sees them. A running program is replaced, not overwritten.
+install_programs() {
+	local name
+	mkdir -p "$1/bin" "$1/node/bin"
+	for name in podlab podlab-sandboxd; do install -C -m 0755 "bin/$name" "$1/bin/$name"; done
+	for name in podlab-node pod; do install -C -m 0755 "bin/$name" "$1/node/bin/$name"; done
+	ln -sfn pod "$1/node/bin/container"
+}
+
+# make_user makes the user that the server runs as.
+make_user() {
+	getent group podlab >/dev/null || groupadd --system podlab
+	getent passwd podlab >/dev/null ||
+		useradd --system --gid podlab --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin podlab
+}
+
+# make_images DATA
+make_images() {
+	./scripts/images --out "$1/images" --cache "$CACHE"
+}
