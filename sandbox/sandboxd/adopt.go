@@ -1,0 +1,78 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/opencontainers/runc/libcontainer"
+)
+
+// adoptAll finds the nodes of an earlier daemon again and removes everything else that it left.
+func (h *host) adoptAll() error {
+	entries, err := os.ReadDir(h.set.states())
+	if err != nil {
+		return err
+	}
+	sockets, err := filepath.Glob(filepath.Join(h.set.sockets(), "*.sock"))
+	if err != nil {
+		return err
+	}
+	left := h.groups.nodes()
+	for _, socket := range sockets {
+		left = append(left, filepath.Base(socket[:len(socket)-len(".sock")]))
+	}
+	for _, entry := range entries {
+		if err := h.adopt(entry.Name()); err != nil {
+			h.log.Warn("a node of an earlier daemon is removed", "node", entry.Name(), "error", err)
+			left = append(left, entry.Name())
+		}
+	}
+	for _, id := range left {
+		if h.nodes[id] == nil {
+			h.clear(id)
+		}
+	}
+	unfinished, err := filepath.Glob(filepath.Join(h.set.disks(), "*.new"))
+	for _, path := range unfinished {
+		err = errors.Join(err, os.Remove(path))
+	}
+	return err
+}
+
+// adopt finds one node again, by its record. The node must still be the one recorded: same process, same pid namespace.
+func (h *host) adopt(id string) error {
+	data, err := os.ReadFile(filepath.Join(h.set.state(id), recordFile))
+	if err != nil {
+		return fmt.Errorf("half made: %w", err)
+	}
+	var r record
+	if err := json.Unmarshal(data, &r); err != nil {
+		return err
+	}
+	n := newNode(r)
+	if err := n.identify(r.PID); err != nil {
+		return err
+	}
+	if n.PIDNS != r.PIDNS || r.Spec.ID != id {
+		n.pidfd.Close()
+		return errors.New("its init has ended")
+	}
+	if n.container, err = libcontainer.Load(h.set.states(), id); err != nil {
+		return err
+	}
+	status, err := n.container.Status()
+	if err != nil {
+		return err
+	}
+	n.frozen = status == libcontainer.Paused
+	if err := h.trace(n); err != nil {
+		return err
+	}
+	close(n.ready)
+	h.live(n)
+	h.log.Info("node found again", "node", id, "pid", n.PID)
+	return nil
+}

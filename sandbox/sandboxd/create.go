@@ -1,0 +1,179 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"time"
+
+	"github.com/opencontainers/runc/libcontainer"
+	"github.com/opencontainers/runc/libcontainer/configs"
+
+	"podlab/sandbox"
+	"podlab/sandbox/internal/undo"
+	"podlab/sandbox/internal/userns"
+	"podlab/sandbox/wire"
+)
+
+// create makes a node and returns when its agent answers.
+func (h *host) create(ctx context.Context, spec sandbox.NodeSpec) (sandbox.Node, error) {
+	spec, err := h.set.complete(spec)
+	if err != nil {
+		return sandbox.Node{}, err
+	}
+	for _, missing := range h.missing {
+		if essential[missing.Params["feature"]] {
+			return sandbox.Node{}, missing
+		}
+	}
+	n, err := h.reserve(spec)
+	if err != nil {
+		return sandbox.Node{}, err
+	}
+	h.making <- struct{}{}
+	defer func() { <-h.making }()
+	defer close(n.ready)
+	if err := h.start(n); err != nil {
+		h.forget(n)
+		close(n.gone)
+		return sandbox.Node{}, err
+	}
+	h.live(n)
+	h.log.Info("node", "node", spec.ID, "pid", n.PID, "took", time.Since(time.UnixMilli(n.Started)).Round(time.Millisecond))
+	return n.public(h.set.nodeSocket(spec.ID)), nil
+}
+
+// start brings a node to life. What is only needed while it is made goes in any case, what shall stay goes when a step fails.
+func (h *host) start(n *node) error {
+	var needed, made undo.Steps
+	defer needed.Undo()
+	defer made.Undo()
+
+	users, err := userns.New(n.Base)
+	if err != nil {
+		return err
+	}
+	needed.Add(func() { users.Close() })
+	files, err := h.newFilesystem(n, users, &needed)
+	if err != nil {
+		return err
+	}
+	made.Add(func() { h.clear(n.Spec.ID) })
+	socket, err := h.listen(n.Spec.ID)
+	if err != nil {
+		return err
+	}
+	err = h.startInit(n, h.configuration(n, files.root, users), files, socket, &made)
+	socket.Close() // node init has it now: when that ends, callers shall know
+	if err != nil {
+		return err
+	}
+	if err := h.awaitAgent(n.Spec.ID); err != nil {
+		return fmt.Errorf("the node's agent does not answer: %w; its log ends: %q", err, files.logEnd())
+	}
+	if err := n.record.write(h.set.state(n.Spec.ID)); err != nil {
+		return err
+	}
+	made.Keep()
+	return nil
+}
+
+// listen makes the socket that the agent will accept from.
+func (h *host) listen(id string) (*os.File, error) {
+	path := h.set.nodeSocket(id)
+	listener, err := listenFor(path, h.set.group)
+	if err != nil {
+		return nil, err
+	}
+	listener.SetUnlinkOnClose(false)
+	defer listener.Close() // the file is a copy
+	return listener.File()
+}
+
+// listenFor listens on a socket for root and one group. Until the mode is set, it is root's alone.
+func listenFor(path string, group int) (*net.UnixListener, error) {
+	listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	if err != nil {
+		return nil, err
+	}
+	if err := errors.Join(os.Chown(path, 0, group), os.Chmod(path, 0o660)); err != nil {
+		listener.Close()
+		return nil, err
+	}
+	return listener, nil
+}
+
+// startInit starts node init: first libcontainer's stage of it, which waits, so that everything is in place before its program runs.
+func (h *host) startInit(n *node, config *configs.Config, files *filesystem, socket *os.File, made *undo.Steps) error {
+	container, err := libcontainer.Create(h.set.states(), n.Spec.ID, config)
+	if err != nil {
+		return err
+	}
+	process := &libcontainer.Process{
+		Args:       []string{nodePrograms + "/podlab-node", "node"},
+		Env:        []string{"PATH=/opt/podlab/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "container=podlab"},
+		Cwd:        "/",
+		Init:       true,
+		Stdout:     files.log,
+		Stderr:     files.log,
+		ExtraFiles: []*os.File{socket}, // descriptor 3
+	}
+	if err := container.Start(process); err != nil {
+		return err
+	}
+	made.Add(func() {
+		_ = process.Signal(os.Kill)
+		_, _ = process.Wait()
+	})
+	pid, err := process.Pid()
+	if err != nil {
+		return err
+	}
+	if err := n.identify(pid); err != nil {
+		return err
+	}
+	n.container, n.process = container, process
+	if err := h.groups.delegate(n.Spec.ID, n.Base); err != nil {
+		return err
+	}
+	if err := h.trace(n); err != nil {
+		return err
+	}
+	return container.Exec()
+}
+
+// awaitAgent asks the agent something, whatever: an answer, any answer, says that it is there. What it says is not looked at.
+func (h *host) awaitAgent(id string) error {
+	deadline := time.Now().Add(answerTime)
+	conn, err := net.DialTimeout("unix", h.set.nodeSocket(id), answerTime)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if err := conn.SetDeadline(deadline); err != nil {
+		return err
+	}
+	if err := wire.WriteJSON(conn, wire.JSON, wire.Request{Verb: "ping"}); err != nil {
+		return err
+	}
+	_, _, err = wire.Read(conn, maxRequest)
+	return err
+}
+
+// logEnd returns the last of what node init and the agent said.
+func (f *filesystem) logEnd() string {
+	const most = 2 << 10
+	size, err := f.log.Seek(0, io.SeekEnd)
+	if err != nil {
+		return err.Error()
+	}
+	end := make([]byte, min(size, most))
+	_, err = f.log.ReadAt(end, size-int64(len(end)))
+	if err != nil {
+		return err.Error()
+	}
+	return string(end)
+}

@@ -1,0 +1,110 @@
+// Command podlab-sandboxd is the root daemon: it makes and removes learners' nodes and reports what the kernel did in them. It
+// knows seven verbs (package wire), no pod, no image archive, no path that a learner chose.
+//
+// What a node holds, the kernel holds for the node's own processes: its mounts live in its mount namespace only, its disk is a file
+// without a name behind a loop device that frees itself. So when a node's PID 1 ends, however that comes about, what is left to
+// remove is control groups, a socket and a directory of state. The daemon's own mounts are in a mount namespace of its own, which
+// the kernel takes down with the daemon.
+//
+// Who owns what: main owns the host and the server. The host owns nodes and has one goroutine for each, which waits for its PID 1 to
+// end and then buries it; Destroy only kills. The server owns connections.
+//
+//	SIGTERM  ends the daemon; nodes live on, and the next daemon finds them again
+//	SIGINT   destroys all nodes first and leaves nothing behind
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"log/slog"
+	"os"
+	"os/signal"
+	"runtime"
+	"sync"
+
+	_ "github.com/opencontainers/cgroups/devices" // device rules of control groups
+	"github.com/opencontainers/runc/libcontainer"
+	_ "github.com/opencontainers/runc/libcontainer/nsenter" // the C half of libcontainer's init
+	"golang.org/x/sys/unix"
+
+	"podlab/sandbox/internal/trace"
+)
+
+// libcontainer starts this program again as the first stage of a node's init.
+func init() {
+	if len(os.Args) == 2 && os.Args[1] == "init" {
+		runtime.GOMAXPROCS(1)
+		runtime.LockOSThread()
+		libcontainer.Init()
+	}
+}
+
+func main() {
+	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
+	if err := run(log); err != nil {
+		log.Error("ends", "error", err)
+		os.Exit(1)
+	}
+}
+
+func run(log *slog.Logger) error {
+	set, err := parseSettings(flag.CommandLine, os.Args[1:])
+	if err != nil {
+		return err
+	}
+	if err := ownMountNamespace(); err != nil {
+		return err
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGTERM)
+	defer stop()
+	interrupt := make(chan os.Signal, 1)
+	signal.Notify(interrupt, unix.SIGINT)
+
+	tracer, err := trace.Open(ctx, log)
+	if err != nil {
+		return err
+	}
+	defer tracer.Close()
+	host, err := openHost(set, tracer, log)
+	if err != nil {
+		return err
+	}
+	defer host.close()
+	server, err := listen(set, host, log)
+	if err != nil {
+		return err
+	}
+	log.Info("ready", "socket", set.socket(), "tracer", tracer.Kind(), "nodes", len(host.list()))
+	return serve(ctx, interrupt, server, host, tracer)
+}
+
+// serve runs until a signal comes or one of its parts fails, and waits for all of them.
+func serve(ctx context.Context, interrupt <-chan os.Signal, server *server, host *host, tracer *trace.Tracer) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var parts sync.WaitGroup
+	failed := make(chan error, 2)
+	start := func(part func(context.Context) error) {
+		parts.Go(func() {
+			failed <- part(ctx)
+			cancel()
+		})
+	}
+	start(server.run)
+	start(func(ctx context.Context) error { return tracer.Run(ctx, host.sink()) })
+
+	ending := false
+	select {
+	case <-ctx.Done():
+	case <-interrupt:
+		ending = true
+	}
+	cancel()
+	parts.Wait()
+	err := errors.Join(<-failed, <-failed)
+	if ending {
+		err = errors.Join(err, host.destroyAll(), host.removeDirectories())
+	}
+	return err
+}

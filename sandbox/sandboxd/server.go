@@ -1,0 +1,213 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"os/user"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"podlab/sandbox"
+	"podlab/sandbox/wire"
+)
+
+// Limits of the daemon's socket.
+const (
+	maxRequest  = 16 << 10 // bytes; the largest, a NodeSpec, is some 200
+	maxCalls    = 1024     // at a time; a stream of moments for each node and some plain ones
+	requestTime = 5 * time.Second
+	sendTime    = 10 * time.Second // until a message of a stream is taken
+	callTime    = 60 * time.Second // for all but streams
+)
+
+// server answers on the daemon's socket. It serves the seven verbs of package wire:
+//
+//	info                     → sandbox.HostInfo
+//	create sandbox.NodeSpec  → sandbox.Node
+//	list                     → []sandbox.Node
+//	destroy freeze thaw      wire.NodeArgs
+//	moments wire.NodeArgs    then 'j' sandbox.Moments …, 'x' node_gone
+type server struct {
+	set      *settings
+	host     *host
+	log      *slog.Logger
+	listener *net.UnixListener
+}
+
+func listen(set *settings, host *host, log *slog.Logger) (*server, error) {
+	if err := os.Remove(set.socket()); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	listener, err := listenFor(set.socket(), set.group)
+	if err != nil {
+		return nil, err
+	}
+	return &server{set, host, log, listener}, nil
+}
+
+// run accepts calls until ctx ends, and waits for those that are open.
+func (s *server) run(ctx context.Context) error {
+	var calls sync.WaitGroup
+	defer calls.Wait()
+	stop := context.AfterFunc(ctx, func() { s.listener.Close() })
+	defer stop()
+	places := make(chan struct{}, maxCalls)
+	for {
+		conn, err := s.listener.AcceptUnix()
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		places <- struct{}{}
+		calls.Go(func() {
+			defer func() { <-places }()
+			defer conn.Close()
+			if err := s.call(ctx, conn); err != nil {
+				s.log.Warn("call", "error", err)
+			}
+		})
+	}
+}
+
+// call serves one connection.
+func (s *server) call(ctx context.Context, conn *net.UnixConn) error {
+	if err := conn.SetDeadline(time.Now().Add(requestTime)); err != nil {
+		return err
+	}
+	if err := s.admit(conn); err != nil {
+		return errors.Join(err, wire.Answer(conn, nil, sandbox.Errorf(sandbox.CodeDenied)))
+	}
+	kind, payload, err := wire.Read(conn, maxRequest)
+	if errors.Is(err, io.EOF) {
+		return nil // somebody looked whether the daemon is there
+	}
+	var request wire.Request
+	if err != nil || kind != wire.JSON || json.Unmarshal(payload, &request) != nil {
+		return errors.Join(err, wire.Answer(conn, nil, sandbox.Errorf(sandbox.CodeBadRequest, "detail", "frame")))
+	}
+	if request.Verb == wire.VerbMoments {
+		return s.moments(ctx, conn, request.Args)
+	}
+	// Not ended by ctx: what was begun is finished, so that an upgrade leaves no node half made.
+	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTime)
+	defer cancel()
+	result, failed := s.answer(limited, request)
+	if err := conn.SetDeadline(time.Now().Add(sendTime)); err != nil {
+		return err
+	}
+	err = wire.Answer(conn, result, failed)
+	if sandbox.CodeOf(failed) == sandbox.CodeInternal {
+		err = errors.Join(err, failed)
+	}
+	return err
+}
+
+// answer serves a plain call.
+func (s *server) answer(ctx context.Context, request wire.Request) (any, error) {
+	switch request.Verb {
+	case wire.VerbInfo:
+		return s.host.info(), nil
+	case wire.VerbList:
+		return s.host.list(), nil
+	case wire.VerbCreate:
+		spec, err := parse[sandbox.NodeSpec](request.Args)
+		if err != nil {
+			return nil, err
+		}
+		return s.host.create(ctx, spec)
+	case wire.VerbDestroy, wire.VerbFreeze, wire.VerbThaw:
+		args, err := parse[wire.NodeArgs](request.Args)
+		if err != nil {
+			return nil, err
+		}
+		if request.Verb == wire.VerbDestroy {
+			return nil, s.host.destroy(ctx, args.ID)
+		}
+		return nil, s.host.freeze(ctx, args.ID, request.Verb == wire.VerbFreeze)
+	}
+	return nil, sandbox.Errorf(sandbox.CodeBadRequest, "detail", "verb")
+}
+
+func parse[T any](args json.RawMessage) (value T, err error) {
+	if err := json.Unmarshal(args, &value); err != nil {
+		return value, sandbox.Errorf(sandbox.CodeBadRequest, "detail", "args").Because(err)
+	}
+	return value, nil
+}
+
+// moments streams a node's moments until the caller goes away, the node is gone or the daemon ends.
+func (s *server) moments(ctx context.Context, conn *net.UnixConn, raw json.RawMessage) error {
+	args, err := parse[wire.NodeArgs](raw)
+	if err != nil {
+		return wire.Answer(conn, nil, err)
+	}
+	n, ok := s.host.find(ctx, args.ID)
+	if !ok {
+		return wire.Answer(conn, nil, errNoNode(args.ID))
+	}
+	if err := errors.Join(wire.Answer(conn, nil, nil), conn.SetReadDeadline(time.Time{})); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var reader sync.WaitGroup
+	reader.Go(func() { // the caller says nothing more: an end of its side is its going away
+		_, _ = conn.Read(make([]byte, 1))
+		cancel()
+	})
+	defer reader.Wait()
+	defer conn.Close()
+	err = n.moments.stream(ctx, args.After, func(m sandbox.Moments) error {
+		if err := conn.SetWriteDeadline(time.Now().Add(sendTime)); err != nil {
+			return err
+		}
+		return wire.WriteJSON(conn, wire.JSON, m)
+	})
+	if errors.Is(err, errNodeGone) {
+		gone := sandbox.Errorf(sandbox.CodeNodeGone, "node", args.ID)
+		return errors.Join(conn.SetWriteDeadline(time.Now().Add(sendTime)), wire.WriteJSON(conn, wire.Exit, gone))
+	}
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// admit lets root and the sockets' group in. The socket's mode says the same; this holds should somebody change it.
+func (s *server) admit(conn *net.UnixConn) error {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var peer *unix.Ucred
+	if control := raw.Control(func(fd uintptr) {
+		peer, err = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
+	}); control != nil || err != nil {
+		return errors.Join(control, err)
+	}
+	if peer.Uid == 0 || s.set.group != 0 && (int(peer.Gid) == s.set.group || isMember(peer.Uid, s.set.group)) {
+		return nil
+	}
+	return errors.New("denied to uid " + strconv.Itoa(int(peer.Uid)))
+}
+
+// isMember reports whether the host's files say that the user is in the group.
+func isMember(uid uint32, group int) bool {
+	u, err := user.LookupId(strconv.Itoa(int(uid)))
+	if err != nil {
+		return false
+	}
+	groups, err := u.GroupIds()
+	return err == nil && slices.Contains(groups, strconv.Itoa(group))
+}
