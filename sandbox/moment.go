@@ -22,6 +22,9 @@ const (
 	MomentMount     = "mount"
 	MomentNetwork   = "network"
 	MomentAgent     = "agent" // the agent started, or found again what it had made in an earlier life
+	// MomentHidden says that PID is a check's probe (ExecSpec.Hidden): readers leave out what the kernel tells of it and of what it
+	// forks. It is sent before the probe's program starts, or as soon as its pid is known.
+	MomentHidden = "hidden"
 )
 
 // Moment is one thing that happened on a node. Seq rises by one for each source of one node; a gap means lost moments.

@@ -1,0 +1,159 @@
+package labs
+
+import (
+	"slices"
+
+	"podlab/sandbox"
+)
+
+// Bounds of a session's moments.
+const (
+	maxLog    = 3000 // kept for pages that come or lag
+	maxReplay = 500  // sent to a page that comes
+	maxFrame  = 500  // sent in one frame; the rest follows in the next
+	maxOwners = 8192 // processes whose container is remembered
+)
+
+// momentLog is a session's moments of both sources, merged, with a number for each: pages remember how far they read.
+type momentLog struct {
+	items []sandbox.Moment
+	next  uint64 // number of the next one
+	lost  uint64 // lost before they came here, in total
+}
+
+func (l *momentLog) add(moments []sandbox.Moment) {
+	l.items = append(l.items, moments...)
+	l.next += uint64(len(moments))
+	if over := len(l.items) - maxLog; over > 0 {
+		l.items = slices.Delete(l.items, 0, over)
+	}
+}
+
+// first is the number of the oldest one that is still there.
+func (l *momentLog) first() uint64 { return l.next - uint64(len(l.items)) }
+
+// replay is where a page that comes begins to read.
+func (l *momentLog) replay() uint64 { return l.next - uint64(min(len(l.items), maxReplay)) }
+
+// read returns moments from a number on, where to go on, and how many fell out before they were read.
+func (l *momentLog) read(from uint64) (items []sandbox.Moment, next, missed uint64) {
+	if first := l.first(); from < first {
+		missed, from = first-from, first
+	}
+	items = l.items[len(l.items)-int(l.next-from):] //nolint:gosec // at most maxLog
+	items = slices.Clone(items[:min(len(items), maxFrame)])
+	return items, from + uint64(len(items)), missed
+}
+
+// merger puts the moments of both sources in order and says in which container they happened: the kernel does not know, the
+// agent's snapshots do. Moments of processes that no snapshot has shown yet are held back, with all that came after them, until
+// the next snapshot or until release is called.
+type merger struct {
+	last   map[string]uint64 // by source: the last number seen
+	owner  map[int]string    // by pid: Container.ID, or empty for the node's own
+	agent  int               // its pid: what it forks belongs to nobody yet
+	hidden map[int]bool      // pids of probes and what they forked
+	held   []sandbox.Moment
+}
+
+func newMerger() *merger {
+	return &merger{last: map[string]uint64{}, owner: map[int]string{}, hidden: map[int]bool{}}
+}
+
+// take adds a run of moments of one source. It returns those that are settled, by time, and how many were lost.
+func (m *merger) take(run sandbox.Moments) (settled []sandbox.Moment, lost uint64) {
+	for _, moment := range run.Items {
+		last := m.last[moment.Source]
+		if moment.Seq <= last {
+			continue // a stream that was opened again repeats what it had
+		}
+		if last > 0 {
+			lost += moment.Seq - last - 1
+		}
+		m.last[moment.Source] = moment.Seq
+		if moment.Kind == sandbox.MomentHidden {
+			m.hidden[moment.PID] = true
+			continue
+		}
+		m.held = append(m.held, moment)
+	}
+	slices.SortStableFunc(m.held, byTime)
+	if len(m.held) > maxLog {
+		return m.release(), lost // a fork bomb: better in time than complete
+	}
+	for i := range m.held {
+		if !m.settle(&m.held[i]) {
+			return m.cut(i), lost
+		}
+	}
+	return m.release(), lost
+}
+
+// settle finds the container of one moment; false: not known yet.
+func (m *merger) settle(moment *sandbox.Moment) bool {
+	if moment.Source != sandbox.SourceKernel || moment.Container != "" {
+		return true
+	}
+	if moment.Kind == sandbox.MomentFork {
+		if m.hidden[moment.PPID] {
+			m.hidden[moment.PID] = true
+		}
+		if owner, known := m.owner[moment.PPID]; known && moment.PPID != m.agent {
+			m.owner[moment.PID] = owner
+		}
+	}
+	owner, known := m.owner[moment.PID]
+	moment.Container = owner
+	return known || m.hidden[moment.PID]
+}
+
+// look learns from a snapshot whose processes belong where. It returns what is settled by it.
+func (m *merger) look(s *sandbox.Snapshot) []sandbox.Moment {
+	if len(m.owner) > maxOwners {
+		m.owner = map[int]string{}
+	}
+	m.agent = s.Node.AgentPID
+	for i := range s.Processes {
+		m.owner[s.Processes[i].PID] = s.Processes[i].Container
+	}
+	i := 0
+	for i < len(m.held) && (m.settle(&m.held[i]) || m.held[i].Time <= s.Time) {
+		i++
+	}
+	return m.cut(i)
+}
+
+// cut takes the first n held moments out, without those of probes, and forgets processes that ended.
+func (m *merger) cut(n int) []sandbox.Moment {
+	var out []sandbox.Moment
+	for _, moment := range m.held[:n] {
+		hidden := m.hidden[moment.PID]
+		if moment.Kind == sandbox.MomentExit && !moment.Thread {
+			delete(m.owner, moment.PID)
+			delete(m.hidden, moment.PID)
+		}
+		if !hidden || moment.Source != sandbox.SourceKernel {
+			out = append(out, moment)
+		}
+	}
+	m.held = slices.Delete(m.held, 0, n)
+	return out
+}
+
+// release gives up waiting: what is held goes out as it is.
+func (m *merger) release() []sandbox.Moment {
+	for i := range m.held {
+		m.settle(&m.held[i])
+	}
+	return m.cut(len(m.held))
+}
+
+func byTime(a, b sandbox.Moment) int {
+	switch {
+	case a.Time < b.Time:
+		return -1
+	case a.Time > b.Time:
+		return 1
+	}
+	return 0
+}
