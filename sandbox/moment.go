@@ -35,13 +35,13 @@ type Moment struct {
 	Kind   string `json:"kind"`
 
 	PID       int    `json:"pid,omitempty"`       // the node's pid of the process it is about
-	PPID      int    `json:"ppid,omitempty"`      // its parent (fork: the one that forked)
+	PPID      int    `json:"ppid,omitempty"`      // its parent (fork: the one that forked); of a thread: the process it belongs to
 	PIDInside int    `json:"pidInside,omitempty"` // in its innermost pid namespace
 	PIDNS     uint64 `json:"pidns,omitempty"`     // inode of that namespace
 	Thread    bool   `json:"thread,omitempty"`    // the task is a thread, not a new process
 	Name      string `json:"name,omitempty"`      // comm
 	Path      string `json:"path,omitempty"`      // exec: the file, cut at 255 bytes
-	Code      int    `json:"code,omitempty"`      // exit: exit status
+	Code      int    `json:"code,omitempty"`      // exit: exit status; 128+Signal when a signal ended it
 	Signal    int    `json:"signal,omitempty"`    // exit: the signal that ended it
 
 	Pod       string            `json:"pod,omitempty"`

@@ -33,44 +33,50 @@ type kernelSource struct {
 	endedN int
 }
 
-func openEBPF(context.Context) (_ source, err error) {
-	at, err := kernelOffsets()
-	if err != nil {
-		return nil, err
-	}
+func openEBPF(context.Context) (source, error) {
+	return openKernel(limits{ring: ringBytes, allowance: allowance})
+}
+
+// limits of a kernelSource: the ring's size in bytes, a node's events in each allowanceTime.
+type limits struct {
+	ring      uint32
+	allowance int32
+}
+
+func openKernel(at offsets, lim limits) (_ *kernelSource, err error) {
 	s := &kernelSource{known: map[uint32]uint64{}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.close())
 		}
 	}()
-	ring, err := s.maps()
+	ring, err := s.maps(lim.ring)
 	if err != nil {
 		return nil, err
 	}
 	// The ring is open for reading before the first program can write.
 	for _, p := range []struct {
 		tracepoint string
-		program    func(offsets, int, int) asm.Instructions
+		program    func(*assembly)
 	}{
 		{"sched_process_fork", forkProgram},
 		{"sched_process_exec", execProgram},
 		{"sched_process_exit", exitProgram},
 	} {
-		if err := s.attach(p.tracepoint, p.program(at, s.nodes.FD(), ring.FD())); err != nil {
+		if err := s.attach(p.tracepoint, assemble(p.program, at, s.nodes.FD(), ring.FD(), lim.allowance)); err != nil {
 			return nil, fmt.Errorf("%s: %w", p.tracepoint, err)
 		}
 	}
 	return s, nil
 }
 
-func (s *kernelSource) maps() (ring *ebpf.Map, err error) {
+func (s *kernelSource) maps(ringSize uint32) (ring *ebpf.Map, err error) {
 	s.nodes, err = ebpf.NewMap(&ebpf.MapSpec{Name: "podlab_nodes", Type: ebpf.Hash, KeySize: 4, ValueSize: entrySize, MaxEntries: maxNodes})
 	if err != nil {
 		return nil, fmt.Errorf("map of nodes: %w", err)
 	}
 	s.closer = append(s.closer, s.nodes.Close)
-	ring, err = ebpf.NewMap(&ebpf.MapSpec{Name: "podlab_events", Type: ebpf.RingBuf, MaxEntries: ringBytes})
+	ring, err = ebpf.NewMap(&ebpf.MapSpec{Name: "podlab_events", Type: ebpf.RingBuf, MaxEntries: ringSize})
 	if err != nil {
 		return nil, fmt.Errorf("ring of events: %w", err)
 	}

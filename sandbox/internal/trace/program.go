@@ -32,9 +32,17 @@ const maxLevel = 32
 
 // assembly collects instructions; a label that was set marks the next one.
 type assembly struct {
-	ins    asm.Instructions
-	symbol string
-	at     offsets
+	ins         asm.Instructions
+	symbol      string
+	at          offsets
+	nodes, ring int // descriptors of the maps
+	allowance   int32
+}
+
+func assemble(program func(*assembly), at offsets, nodes, ring int, allowance int32) asm.Instructions {
+	a := &assembly{at: at, nodes: nodes, ring: ring, allowance: allowance}
+	program(a)
+	return a.ins
 }
 
 func (a *assembly) add(ins ...asm.Instruction) {
@@ -77,7 +85,7 @@ func (a *assembly) number(slot int16, level asm.Register, dst asm.Register, at i
 }
 
 // findNode leaves the node's level in R7, its entry in R8 and its inode in slotKey, or ends the program.
-func (a *assembly) findNode(nodes int) {
+func (a *assembly) findNode() {
 	a.add(asm.Mov.Imm(asm.R1, 0), asm.StoreMem(asm.R10, slotLevel, asm.R1, asm.DWord))
 	a.read(asm.R10, slotPID, 8, asm.R6, a.at.taskThreadPID)
 	a.follow(slotPID, a.at.pidLevel, asm.R10, slotLevel, 4)
@@ -91,7 +99,7 @@ func (a *assembly) findNode(nodes int) {
 	a.number(slotPID, asm.R7, asm.R10, slotUpid)
 	a.follow(slotUpid+int16(a.at.upidNS), a.at.nsInum, asm.R10, slotKey, 4)
 	a.add(
-		asm.LoadMapPtr(asm.R1, nodes),
+		asm.LoadMapPtr(asm.R1, a.nodes),
 		asm.Mov.Reg(asm.R2, asm.R10),
 		asm.Add.Imm(asm.R2, int32(slotKey)),
 		asm.FnMapLookupElem.Call(),
@@ -120,14 +128,14 @@ func (a *assembly) allow() {
 		asm.LoadMem(asm.R1, asm.R8, entryCount, asm.DWord),
 		asm.Add.Imm(asm.R1, 1),
 		asm.StoreMem(asm.R8, entryCount, asm.R1, asm.DWord),
-		asm.JGT.Imm(asm.R1, allowance, "lost"),
+		asm.JGT.Imm(asm.R1, a.allowance, "lost"),
 	)
 }
 
 // reserve takes room in the ring, its address in R9, and writes what is known already.
-func (a *assembly) reserve(ring int, kind, size int32) {
+func (a *assembly) reserve(kind, size int32) {
 	a.add(
-		asm.LoadMapPtr(asm.R1, ring),
+		asm.LoadMapPtr(asm.R1, a.ring),
 		asm.Mov.Imm(asm.R2, size),
 		asm.Mov.Imm(asm.R3, 0),
 		asm.FnRingbufReserve.Call(),
@@ -225,25 +233,22 @@ func (a *assembly) begin(task, other int16) {
 }
 
 // forkProgram is for sched_process_fork(parent, child).
-func forkProgram(at offsets, nodes, ring int) asm.Instructions {
-	a := &assembly{at: at}
+func forkProgram(a *assembly) {
 	a.begin(1, 0)
-	a.findNode(nodes)
+	a.findNode()
 	a.allow()
-	a.reserve(ring, recordFork, recordSize)
+	a.reserve(recordFork, recordSize)
 	a.task()
 	a.parent()
 	a.finish()
-	return a.ins
 }
 
 // execProgram is for sched_process_exec(task, old pid, bprm).
-func execProgram(at offsets, nodes, ring int) asm.Instructions {
-	a := &assembly{at: at}
+func execProgram(a *assembly) {
 	a.begin(0, 2)
-	a.findNode(nodes)
+	a.findNode()
 	a.allow()
-	a.reserve(ring, recordExec, recordSize+pathSize)
+	a.reserve(recordExec, recordSize+pathSize)
 	a.task()
 	a.follow(slotArg, a.at.bprmFilename, asm.R10, slotTmp, 8)
 	a.add(
@@ -257,21 +262,19 @@ func execProgram(at offsets, nodes, ring int) asm.Instructions {
 	a.read(asm.R10, slotArg, 8, asm.R6, a.at.taskParent)
 	a.parent()
 	a.finish()
-	return a.ins
 }
 
 // exitProgram is for sched_process_exit(task) and sched_process_exit(task, group_dead).
-func exitProgram(at offsets, nodes, ring int) asm.Instructions {
-	a := &assembly{at: at}
+func exitProgram(a *assembly) {
 	dead := int16(-1)
-	if at.exitHasGroupDead {
+	if a.at.exitHasGroupDead {
 		dead = 1
 	}
 	a.begin(0, dead)
-	a.findNode(nodes)
+	a.findNode()
 	a.allow()
-	a.reserve(ring, recordExit, recordSize)
-	if at.exitHasGroupDead {
+	a.reserve(recordExit, recordSize)
+	if a.at.exitHasGroupDead {
 		a.add(
 			asm.LoadMem(asm.R1, asm.R10, slotArg, asm.DWord),
 			asm.And.Imm(asm.R1, 0xff), // a bool
@@ -290,5 +293,4 @@ func exitProgram(at offsets, nodes, ring int) asm.Instructions {
 	a.read(asm.R10, slotArg, 8, asm.R6, a.at.taskParent)
 	a.parent()
 	a.finish()
-	return a.ins
 }
