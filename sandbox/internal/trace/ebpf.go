@@ -34,7 +34,11 @@ type kernelSource struct {
 }
 
 func openEBPF(context.Context) (source, error) {
-	return openKernel(limits{ring: ringBytes, allowance: allowance})
+	at, err := kernelOffsets()
+	if err != nil {
+		return nil, err
+	}
+	return openKernel(at, limits{ring: ringBytes, allowance: allowance})
 }
 
 // limits of a kernelSource: the ring's size in bytes, a node's events in each allowanceTime.
