@@ -18,15 +18,14 @@ import (
 // call dials, sends the request, reads the reply into result (may be nil), and returns the open connection for what follows.
 // The connection closes when ctx ends; stop releases that link.
 func call(ctx context.Context, socket, verb string, args, result any) (conn net.Conn, err error) {
-	conn, err = (&net.Dialer{}).DialContext(ctx, "unix", socket)
+	dialed, err := (&net.Dialer{}).DialContext(ctx, "unix", socket)
 	if err != nil {
 		return nil, dialError(err)
 	}
-	stop := context.AfterFunc(ctx, func() { conn.Close() })
-	conn = &linked{Conn: conn, stop: stop}
+	open := &linked{Conn: dialed, stop: context.AfterFunc(ctx, func() { dialed.Close() })}
 	defer func() {
 		if err != nil {
-			conn.Close()
+			open.Close()
 			if ctx.Err() != nil {
 				err = ctx.Err()
 			}
@@ -38,11 +37,11 @@ func call(ctx context.Context, socket, verb string, args, result any) (conn net.
 			return nil, err
 		}
 	}
-	if err = wire.WriteJSON(conn, wire.JSON, request); err != nil {
+	if err = wire.WriteJSON(open, wire.JSON, request); err != nil {
 		return nil, dialError(err)
 	}
 	var reply wire.Reply
-	if err = wire.ReadJSON(conn, &reply); err != nil {
+	if err = wire.ReadJSON(open, &reply); err != nil {
 		return nil, dialError(err)
 	}
 	if reply.Error != nil {
@@ -53,7 +52,7 @@ func call(ctx context.Context, socket, verb string, args, result any) (conn net.
 			return nil, sandbox.Errorf(sandbox.CodeInternal).Because(err)
 		}
 	}
-	return conn, nil
+	return open, nil
 }
 
 // once is a call without a stream behind it.
