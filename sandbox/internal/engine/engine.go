@@ -1,16 +1,36 @@
 // Package engine makes pods and plain containers inside a node: a small kubelet over libcontainer.
+//
+// It runs in the agent, as root of the node's user namespace. Each pod and each plain container is a unit with one goroutine that
+// owns it; it starts and stops containers, restarts them by policy, and makes a new sandbox when the infra container dies. Others
+// read what the unit published last. Everything a later agent needs is in the unit's record (record.go), in libcontainer's state
+// directories, or with node init (Keeper).
+//
+// Goroutines: one for each unit until it is gone or the engine closes; one for each process that this agent started and one for
+// its memory events, until it ends; two for each log, until its writers are gone.
 package engine
 
 import (
 	"context"
+	"errors"
 	"log/slog"
+	"net/netip"
 	"os"
+	"path/filepath"
+	"slices"
+	"sync"
 	"syscall"
 	"time"
 
 	"podlab/sandbox"
 	"podlab/sandbox/internal/image"
+	"podlab/sandbox/internal/network"
 )
+
+// errClosed answers calls to an engine that is closing.
+var errClosed = sandbox.Errorf(sandbox.CodeUnavailable)
+
+// keepPrefix begins the keys of everything that node init keeps for the engine.
+const keepPrefix = "engine/"
 
 // Keeper holds what must outlive the agent: descriptors by key, and the exit status of processes whose parent, an earlier
 // agent, is gone. Node init implements it.
@@ -53,34 +73,202 @@ type Subject struct {
 	Cgroup string
 }
 
-// State is everything the engine knows, copied: the caller may keep and change it.
+// State is everything the engine knows at one moment. What it refers to is shared: it may be kept, not changed.
 type State struct {
 	Pods       []sandbox.Pod    // with status, in the order they were applied
 	Containers []Subject        // infra, app and plain, in the order they were made
 	Volumes    []sandbox.Volume // Pod (or a plain container's ID), Name, Kind and Path are set
-	Hidden     []int            // pids of running hidden execs; their cgroup's last element is HiddenCgroup too
+	Hidden     []int            // pids of running hidden execs; the last element of their cgroup is HiddenCgroup
 }
 
 // HiddenCgroup is the last element of the cgroup path of hidden execs: /pods/demo/web/_probe.
 const HiddenCgroup = "_probe"
 
-// Process is a command to run in a living container.
-type Process struct {
-	Argv     []string
-	Env      []string // added to the container's own
-	Cwd      string   // default: the container's
-	Stdin    *os.File // nil is /dev/null; with Terminal all three are ignored
-	Stdout   *os.File
-	Stderr   *os.File
-	Terminal bool // a pty: see Running.Console
-	Size     sandbox.Size
-	Hidden   bool
+// Engine makes and keeps pods and plain containers. Its methods may be called from any goroutine.
+type Engine struct {
+	cfg    Config
+	keeper Keeper
+	sink   func(sandbox.Moment)
+	bridge *network.Bridge
+	pool   *network.Pool
+
+	changed chan struct{}
+	closing chan struct{}   // closed by Close
+	life    context.Context // of the units; cancel ends it
+	cancel  context.CancelFunc
+	owners  sync.WaitGroup // of the units' goroutines
+
+	mu     sync.Mutex // guards what follows, never held over work
+	units  map[sandbox.Ref]*unit
+	order  uint64
+	hidden map[int]bool
 }
 
-// Running is a command started by Exec. Wait must be called once.
-type Running struct {
-	PID     int
-	Start   uint64   // field 22 of /proc/PID/stat: for Keeper.WaitOrphan in a later life of the agent
-	Console *os.File // pty master, when asked for; the caller owns it
-	wait    func() (syscall.WaitStatus, error)
+// Open starts the engine and adopts what lived through the death of an earlier one. sink gets moments, without Source and Seq,
+// from many goroutines, and must not block.
+func Open(cfg Config, keeper Keeper, sink func(sandbox.Moment)) (*Engine, error) {
+	if err := cfg.defaults(); err != nil {
+		return nil, err
+	}
+	subnet, err := netip.ParsePrefix(cfg.Subnet)
+	if err != nil {
+		return nil, err
+	}
+	e := &Engine{
+		cfg: cfg, keeper: keeper, sink: sink, pool: network.NewPool(subnet),
+		changed: make(chan struct{}, 1), closing: make(chan struct{}),
+		units: map[sandbox.Ref]*unit{}, hidden: map[int]bool{},
+	}
+	for _, dir := range []string{filepath.Join(cfg.State, "objects"), e.runtimeDir(), cfg.Disk} {
+		if err := os.MkdirAll(dir, 0o711); err != nil {
+			return nil, err
+		}
+	}
+	if e.bridge, err = network.Open(cfg.Bridge, subnet); err != nil {
+		return nil, err
+	}
+	e.life, e.cancel = context.WithCancel(context.Background()) // the units outlive the call; Close ends them
+	e.adopt()
+	return e, nil
+}
+
+func (c *Config) defaults() error {
+	if c.Images == nil {
+		return errors.New("engine: no images")
+	}
+	if c.Hostname == "" {
+		name, err := os.Hostname()
+		if err != nil {
+			return err
+		}
+		c.Hostname = name
+	}
+	fallback(&c.State, "/run/podlab/agent/engine")
+	fallback(&c.Disk, "/var/lib/podlab/disk")
+	fallback(&c.Bridge, "cni0")
+	fallback(&c.Subnet, "10.88.0.0/24")
+	fallback(&c.BackOff, 10*time.Second)
+	if c.Log == nil {
+		c.Log = slog.Default()
+	}
+	has := nodeCapacity()
+	fallback(&c.Capacity.Memory, has.Memory)
+	fallback(&c.Capacity.CPU, has.CPU)
+	fallback(&c.Capacity.PIDs, has.PIDs)
+	return nil
+}
+
+func fallback[T comparable](v *T, to T) {
+	var zero T
+	if *v == zero {
+		*v = to
+	}
+}
+
+// runtimeDir is libcontainer's state directory.
+func (e *Engine) runtimeDir() string { return filepath.Join(e.cfg.State, "runtime") }
+
+// Close ends the engine's goroutines and leaves containers as they are.
+func (e *Engine) Close() error {
+	e.cancel()
+	close(e.closing)
+	e.owners.Wait()
+	e.bridge.Close()
+	return nil
+}
+
+// start runs the unit's goroutine.
+func (e *Engine) start(ctx context.Context, u *unit) {
+	e.owners.Go(func() { u.run(ctx) })
+}
+
+// Delete stops an object and returns when nothing of it is left. grace in seconds; negative means the object's own.
+func (e *Engine) Delete(ctx context.Context, ref sandbox.Ref, grace int64) error {
+	e.mu.Lock()
+	u, ok := e.units[ref]
+	e.mu.Unlock()
+	if !ok {
+		return sandbox.Errorf(sandbox.CodeNotFound, "kind", ref.Kind, "name", ref.Name)
+	}
+	if err := u.do(ctx, func() error { u.delete(grace); return nil }); err != nil {
+		return err
+	}
+	select {
+	case <-u.done:
+		return nil
+	case <-e.closing:
+		return errClosed
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// forget takes a unit that is gone out of the engine.
+func (e *Engine) forget(u *unit) {
+	if err := os.Remove(u.recordPath()); err != nil {
+		u.log.Error("record not removed", "err", err)
+	}
+	e.mu.Lock()
+	delete(e.units, u.object.Ref)
+	e.mu.Unlock()
+	u.emit(sandbox.MomentPod, "Deleted", nil)
+	close(u.done)
+	e.notify()
+}
+
+// State returns what there is now.
+func (e *Engine) State() State {
+	var s State
+	for _, v := range e.views() {
+		if v.pod != nil {
+			s.Pods = append(s.Pods, *v.pod)
+		}
+		s.Containers = append(s.Containers, v.subject...)
+		s.Volumes = append(s.Volumes, v.volumes...)
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for pid := range e.hidden {
+		s.Hidden = append(s.Hidden, pid)
+	}
+	return s
+}
+
+// views lists what the units published, in the order they were applied.
+func (e *Engine) views() []*view {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var views []*view
+	for _, u := range e.units {
+		views = append(views, u.view.Load())
+	}
+	slices.SortFunc(views, func(a, b *view) int { return int(a.record.Order) - int(b.record.Order) })
+	return views
+}
+
+// find returns a container by its ID, with what its unit published.
+func (e *Engine) find(id string) (*view, Subject, bool) {
+	for _, v := range e.views() {
+		for _, s := range v.subject {
+			if s.ID == id {
+				return v, s, true
+			}
+		}
+	}
+	return nil, Subject{}, false
+}
+
+// Changed has a value after State may have changed. It has room for one: for one reader.
+func (e *Engine) Changed() <-chan struct{} { return e.changed }
+
+func (e *Engine) notify() {
+	select {
+	case e.changed <- struct{}{}:
+	default:
+	}
+}
+
+func (e *Engine) emit(m sandbox.Moment) {
+	m.Time = bootTime()
+	e.sink(m)
 }

@@ -1,0 +1,3 @@
+package engine
+
+func agentMain() int { return 1 }

@@ -1,0 +1,189 @@
+package engine
+
+import (
+	"path/filepath"
+
+	"github.com/opencontainers/cgroups"
+	devices "github.com/opencontainers/cgroups/devices/config"
+	"github.com/opencontainers/runc/libcontainer/configs"
+	"golang.org/x/sys/unix"
+
+	"podlab/sandbox"
+)
+
+// oomScore of containers, above that of the node's shells, agent and init: under pressure the kernel takes a pod first.
+var oomScore, infraOOMScore = 500, 400
+
+// masked and readOnly are Docker's and containerd's lists, with what a shared kernel should not tell a learner either
+// (security.md, Walls).
+var (
+	masked = []string{
+		"/proc/acpi", "/proc/asound", "/proc/cmdline", "/proc/config.gz", "/proc/interrupts", "/proc/kallsyms", "/proc/kcore",
+		"/proc/key-users", "/proc/keys", "/proc/latency_stats", "/proc/sched_debug", "/proc/scsi", "/proc/timer_list",
+		"/proc/timer_stats", "/sys/devices/virtual/powercap", "/sys/firmware", "/sys/kernel/debug", "/sys/kernel/security",
+		"/sys/kernel/tracing",
+	}
+	readOnly = []string{"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"}
+)
+
+// skeleton is what every container's configuration has in common. No user namespace and no mappings: the node's own is the wall.
+func skeleton(rootfs, cgroup string) *configs.Config {
+	return &configs.Config{
+		Rootfs:          rootfs,
+		Cgroups:         &cgroups.Cgroup{Path: cgroup, Resources: &cgroups.Resources{Devices: rules()}},
+		Devices:         nodes(),
+		NoNewPrivileges: true,
+		NoNewKeyring:    true, // keyctl is closed by the node's filter
+		OomScoreAdj:     &oomScore,
+		Version:         "1.2.0",
+	}
+}
+
+// infraConfig is the configuration of a pod's pause container: it only holds namespaces.
+func (u *unit) infraConfig(rootfs string) *configs.Config {
+	c := skeleton(rootfs, u.cgroup(infraName))
+	c.OomScoreAdj = &infraOOMScore
+	c.Capabilities = sets(nil)
+	c.Readonlyfs = true
+	c.Namespaces = configs.Namespaces{{Type: configs.NEWNS}, {Type: configs.NEWCGROUP}}
+	spec := &u.object.Spec
+	add := func(host bool, kind configs.NamespaceType) {
+		if !host {
+			c.Namespaces = append(c.Namespaces, configs.Namespace{Type: kind})
+		}
+	}
+	add(spec.HostNetwork, configs.NEWNET)
+	add(spec.HostNetwork, configs.NEWUTS) // hostNetwork takes the node's host name too, as in Kubernetes
+	add(spec.HostIPC, configs.NEWIPC)
+	add(spec.HostPID, configs.NEWPID)
+	if !spec.HostNetwork {
+		c.Hostname = u.hostname()
+	}
+	c.MaskPaths, c.ReadonlyPaths = masked, readOnly
+	c.Mounts = []*configs.Mount{procMount(), devMount(), shmMount(u.shm())}
+	return c
+}
+
+// appConfig is the configuration of a container that joins namespaces: those in joined by path, no entry for the node's own.
+func (u *unit) appConfig(spec *sandbox.ContainerSpec, rootfs string, namespaces configs.Namespaces) (*configs.Config, error) {
+	c := skeleton(rootfs, u.cgroup(spec.Name))
+	c.Namespaces = namespaces
+	caps, err := grant(spec.SecurityContext)
+	if err != nil {
+		return nil, err
+	}
+	c.Capabilities = sets(caps)
+	if u.object.plain() && namespaces.IsPrivate(configs.NEWUTS) {
+		c.Hostname = u.hostname()
+	}
+	if err := u.limit(c.Cgroups.Resources, spec); err != nil {
+		return nil, err
+	}
+	c.Mounts = append(systemMounts(), shmMount(u.shm()))
+	c.Mounts = append(c.Mounts, u.fileMounts()...)
+	c.Mounts = append(c.Mounts, u.volumeMounts(spec)...)
+	if privileged(spec.SecurityContext) {
+		lay(c)
+		return c, nil
+	}
+	c.MaskPaths, c.ReadonlyPaths = masked, readOnly
+	c.Namespaces = append(c.Namespaces, configs.Namespace{Type: configs.NEWCGROUP})
+	c.Readonlyfs = spec.SecurityContext != nil && spec.SecurityContext.ReadOnlyRootFilesystem != nil && *spec.SecurityContext.ReadOnlyRootFilesystem
+	c.Seccomp, err = filter(caps)
+	return c, err
+}
+
+// lay opens up a privileged container: /sys and the cgroup file systems of the node can be written as far as the node's user
+// namespace allows, nothing is masked, and no second filter is added to the node's.
+func lay(c *configs.Config) {
+	for _, m := range c.Mounts {
+		if m.Device == "cgroup" {
+			m.Flags &^= unix.MS_RDONLY
+		}
+	}
+}
+
+// limit sets the cgroup's limits by Kubernetes' rules (pkg/kubelet/cm: MilliCPUToQuota, MilliCPUToShares).
+func (u *unit) limit(r *cgroups.Resources, spec *sandbox.ContainerSpec) error {
+	a, err := amounts("resources.", spec.Resources)
+	if err != nil {
+		return err
+	}
+	r.Memory = a.memoryLimit
+	r.CpuShares = max(2, uint64(a.cpu)*1024/1000)
+	if cgroups.IsCgroup2UnifiedMode() {
+		r.CpuWeight = cgroups.ConvertCPUSharesToCgroupV2Value(r.CpuShares)
+		r.Unified = map[string]string{"memory.oom.group": "1"} // a container is killed whole, as since Kubernetes 1.28
+	}
+	if a.cpuLimit > 0 {
+		r.CpuPeriod = 100_000                           // µs
+		r.CpuQuota = max(1000, a.cpuLimit*100_000/1000) // µs
+	}
+	pids := a.pidsLimit
+	if pids == 0 {
+		pids = u.engine.cfg.Capacity.PIDs / 2 // a fork bomb leaves the node's shells a half
+	}
+	if pids > 0 {
+		r.PidsLimit = &pids
+	}
+	return nil
+}
+
+// rules are the device rules that libcontainer wants; in a user namespace it leaves them to the node's own cgroup.
+func rules() []*devices.Rule {
+	var out []*devices.Rule
+	for _, n := range nodes() {
+		out = append(out, &n.Rule)
+	}
+	return out
+}
+
+// nodes are the device files of every container. Inside a user namespace libcontainer binds them from the node's /dev.
+func nodes() []*devices.Device {
+	var out []*devices.Device
+	for _, d := range []struct {
+		name  string
+		minor int64
+	}{{"null", 3}, {"zero", 5}, {"full", 7}, {"random", 8}, {"urandom", 9}} {
+		out = append(out, device(d.name, 1, d.minor))
+	}
+	return append(out, device("tty", 5, 0))
+}
+
+func device(name string, major, minor int64) *devices.Device {
+	return &devices.Device{
+		Path:     filepath.Join("/dev", name),
+		FileMode: 0o666,
+		Rule:     devices.Rule{Type: devices.CharDevice, Major: major, Minor: minor, Permissions: "rwm", Allow: true},
+	}
+}
+
+func procMount() *configs.Mount {
+	return &configs.Mount{Source: "proc", Device: "proc", Destination: "/proc", Flags: unix.MS_NOEXEC | unix.MS_NOSUID | unix.MS_NODEV}
+}
+
+func devMount() *configs.Mount {
+	return &configs.Mount{Source: "tmpfs", Device: "tmpfs", Destination: "/dev", Flags: unix.MS_NOSUID | unix.MS_STRICTATIME, Data: "mode=755,size=64k"}
+}
+
+// shmMount is the /dev/shm that all containers of one IPC namespace share.
+func shmMount(source string) *configs.Mount {
+	return bind(source, "/dev/shm", unix.MS_NOEXEC|unix.MS_NOSUID|unix.MS_NODEV)
+}
+
+func systemMounts() []*configs.Mount {
+	const quiet = unix.MS_NOEXEC | unix.MS_NOSUID | unix.MS_NODEV
+	return []*configs.Mount{
+		procMount(),
+		devMount(),
+		{Source: "devpts", Device: "devpts", Destination: "/dev/pts", Flags: unix.MS_NOSUID | unix.MS_NOEXEC, Data: "newinstance,ptmxmode=0666,mode=0620,gid=5"},
+		{Source: "mqueue", Device: "mqueue", Destination: "/dev/mqueue", Flags: quiet},
+		{Source: "sysfs", Device: "sysfs", Destination: "/sys", Flags: quiet | unix.MS_RDONLY},
+		{Source: "cgroup", Device: "cgroup", Destination: "/sys/fs/cgroup", Flags: quiet | unix.MS_RDONLY},
+	}
+}
+
+func bind(source, destination string, flags int) *configs.Mount {
+	return &configs.Mount{Source: source, Destination: destination, Device: "bind", Flags: unix.MS_BIND | unix.MS_REC | flags,
+		PropagationFlags: []int{unix.MS_PRIVATE | unix.MS_REC}}
+}

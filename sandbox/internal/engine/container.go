@@ -1,0 +1,390 @@
+package engine
+
+import (
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/opencontainers/runc/libcontainer"
+	"golang.org/x/sys/unix"
+
+	"podlab/sandbox"
+)
+
+// pauseImage is the image of every pod's infra container.
+const pauseImage = "podlab/pause"
+
+// stable is how long a container must have run for its next crash to count as the first (kubelet: twice the longest back-off).
+const stable = 10 * time.Minute
+
+// A container is one container of a unit. It belongs to the unit's goroutine, but for launch.
+type container struct {
+	unit *unit
+	run  *run
+	spec *sandbox.ContainerSpec // nil for infra
+	kind string
+
+	alive    *alive    // while running
+	due      time.Time // not to be started before
+	deadline time.Time // of the grace after SIGTERM
+	killed   bool      // SIGKILL was sent
+	replaced bool      // it is being stopped to be started with another image
+}
+
+// alive is what a running container holds on to.
+type alive struct {
+	lc       *libcontainer.Container
+	pidfd    int
+	recorder *recorder
+	rootfs   *rootfs
+}
+
+func (c *container) name() string {
+	if c.spec == nil {
+		return infraName
+	}
+	return c.spec.Name
+}
+
+func (c *container) id() string { return c.unit.record.id(c.name()) }
+
+// lcID is the name by which libcontainer knows the container; an underscore is in no name of a manifest.
+func (c *container) lcID() string { return strings.ReplaceAll(c.id(), "/", "_") }
+
+func (c *container) cgroup() string { return c.unit.cgroup(c.name()) }
+
+// keepKey names what node init keeps for the container.
+func (c *container) keepKey() string { return keepPrefix + c.id() }
+
+// overlayDir is where the files of an attempt are.
+func (c *container) overlayDir(attempt int) string {
+	return filepath.Join(c.unit.dir(), "overlay", c.name(), strconv.Itoa(attempt))
+}
+
+// willRun reports whether the container runs or will be started again by its policy.
+func (c *container) willRun() bool {
+	switch c.run.State {
+	case running, waiting:
+		return true
+	}
+	return c.replaced || restarts(c.unit.object.Spec.RestartPolicy, c.run.Code)
+}
+
+func restarts(policy string, code int) bool {
+	return policy == always || (policy == onFailure && code != 0)
+}
+
+func (c *container) isDue(now time.Time) bool {
+	return c.run.State != running && c.willRun() && !now.Before(c.due)
+}
+
+// started takes over what launch made.
+func (c *container) started(made *launched) {
+	r := c.run
+	c.alive = &made.alive
+	if r.Attempt > 1 {
+		c.countRestart()
+	}
+	r.Name, r.State, r.Reason, r.Message = c.name(), running, "", ""
+	r.PID, r.Start, r.Boot, r.Started, r.Finished = made.pid, made.start, made.boot, made.at, time.Time{}
+	r.ImageID, r.Layers, r.OOM = made.imageID, made.rootfs.layers, 0
+	if c.spec != nil {
+		r.Image, r.Mounts = c.spec.Image, c.unit.mounts(c.spec)
+	}
+	c.due, c.deadline, c.killed = time.Time{}, time.Time{}, false
+	c.discardOld()
+	c.unit.emit(sandbox.MomentContainer, "Pulled", c, "image", r.Image)
+	c.unit.emit(sandbox.MomentContainer, "Created", c)
+	c.unit.emit(sandbox.MomentContainer, "Started", c)
+	if addr := c.unit.record.Address; made.mac != "" {
+		c.unit.emit(sandbox.MomentNetwork, "Attached", c, "address", addr, "mac", made.mac, "host", c.unit.record.Cable)
+	}
+	go c.watch(made)
+	go c.watchMemory(made.lc, r.Attempt)
+	if !c.unit.record.Deleted.IsZero() {
+		c.stop(time.Duration(c.unit.record.Grace)*time.Second, "") // it was being started when deletion was asked for
+	}
+}
+
+// countRestart counts a start that is not the first. A container that was replaced starts anew with its back-off, a crashed one
+// waits twice as long the next time.
+func (c *container) countRestart() {
+	c.run.Restarts++
+	base := c.unit.engine.cfg.BackOff
+	switch {
+	case c.replaced, c.run.Finished.IsZero():
+		c.run.Delay = 0
+	case c.run.Delay == 0:
+		c.run.Delay = base
+	default:
+		c.run.Delay = min(2*c.run.Delay, 30*base)
+	}
+	c.replaced = false
+}
+
+// watch waits for the end of a process that this agent started.
+func (c *container) watch(made *launched) {
+	state, err := made.process.Wait()
+	var status syscall.WaitStatus
+	if state != nil {
+		status = state.Sys().(syscall.WaitStatus)
+	} else {
+		c.unit.log.Error("wait", "container", c.id(), "err", err)
+	}
+	attempt := made.attempt
+	c.unit.post(func() { c.ended(attempt, status, state != nil) })
+}
+
+// watchMemory looks at the group's count of kills whenever the kernel says that it ran out of memory. It ends with the group.
+func (c *container) watchMemory(lc *libcontainer.Container, attempt int) {
+	events, err := lc.NotifyOOM()
+	if err != nil {
+		return // no memory controller: then there is no limit either
+	}
+	for range events {
+		c.unit.post(func() {
+			if c.run.Attempt == attempt && c.run.State == running && c.countOOM() {
+				c.unit.publish()
+			}
+		})
+	}
+}
+
+// countOOM reports processes that the kernel killed for want of memory since it was last asked.
+func (c *container) countOOM() bool {
+	kills := oomKills(c.cgroup())
+	if kills <= c.run.OOM {
+		return false
+	}
+	c.unit.emit(sandbox.MomentOOM, reasonOOM, c, "kills", strconv.FormatInt(kills-c.run.OOM, 10))
+	c.run.OOM = kills
+	return true
+}
+
+// ended takes note of the end of the attempt's first process and clears away what only a running container needs. known is
+// false when nobody can say how it ended.
+func (c *container) ended(attempt int, status syscall.WaitStatus, known bool) {
+	r := c.run
+	if r.Attempt != attempt || r.State != running {
+		return
+	}
+	c.countOOM()
+	r.State, r.Finished, r.Message = exited, time.Now(), ""
+	r.Code, r.Signal = exitCode(status)
+	r.Reason = reason(r, known)
+	if !known {
+		r.Code, r.Signal = 137, 0
+	}
+	c.release()
+	if c.kind == sandbox.KindInfra {
+		c.infraEnded()
+	} else {
+		c.unit.emit(sandbox.MomentContainer, r.Reason, c, "code", strconv.Itoa(r.Code), "signal", strconv.Itoa(r.Signal))
+		c.comeBack()
+	}
+	c.unit.publish()
+}
+
+// exitCode gives a shell's view of a wait status: 128+n for signal n.
+func exitCode(status syscall.WaitStatus) (code, signal int) {
+	if status.Signaled() {
+		return 128 + int(status.Signal()), int(status.Signal())
+	}
+	return status.ExitStatus(), 0
+}
+
+func reason(r *run, known bool) string {
+	switch {
+	case !known:
+		return reasonUnknown
+	case r.OOM > 0 && r.Code == 137:
+		return reasonOOM
+	case r.Code == 0:
+		return reasonCompleted
+	}
+	return reasonError
+}
+
+func (c *container) infraEnded() {
+	u := c.unit
+	if u.record.Finished || !u.record.Deleted.IsZero() {
+		u.tearDownSandbox()
+		return
+	}
+	u.emit(sandbox.MomentPod, "SandboxChanged", nil, "code", strconv.Itoa(c.run.Code), "signal", strconv.Itoa(c.run.Signal))
+}
+
+// comeBack decides when a container that ended is started again, and ends the unit if that was the last one to run.
+func (c *container) comeBack() {
+	u, r := c.unit, c.run
+	if u.object.plain() && u.record.Cable != "" {
+		if err := u.engine.bridge.Detach(u.record.Cable); err != nil {
+			u.log.Error("cable not removed", "err", err)
+		}
+	}
+	if !u.record.Deleted.IsZero() {
+		return
+	}
+	if !c.willRun() {
+		u.settle()
+		return
+	}
+	r.Last = r.terminated()
+	if c.replaced {
+		c.due = time.Time{}
+		return
+	}
+	c.backOff()
+}
+
+// backOff lets a crashed container wait: not at all the first time, then ever longer.
+func (c *container) backOff() {
+	r := c.run
+	if !r.Started.IsZero() && r.Finished.Sub(r.Started) >= stable {
+		r.Delay = 0
+	}
+	c.due = r.Finished.Add(r.Delay)
+	if r.Delay == 0 {
+		return
+	}
+	pod := c.unit.object.Ref.Name + "_" + c.unit.object.Meta.Namespace + "(" + c.unit.record.UID + ")"
+	r.State, r.Reason = waiting, reasonCrashLoop
+	r.Message = "back-off " + shortDuration(r.Delay) + " restarting failed container=" + r.Name + " pod=" + pod
+	c.unit.emit(sandbox.MomentContainer, "BackOff", c, "delay", strconv.FormatInt(int64(r.Delay/time.Second), 10))
+}
+
+// shortDuration writes 2m40s and 5m0s as the kubelet does.
+func shortDuration(d time.Duration) string { return d.String() }
+
+// failed takes note of a container that could not be started.
+func (c *container) failed(err error) {
+	r := c.run
+	c.unit.log.Warn("container cannot start", "container", c.id(), "err", err)
+	if r.Attempt > 1 {
+		c.countRestart()
+	}
+	now := time.Now()
+	r.Name, r.Image = c.name(), c.spec.Image
+	r.State, r.Reason, r.Message = exited, reasonCannotRun, err.Error()
+	r.Code, r.Signal, r.Started, r.Finished, r.PID = cannotRunCode(err), 0, now, now, 0
+	c.unit.emit(sandbox.MomentContainer, "Failed", c, "command", strings.Join(c.spec.Command, " "), "detail", err.Error())
+	c.comeBack()
+}
+
+// cannotRunCode is what shells and Docker say: 127 for no such command, 126 for one that cannot be executed, 128 for the rest.
+func cannotRunCode(err error) int {
+	text := err.Error()
+	switch {
+	case strings.Contains(text, "executable file not found"), strings.Contains(text, "no such file or directory"):
+		return 127
+	case strings.Contains(text, "permission denied"):
+		return 126
+	}
+	return 128
+}
+
+// stop sends SIGTERM now and has the unit send SIGKILL after grace. why is Kubernetes' reason for Killing, "" for deletion.
+func (c *container) stop(grace time.Duration, why string) {
+	if c.run.State != running {
+		return
+	}
+	deadline := time.Now().Add(grace)
+	if !c.deadline.IsZero() && !deadline.Before(c.deadline) {
+		return // it is being stopped already
+	}
+	first := c.deadline.IsZero()
+	c.deadline = deadline
+	if first {
+		c.unit.emit(sandbox.MomentContainer, "Killing", c, "why", why, "grace", strconv.FormatInt(int64(grace/time.Second), 10))
+		if grace > 0 {
+			c.signal(unix.SIGTERM)
+		}
+	}
+}
+
+func (c *container) signalKill() {
+	if !c.killed {
+		c.killed = true
+		c.signal(unix.SIGKILL)
+	}
+}
+
+func (c *container) signal(s unix.Signal) {
+	if err := unix.PidfdSendSignal(c.alive.pidfd, s, nil, 0); err != nil && err != unix.ESRCH {
+		c.unit.log.Error("signal", "container", c.id(), "signal", s, "err", err)
+	}
+}
+
+// release lets go of what a running container held: its group, whatever was left in it, its mounts and pipes.
+func (c *container) release() {
+	a := c.alive
+	c.alive = nil
+	if a == nil {
+		return
+	}
+	unix.Close(a.pidfd)
+	if err := a.lc.Destroy(); err != nil {
+		c.unit.log.Error("container not destroyed", "container", c.id(), "err", err)
+		c.clearLeftovers()
+	}
+	if a.recorder != nil {
+		a.recorder.finish()
+		_ = c.unit.engine.keeper.Drop(c.keepKey()) // node init is away: then so are we, soon
+	}
+	if err := a.rootfs.unmount(); err != nil {
+		c.unit.log.Error("root not unmounted", "container", c.id(), "err", err)
+	}
+}
+
+// clearLeftovers removes what a half-made or badly ended run left: processes, group, libcontainer's state, mount, kept pipes.
+func (c *container) clearLeftovers() {
+	killGroup(c.cgroup())
+	if lc, err := libcontainer.Load(c.unit.engine.runtimeDir(), c.lcID()); err == nil {
+		_ = lc.Signal(unix.SIGKILL) // what is not there any more need not be killed
+		for range 50 {
+			if err = lc.Destroy(); err == nil {
+				break
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+	}
+	if err := removeGroup(c.cgroup()); err != nil {
+		c.unit.log.Error("control group not removed", "container", c.id(), "err", err)
+	}
+	if err := os.RemoveAll(filepath.Join(c.unit.engine.runtimeDir(), c.lcID())); err != nil {
+		c.unit.log.Error("state not removed", "container", c.id(), "err", err)
+	}
+	if c.run.Attempt > 0 {
+		_ = (&rootfs{dir: c.overlayDir(c.run.Attempt)}).unmount() // it may not have been mounted yet
+	}
+	_ = c.unit.engine.keeper.Drop(c.keepKey()) // nothing may have been kept yet
+}
+
+// discardOld removes the files and the log of attempts before the last two: the present one and the one "previous" asks for.
+func (c *container) discardOld() {
+	last := c.run.Attempt - 1
+	if last >= 1 {
+		c.removeRoot(last)
+	}
+	if last >= 2 {
+		log := c.unit.logPath(c.name(), last-1)
+		os.Remove(log)
+		os.Remove(log + oldLog)
+	}
+}
+
+func (c *container) removeRoot(attempt int) {
+	if err := (&rootfs{dir: c.overlayDir(attempt)}).remove(); err != nil {
+		c.unit.log.Error("files not removed", "container", c.id(), "attempt", attempt, "err", err)
+	}
+}
+
+// discard removes the files of a container that has ended for good.
+func (c *container) discard() {
+	if c.run.Attempt > 0 {
+		c.removeRoot(c.run.Attempt)
+	}
+}

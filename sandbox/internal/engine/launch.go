@@ -1,0 +1,264 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/opencontainers/runc/libcontainer"
+	"github.com/opencontainers/runc/libcontainer/configs"
+	"golang.org/x/sys/unix"
+
+	"podlab/sandbox"
+	"podlab/sandbox/internal/image"
+	"podlab/sandbox/internal/undo"
+)
+
+// launched is a container that was just started.
+type launched struct {
+	alive
+	process *libcontainer.Process
+	attempt int
+	pid     int
+	start   uint64
+	boot    int64
+	at      time.Time
+	imageID string
+	mac     string // of the network it was given
+}
+
+// launch makes and starts the container's next run. It only reads the unit, so that containers of one pod can start side by side.
+func (c *container) launch() (made *launched, err error) {
+	var steps undo.Steps
+	defer steps.Undo()
+	img, err := c.unit.engine.cfg.Images.Lookup(c.imageName())
+	if err != nil {
+		return nil, err
+	}
+	made = &launched{attempt: c.run.Attempt, imageID: img.Digest}
+	made.rootfs = newRootfs(c.overlayDir(c.run.Attempt), c.unit.engine.cfg.Images, img)
+	steps.Add(func() { _ = made.rootfs.remove() }) // its error would hide the first one's
+	if err := made.rootfs.mount(); err != nil {
+		return nil, err
+	}
+	config, err := c.config(made.rootfs.merged())
+	if err != nil {
+		return nil, err
+	}
+	process, err := c.process(img.Config)
+	if err != nil {
+		return nil, err
+	}
+	made.process = process
+	closeStdio, err := c.connect(made, &steps)
+	if err != nil {
+		return nil, err
+	}
+	defer closeStdio()
+	if err := c.begin(made, config, &steps); err != nil {
+		return nil, err
+	}
+	steps.Keep()
+	return made, nil
+}
+
+func (c *container) imageName() string {
+	if c.spec == nil {
+		return pauseImage
+	}
+	return c.spec.Image
+}
+
+func (c *container) config(root string) (*configs.Config, error) {
+	if c.spec == nil {
+		return c.unit.infraConfig(root), nil
+	}
+	namespaces, err := c.namespaces()
+	if err != nil {
+		return nil, err
+	}
+	return c.unit.appConfig(c.spec, root, namespaces)
+}
+
+// namespaces says what an app or plain container has of its own, and what it joins.
+func (c *container) namespaces() (configs.Namespaces, error) {
+	if c.kind == sandbox.KindPlain {
+		return c.unit.plainNamespaces()
+	}
+	spec, infra := &c.unit.object.Spec, c.unit.record.Infra.PID
+	list := configs.Namespaces{{Type: configs.NEWNS}}
+	join := func(kind configs.NamespaceType) {
+		list = append(list, configs.Namespace{Type: kind, Path: fmt.Sprintf("/proc/%d/ns/%s", infra, configs.NsName(kind))})
+	}
+	if !spec.HostNetwork {
+		join(configs.NEWNET)
+		join(configs.NEWUTS)
+	}
+	if !spec.HostIPC {
+		join(configs.NEWIPC)
+	}
+	switch {
+	case c.unit.object.sharesPID():
+		join(configs.NEWPID)
+	case !spec.HostPID:
+		list = append(list, configs.Namespace{Type: configs.NEWPID})
+	}
+	return list, nil
+}
+
+// process says what runs in the container, as whom and with which environment.
+func (c *container) process(img image.Config) (*libcontainer.Process, error) {
+	p := &libcontainer.Process{Init: true, Cwd: "/"}
+	if c.spec == nil {
+		p.Args = append(append([]string(nil), img.Entrypoint...), img.Cmd...)
+		p.Env = []string{defaultPath}
+		return p, requireArgs(p.Args)
+	}
+	env, vars := environment(img, c.spec.Env, c.unit.hostname())
+	p.Env, p.Args = env, argv(img, c.spec, vars)
+	if img.WorkingDir != "" {
+		p.Cwd = img.WorkingDir
+	}
+	if c.spec.WorkingDir != "" {
+		p.Cwd = c.spec.WorkingDir
+	}
+	uid, gid, err := c.unit.user(img.User, c.spec.SecurityContext)
+	p.UID, p.GID = uid, gid
+	if c.spec.TTY {
+		p.Env = set(p.Env, "TERM", "xterm")
+	}
+	return p, errors.Join(err, requireArgs(p.Args))
+}
+
+func requireArgs(args []string) error {
+	if len(args) == 0 || args[0] == "" {
+		return errors.New("no command specified")
+	}
+	return nil
+}
+
+// user is whom a container runs as: the container's securityContext, then the pod's, then the image's.
+func (u *unit) user(fromImage string, sc *sandbox.SecurityContext) (uid, gid int, err error) {
+	if fromImage != "" {
+		user, group, _ := strings.Cut(fromImage, ":")
+		if uid, err = strconv.Atoi(user); err != nil {
+			return 0, 0, fmt.Errorf("image's user %q is no number", fromImage)
+		}
+		if group != "" {
+			if gid, err = strconv.Atoi(group); err != nil {
+				return 0, 0, fmt.Errorf("image's group %q is no number", fromImage)
+			}
+		}
+	}
+	if pod := u.object.Spec.SecurityContext; pod != nil {
+		uid, gid = override(uid, gid, pod.RunAsUser, pod.RunAsGroup)
+	}
+	if sc != nil {
+		uid, gid = override(uid, gid, sc.RunAsUser, sc.RunAsGroup)
+	}
+	return uid, gid, nil
+}
+
+func override(uid, gid int, user, group *int64) (int, int) {
+	if user != nil {
+		uid = int(*user)
+	}
+	if group != nil {
+		gid = int(*group)
+	}
+	return uid, gid
+}
+
+// connect gives the process its standard streams, has node init keep our ends, and starts the log. closeTheirs closes the
+// container's ends once it has them.
+func (c *container) connect(made *launched, steps *undo.Steps) (closeTheirs func(), err error) {
+	if c.spec == nil {
+		return func() {}, nil // pause says nothing
+	}
+	p, err := newPipes()
+	if err != nil {
+		return nil, err
+	}
+	steps.Add(p.close)
+	keep := p.read[:]
+	theirs := p.write[:]
+	if c.spec.Stdin {
+		// Nobody writes; but input that is open and silent lets a shell wait, as kubectl run -i does before it is attached.
+		var fds [2]int
+		if err := unix.Pipe2(fds[:], unix.O_CLOEXEC); err != nil {
+			return nil, err
+		}
+		in, open := os.NewFile(uintptr(fds[0]), "stdin"), os.NewFile(uintptr(fds[1]), "stdin")
+		made.process.Stdin = in
+		keep, theirs = append(keep, open), append(theirs, in)
+	}
+	made.process.Stdout, made.process.Stderr = p.write[0], p.write[1]
+	if err := c.unit.engine.keeper.Keep(c.keepKey(), keep...); err != nil {
+		return nil, fmt.Errorf("pipes not kept: %w", err)
+	}
+	steps.Add(func() { _ = c.unit.engine.keeper.Drop(c.keepKey()) }) // node init is away: nothing is kept
+	if made.recorder, err = newRecorder(c.unit.logPath(c.name(), made.attempt), keep); err != nil {
+		return nil, err
+	}
+	return func() {
+		for _, f := range theirs {
+			f.Close()
+		}
+	}, nil
+}
+
+// begin starts the process: first up to the point where its namespaces are there, then, with its network, for good.
+func (c *container) begin(made *launched, config *configs.Config, steps *undo.Steps) error {
+	lc, err := libcontainer.Create(c.unit.engine.runtimeDir(), c.lcID(), config)
+	if err != nil {
+		return fmt.Errorf("create: %w", err)
+	}
+	made.lc = lc
+	steps.Add(func() { _ = lc.Destroy() })
+	if err := lc.Start(made.process); err != nil {
+		return err
+	}
+	steps.Add(func() {
+		_ = lc.Signal(unix.SIGKILL)
+		_, _ = made.process.Wait() // it was killed: how it ended says nothing
+	})
+	state, err := lc.State()
+	if err != nil {
+		return err
+	}
+	made.pid, made.start = state.InitProcessPid, state.InitProcessStartTime
+	if made.pidfd, err = unix.PidfdOpen(made.pid, 0); err != nil {
+		return fmt.Errorf("pidfd: %w", err)
+	}
+	steps.Add(func() { unix.Close(made.pidfd) })
+	if made.mac, err = c.network(made.pid); err != nil {
+		return err
+	}
+	made.at, made.boot = time.Now(), bootTime()
+	return lc.Exec()
+}
+
+// network connects a container that has a network namespace of its own: infra, or a plain one that joins none.
+func (c *container) network(pid int) (mac string, err error) {
+	u := c.unit
+	if c.kind == sandbox.KindApp || u.record.Cable == "" {
+		return "", nil
+	}
+	addr, err := netip.ParseAddr(u.record.Address)
+	if err != nil {
+		return "", err
+	}
+	cable, err := u.engine.bridge.Attach(pid, u.record.Cable, addr)
+	return cable.MAC, err
+}
+
+// bootTime is now on CLOCK_BOOTTIME, in µs.
+func bootTime() int64 {
+	var t unix.Timespec
+	_ = unix.ClockGettime(unix.CLOCK_BOOTTIME, &t) // cannot fail: the clock exists since Linux 2.6.39
+	return t.Nano() / 1000
+}

@@ -1,0 +1,202 @@
+package engine
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Bounds of what is kept of a container's output.
+const (
+	maxLog  = 1 << 20  // bytes of one file; a full one becomes FILE.1 in place of an older FILE.1
+	maxLine = 16 << 10 // bytes of one entry; a longer line is written in parts, as in the CRI log format
+	oldLog  = ".1"
+)
+
+// logFile is the log of one run of a container in the CRI format, which kubelets write too:
+//
+//	2026-11-21T03:15:44.123456789Z stdout F text of a whole line
+//	2026-11-21T03:15:44.123456789Z stdout P first part of a line that was cut
+type logFile struct {
+	mu   sync.Mutex
+	path string
+	file *os.File
+	size int64
+}
+
+func openLog(path string) (*logFile, error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return nil, err
+	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY|unix.O_NOFOLLOW, 0o640)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return &logFile{path: path, file: f, size: info.Size()}, nil
+}
+
+func (l *logFile) Close() error { return l.file.Close() }
+
+// write appends entries that are already formatted.
+func (l *logFile) write(entries []byte) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.size+int64(len(entries)) > maxLog {
+		if err := l.rotate(); err != nil {
+			return err
+		}
+	}
+	n, err := l.file.Write(entries)
+	l.size += int64(n)
+	return err
+}
+
+func (l *logFile) rotate() error {
+	if err := os.Rename(l.path, l.path+oldLog); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(l.path, os.O_CREATE|os.O_EXCL|os.O_APPEND|os.O_WRONLY, 0o640)
+	if err != nil {
+		return err
+	}
+	l.file.Close()
+	l.file, l.size = f, 0
+	return nil
+}
+
+// copyLog writes what comes from r into l until r ends. A disk that is full costs entries, never the container: reading goes on.
+func copyLog(l *logFile, stream string, r io.Reader) {
+	in := bufio.NewReaderSize(r, maxLine)
+	var entries []byte
+	for {
+		line, err := in.ReadSlice('\n')
+		if len(line) > 0 {
+			entries = appendEntry(entries, time.Now(), stream, line)
+		}
+		if len(entries) > 0 && (in.Buffered() == 0 || len(entries) > maxLine) {
+			_ = l.write(entries)
+			entries = entries[:0]
+		}
+		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
+			return
+		}
+	}
+}
+
+func appendEntry(to []byte, at time.Time, stream string, line []byte) []byte {
+	tag := " P "
+	if whole, ok := bytes.CutSuffix(line, []byte("\n")); ok {
+		tag, line = " F ", whole
+	}
+	to = at.UTC().AppendFormat(to, "2006-01-02T15:04:05.000000000Z")
+	to = append(to, ' ')
+	to = append(to, stream...)
+	to = append(to, tag...)
+	return append(append(to, line...), '\n')
+}
+
+// appendText takes the output back out of one entry.
+func appendText(to, entry []byte) []byte {
+	fields := bytes.SplitN(bytes.TrimSuffix(entry, []byte("\n")), []byte(" "), 4)
+	if len(fields) < 4 {
+		return to
+	}
+	to = append(to, fields[3]...)
+	if fields[2][0] == 'F' {
+		to = append(to, '\n')
+	}
+	return to
+}
+
+// pipes are the two ends of a container's stdout and stderr. The reading ends are polled, the writing ends must block: they are
+// the container's.
+type pipes struct {
+	read  [2]*os.File // stdout, stderr
+	write [2]*os.File
+}
+
+func newPipes() (p *pipes, err error) {
+	p = &pipes{}
+	for i := range p.read {
+		var fds [2]int
+		if err := unix.Pipe2(fds[:], unix.O_CLOEXEC); err != nil {
+			p.close()
+			return nil, fmt.Errorf("pipe: %w", err)
+		}
+		p.write[i] = os.NewFile(uintptr(fds[1]), "log")
+		p.read[i] = polled(fds[0])
+	}
+	return p, nil
+}
+
+// polled makes a file of a descriptor that Go's poller waits on, so that closing it ends a read.
+func polled(fd int) *os.File {
+	_ = unix.SetNonblock(fd, true) // cannot fail on a pipe or pty
+	return os.NewFile(uintptr(fd), "log")
+}
+
+func (p *pipes) closeWrite() {
+	for _, f := range p.write {
+		f.Close()
+	}
+}
+
+func (p *pipes) close() {
+	for _, f := range append(p.read[:], p.write[:]...) {
+		if f != nil {
+			f.Close()
+		}
+	}
+}
+
+var streams = [2]string{"stdout", "stderr"}
+
+// A recorder copies a running container's output into its log. done is closed when all writers are gone.
+type recorder struct {
+	files []*os.File
+	done  chan struct{}
+}
+
+// newRecorder starts the copying. It owns files from here: stdout, stderr, and whatever else is to be held open as long.
+func newRecorder(path string, files []*os.File) (*recorder, error) {
+	l, err := openLog(path)
+	if err != nil {
+		return nil, err
+	}
+	r := &recorder{files: files, done: make(chan struct{})}
+	var copying sync.WaitGroup
+	for i, stream := range streams {
+		copying.Go(func() { copyLog(l, stream, files[i]) })
+	}
+	go func() {
+		copying.Wait()
+		l.Close()
+		close(r.done)
+	}()
+	return r, nil
+}
+
+// finish waits a moment for the rest of the output, then lets go of it: a process that outlived its container may hold the pipe.
+func (r *recorder) finish() {
+	select {
+	case <-r.done:
+	case <-time.After(200 * time.Millisecond):
+	}
+	for _, f := range r.files {
+		f.Close()
+	}
+	<-r.done
+}

@@ -1,0 +1,146 @@
+package engine
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"net/netip"
+	"time"
+
+	"podlab/sandbox"
+)
+
+// Delays between attempts at making a sandbox: the kubelet's for mounts, shortened at the top.
+const (
+	firstRetry = 500 * time.Millisecond
+	lastRetry  = time.Minute
+)
+
+// ready reports whether containers can be started: a pod needs its infra, a plain container its volumes and files.
+func (u *unit) ready() bool {
+	if u.infra == nil {
+		return u.prepared
+	}
+	return u.infra.run.State == running
+}
+
+// makeReady makes a pod's sandbox, or a new one in place of one that died. As the kubelet does, it first stops what still runs
+// in the dead one, and makes none when no container would be started in it. false: not ready yet, or finished.
+func (u *unit) makeReady() bool {
+	if u.infra != nil && u.infra.run.Attempt > 0 && !u.clearDead() {
+		return false
+	}
+	if time.Now().Before(u.retryAt) {
+		return false
+	}
+	if err := u.setUp(); err != nil {
+		u.postpone(err)
+		return false
+	}
+	u.prepared, u.retry, u.retryAt = true, 0, time.Time{}
+	u.publish()
+	return true
+}
+
+// clearDead brings the rest of a pod whose infra died to an end; true when a new sandbox is to be made.
+func (u *unit) clearDead() bool {
+	if u.anyRunning() {
+		u.stopApps(time.Duration(u.object.grace())*time.Second, "sandbox")
+		return false
+	}
+	u.tearDownSandbox()
+	u.settle()
+	return !u.record.Finished
+}
+
+// setUp makes what the unit's containers share.
+func (u *unit) setUp() error {
+	if err := u.setUpVolumes(); err != nil {
+		return err
+	}
+	if err := u.resetShm(); err != nil {
+		return err
+	}
+	if err := u.takeAddress(); err != nil {
+		return err
+	}
+	if err := u.writeFiles(); err != nil {
+		return err
+	}
+	if u.infra == nil {
+		return nil
+	}
+	c := u.infra
+	c.run.Name, c.run.Image = infraName, pauseImage
+	c.run.Attempt++
+	made, err := c.launch()
+	if err != nil {
+		u.tearDownSandbox()
+		return err
+	}
+	c.started(made)
+	return nil
+}
+
+// resetShm gives a new sandbox a new shared memory.
+func (u *unit) resetShm() error {
+	if err := u.joinShm(); err != nil {
+		return err
+	}
+	if u.shm() == u.ownShm() {
+		u.dropShm()
+	}
+	return u.setUpShm()
+}
+
+// takeAddress takes an address for a unit with a network of its own.
+func (u *unit) takeAddress() error {
+	if u.object.Spec.HostNetwork || u.object.Join.Network != "" || u.record.Cable != "" {
+		return nil
+	}
+	addr, err := u.engine.pool.Take()
+	if err != nil {
+		return err
+	}
+	u.record.Address, u.record.Cable = addr.String(), cableName()
+	return nil
+}
+
+// cableName names the node's end of a pod's cable, as CNI's bridge plugin does.
+func cableName() string {
+	var b [4]byte
+	rand.Read(b[:]) // never fails: crypto/rand
+	return "veth" + hex.EncodeToString(b[:])
+}
+
+// tearDownSandbox gives back the network. The address stays in the status, as a pod's does in Kubernetes.
+func (u *unit) tearDownSandbox() {
+	if u.record.Cable == "" {
+		return
+	}
+	if err := u.engine.bridge.Detach(u.record.Cable); err != nil {
+		u.log.Error("cable not removed", "err", err)
+	}
+	if addr, err := netip.ParseAddr(u.record.Address); err == nil {
+		u.engine.pool.Release(addr)
+	}
+	u.record.Cable = ""
+}
+
+// postpone says why the sandbox cannot be made, and when it is tried again.
+func (u *unit) postpone(err error) {
+	u.retry = min(max(2*u.retry, firstRetry), lastRetry)
+	u.retryAt = time.Now().Add(u.retry)
+	u.log.Warn("set-up failed", "err", err, "again", u.retry)
+	if m, ok := errors.AsType[*mountError](err); ok {
+		u.emit(sandbox.MomentMount, "FailedMount", nil, "volume", m.volume, "path", m.path, "type", m.kind, "detail", m.detail)
+	} else {
+		u.emit(sandbox.MomentPod, "FailedCreatePodSandBox", nil, "detail", err.Error())
+	}
+	for _, c := range u.apps {
+		if c.run.State == waiting {
+			c.run.Message = err.Error()
+		}
+	}
+	u.publish()
+}

@@ -1,0 +1,224 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"github.com/opencontainers/runc/libcontainer/configs"
+	"golang.org/x/sys/unix"
+
+	"podlab/sandbox"
+)
+
+// Kinds of sandbox.Volume.
+const (
+	kindEmptyDir = "emptyDir"
+	kindMemory   = "emptyDir/Memory"
+	kindHostPath = "hostPath"
+)
+
+// mediumMemory is EmptyDir.Medium for a tmpfs.
+const mediumMemory = "Memory"
+
+// memoryInodes bounds the files of one tmpfs: each costs the node kernel memory.
+const memoryInodes = 16384
+
+// A mountError is a volume that cannot be had, in Kubernetes' words.
+type mountError struct {
+	volume, path, kind, detail string
+}
+
+func (e *mountError) Error() string {
+	return fmt.Sprintf("MountVolume.SetUp failed for volume %q: %s", e.volume, e.detail)
+}
+
+// volumePath is where a volume is on the node; emptyDirs are where the kubelet would have them below its own directory.
+func (u *unit) volumePath(v *sandbox.VolumeSource) string {
+	if v.HostPath != nil {
+		return filepath.Clean(v.HostPath.Path)
+	}
+	return filepath.Join(u.dir(), "volumes", "kubernetes.io~empty-dir", v.Name)
+}
+
+func volumeKind(v *sandbox.VolumeSource) string {
+	switch {
+	case v.HostPath != nil:
+		return kindHostPath
+	case v.EmptyDir.Medium == mediumMemory:
+		return kindMemory
+	}
+	return kindEmptyDir
+}
+
+// setUpVolumes makes what is missing. What is there stays as it is: a new sandbox of the same pod keeps its volumes.
+func (u *unit) setUpVolumes() error {
+	for i := range u.object.Spec.Volumes {
+		v := &u.object.Spec.Volumes[i]
+		err := u.setUpVolume(v)
+		if err == nil {
+			continue
+		}
+		if _, ok := errors.AsType[*mountError](err); ok {
+			return err
+		}
+		return &mountError{volume: v.Name, path: u.volumePath(v), kind: volumeKind(v), detail: err.Error()}
+	}
+	return nil
+}
+
+func (u *unit) setUpVolume(v *sandbox.VolumeSource) error {
+	if v.HostPath != nil {
+		return checkHostPath(v.Name, v.HostPath)
+	}
+	dir := u.volumePath(v)
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return err
+	}
+	if err := os.Chmod(dir, 0o777); err != nil { // whoever the containers run as may write, as in Kubernetes
+		return err
+	}
+	if v.EmptyDir.Medium != mediumMemory || isMountPoint(dir) {
+		return nil
+	}
+	data := "mode=777,nr_inodes=" + strconv.Itoa(memoryInodes)
+	if size := u.memorySize(v.EmptyDir); size > 0 {
+		data += ",size=" + strconv.FormatInt(size, 10)
+	}
+	return unix.Mount("tmpfs", dir, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, data)
+}
+
+// memorySize is a memory volume's limit in bytes: what the manifest says, at most the node's memory, as the kubelet does.
+func (u *unit) memorySize(e *sandbox.EmptyDir) int64 {
+	most := u.engine.cfg.Capacity.Memory
+	q, err := sandbox.ParseQuantity(e.SizeLimit)
+	if size := q.Value(); err == nil && size > 0 && (most == 0 || size < most) {
+		return size
+	}
+	return most
+}
+
+// checkHostPath makes or checks a path of the node by its type (v1.HostPathType). Symbolic links are followed: the node is the
+// learner's, and the agent is nobody outside it.
+func checkHostPath(name string, h *sandbox.HostPath) error {
+	switch h.Type {
+	case "", "DirectoryOrCreate":
+		// An untyped path that is not there is made as a directory, as containerd does.
+		if _, err := os.Stat(h.Path); errors.Is(err, fs.ErrNotExist) {
+			return os.MkdirAll(h.Path, 0o755)
+		}
+	case "FileOrCreate":
+		f, err := os.OpenFile(h.Path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+		if err == nil {
+			return f.Close()
+		}
+		if !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+	}
+	info, err := os.Stat(h.Path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if want, ok := hostPathMode(h.Type, info); !ok {
+		return &mountError{volume: name, path: h.Path, kind: h.Type,
+			detail: fmt.Sprintf("hostPath type check failed: %s is not a %s", h.Path, want)}
+	}
+	return nil
+}
+
+// hostPathMode says what a type wants and whether info, nil for nothing there, is that.
+func hostPathMode(kind string, info fs.FileInfo) (want string, ok bool) {
+	switch kind {
+	case "Directory", "DirectoryOrCreate":
+		return "directory", info != nil && info.IsDir()
+	case "File", "FileOrCreate":
+		return "file", info != nil && info.Mode().IsRegular()
+	case "Socket":
+		return "socket", info != nil && info.Mode().Type() == fs.ModeSocket
+	case "CharDevice":
+		return "character device", info != nil && info.Mode()&fs.ModeCharDevice != 0
+	case "BlockDevice":
+		return "block device", info != nil && info.Mode().Type() == fs.ModeDevice
+	}
+	return "", info != nil
+}
+
+// volumeMounts are the bind mounts of a container's volumes.
+func (u *unit) volumeMounts(spec *sandbox.ContainerSpec) []*configs.Mount {
+	var mounts []*configs.Mount
+	for _, m := range u.mounts(spec) {
+		flags := 0
+		if m.ReadOnly {
+			flags = unix.MS_RDONLY
+		}
+		mounts = append(mounts, bind(m.Source, m.Path, flags))
+	}
+	return mounts
+}
+
+// mounts is what observers see of a container's volumes. Device and inode are theirs to read.
+func (u *unit) mounts(spec *sandbox.ContainerSpec) []sandbox.Mount {
+	var mounts []sandbox.Mount
+	for _, m := range spec.VolumeMounts {
+		for i := range u.object.Spec.Volumes {
+			if v := &u.object.Spec.Volumes[i]; v.Name == m.Name {
+				mounts = append(mounts, sandbox.Mount{Volume: v.Name, Source: u.volumePath(v), Path: filepath.Clean(m.MountPath), ReadOnly: m.ReadOnly})
+			}
+		}
+	}
+	return mounts
+}
+
+// volumes lists the unit's volumes for observers.
+func (u *unit) volumes() []sandbox.Volume {
+	var volumes []sandbox.Volume
+	for i := range u.object.Spec.Volumes {
+		v := &u.object.Spec.Volumes[i]
+		volumes = append(volumes, sandbox.Volume{Pod: u.object.Ref.Name, Name: v.Name, Kind: volumeKind(v), Path: u.volumePath(v)})
+	}
+	return volumes
+}
+
+// tearDownVolumes unmounts the memory volumes and the shared memory. Directories go with the unit's own.
+func (u *unit) tearDownVolumes() {
+	for i := range u.object.Spec.Volumes {
+		if v := &u.object.Spec.Volumes[i]; volumeKind(v) == kindMemory {
+			_ = unix.Unmount(u.volumePath(v), unix.MNT_DETACH) // not mounted when the unit never got so far
+		}
+	}
+	u.dropShm()
+}
+
+// dropShm unmounts the unit's own /dev/shm if it is mounted.
+func (u *unit) dropShm() { _ = unix.Unmount(u.ownShm(), unix.MNT_DETACH) }
+
+// ownShm is the unit's own /dev/shm on the node.
+func (u *unit) ownShm() string { return filepath.Join(u.dir(), "shm") }
+
+// setUpShm mounts the shared memory of the unit's IPC namespace: 64 MiB, as containerd.
+func (u *unit) setUpShm() error {
+	if u.shm() != u.ownShm() || isMountPoint(u.ownShm()) {
+		return nil
+	}
+	if err := os.MkdirAll(u.ownShm(), 0o755); err != nil {
+		return err
+	}
+	const flags = unix.MS_NOEXEC | unix.MS_NOSUID | unix.MS_NODEV
+	return unix.Mount("shm", u.ownShm(), "tmpfs", flags, "mode=1777,size=65536k,nr_inodes="+strconv.Itoa(memoryInodes))
+}
+
+// isMountPoint compares dir's mount with its parent's (statx, mount id).
+func isMountPoint(dir string) bool {
+	var here, above unix.Statx_t
+	if unix.Statx(unix.AT_FDCWD, dir, unix.AT_SYMLINK_NOFOLLOW, unix.STATX_MNT_ID, &here) != nil {
+		return false
+	}
+	if unix.Statx(unix.AT_FDCWD, filepath.Dir(dir), 0, unix.STATX_MNT_ID, &above) != nil {
+		return false
+	}
+	return here.Mnt_id != above.Mnt_id
+}
