@@ -1,0 +1,116 @@
+// Command measure drives the real programs and prints figures, one `name value unit` a line: what scripts/bench runs.
+// It starts a daemon and a server of its own, on directories of its own, and leaves nothing behind.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A benchmark prints its figures by b.print. Its name selects it on the command line.
+type benchmark struct {
+	name  string
+	words string
+	run   func(context.Context, *bench) error
+}
+
+var benchmarks = []benchmark{
+	{"node", "a node is made and its agent answers; it is removed", benchNode},
+	{"pod", "a pod of infra and two containers is ready; deleted", benchPod},
+	{"exec", "true in a running container", benchExec},
+	{"memory", "what an idle learner with such a pod costs", benchMemory},
+	{"key", "a key typed at a terminal's websocket comes back", benchKey},
+	{"moment", "a kernel moment reaches a live websocket", benchMoment},
+	{"podman", "the same pod and exec by podman, if it is installed", benchPodman},
+}
+
+// bench is what all benchmarks share.
+type bench struct {
+	data, run string // directories of daemon and server
+	rounds    int
+	lab       string
+	host      *host
+}
+
+func main() {
+	b := &bench{}
+	flag.StringVar(&b.data, "data", "/var/cache/podlab/test", "`folder` with images/, bin/ and node/bin/")
+	flag.IntVar(&b.rounds, "rounds", 20, "how often each thing is done")
+	flag.StringVar(&b.lab, "lab", "3.1-infra-container", "lab whose page the websockets belong to")
+	flag.Usage = func() {
+		fmt.Fprintln(flag.CommandLine.Output(), "scripts/bench [--rounds N] [NAME...], all by default:")
+		for _, bm := range benchmarks {
+			fmt.Fprintf(flag.CommandLine.Output(), "  %-8s %s\n", bm.name, bm.words)
+		}
+	}
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM)
+	defer stop()
+	if err := b.all(ctx, flag.Args()); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func (b *bench) all(ctx context.Context, names []string) (err error) {
+	for _, name := range names {
+		if !slices.ContainsFunc(benchmarks, func(bm benchmark) bool { return bm.name == name }) {
+			return fmt.Errorf("no benchmark %q: see --help", name)
+		}
+	}
+	if b.run, err = os.MkdirTemp("/run", "podlab-bench-"); err != nil {
+		return err
+	}
+	defer os.RemoveAll(b.run)
+	if b.host, err = startHost(ctx, b.data, b.run); err != nil {
+		return err
+	}
+	defer func() {
+		if stopErr := b.host.stop(); err == nil {
+			err = stopErr
+		}
+	}()
+	for _, bm := range benchmarks {
+		if len(names) > 0 && !slices.Contains(names, bm.name) {
+			continue
+		}
+		if err := bm.run(ctx, b); err != nil {
+			return fmt.Errorf("%s: %w", bm.name, err)
+		}
+	}
+	return nil
+}
+
+// times is a list of durations of the same thing.
+type times []time.Duration
+
+// at returns the p-th percentile.
+func (t times) at(p int) time.Duration {
+	if len(t) == 0 {
+		return 0
+	}
+	sorted := slices.Clone(t)
+	slices.Sort(sorted)
+	return sorted[min(len(sorted)-1, len(sorted)*p/100)]
+}
+
+// print writes median and 99th percentile in milliseconds.
+func (t times) print(name string) {
+	figure(name+".p50", t.at(50).Seconds()*1e3, "ms")
+	figure(name+".p99", t.at(99).Seconds()*1e3, "ms")
+}
+
+func figure(name string, value float64, unit string) { fmt.Printf("%s %.2f %s\n", name, value, unit) }
+
+// remark is a line that is no figure.
+func remark(format string, args ...any) {
+	fmt.Fprintln(os.Stderr, "#", strings.TrimSpace(fmt.Sprintf(format, args...)))
+}
