@@ -35,11 +35,13 @@ func (p podman) setLimits() error {
 	return os.WriteFile(p.config(), []byte("[containers]\ndefault_ulimits = [\"nofile=1024:1024\", \"nproc=1024:1024\"]\n"), 0o600)
 }
 
-// removeGroups removes the control groups that podman leaves. One that holds anything stays.
+// removeGroups removes the empty control groups that podman leaves, lower ones first. One that holds anything stays.
 func removeGroups() {
-	dirs, _ := filepath.Glob("/sys/fs/cgroup/*/libpod_parent")
-	for _, dir := range append(dirs, "/sys/fs/cgroup/libpod_parent") {
-		_ = os.Remove(dir)
+	for _, pattern := range []string{"*/libpod_parent/*", "libpod_parent/*", "*/libpod_parent", "libpod_parent"} {
+		dirs, _ := filepath.Glob(filepath.Join("/sys/fs/cgroup", pattern))
+		for _, dir := range dirs {
+			_ = os.Remove(dir)
+		}
 	}
 }
 
