@@ -36,17 +36,21 @@ var limits = map[string]string{
 
 const bindless = unix.MS_NOSUID | unix.MS_NOEXEC | unix.MS_NODEV
 
-// mounts of a node besides those that newFilesystem made. tmpfs counts against the node's memory.
-var mounts = []*configs.Mount{
-	{Source: "proc", Destination: "/proc", Device: "proc", Flags: bindless},
-	{Source: "sysfs", Destination: "/sys", Device: "sysfs", Flags: bindless | unix.MS_RDONLY},
-	{Source: "cgroup", Destination: "/sys/fs/cgroup", Device: "cgroup", Flags: bindless | unix.MS_RELATIME},
-	{Source: "tmpfs", Destination: "/dev", Device: "tmpfs", Flags: unix.MS_NOSUID | unix.MS_STRICTATIME, Data: "mode=755,size=64k,nr_inodes=1k"},
-	{Source: "devpts", Destination: "/dev/pts", Device: "devpts", Flags: unix.MS_NOSUID | unix.MS_NOEXEC,
-		Data: "newinstance,ptmxmode=0666,mode=0620,gid=5,max=256"},
-	{Source: "shm", Destination: "/dev/shm", Device: "tmpfs", Flags: bindless, Data: "mode=1777,size=64m,nr_inodes=16k"},
-	{Source: "mqueue", Destination: "/dev/mqueue", Device: "mqueue", Flags: bindless},
-	{Source: "tmpfs", Destination: "/run", Device: "tmpfs", Flags: unix.MS_NOSUID | unix.MS_NODEV, Data: "mode=755,size=64m,nr_inodes=16k"},
+// mounts of a node besides those that newFilesystem made. What is in a tmpfs is memory that no killing of processes frees: an eighth of
+// the node's each.
+func mounts(spec sandbox.NodeSpec) []*configs.Mount {
+	size := fmt.Sprintf("size=%d,nr_inodes=16k,mode=", spec.Memory/8)
+	return []*configs.Mount{
+		{Source: "proc", Destination: "/proc", Device: "proc", Flags: bindless},
+		{Source: "sysfs", Destination: "/sys", Device: "sysfs", Flags: bindless | unix.MS_RDONLY},
+		{Source: "cgroup", Destination: "/sys/fs/cgroup", Device: "cgroup", Flags: bindless | unix.MS_RELATIME},
+		{Source: "tmpfs", Destination: "/dev", Device: "tmpfs", Flags: unix.MS_NOSUID | unix.MS_STRICTATIME, Data: "mode=755,size=64k,nr_inodes=1k"},
+		{Source: "devpts", Destination: "/dev/pts", Device: "devpts", Flags: unix.MS_NOSUID | unix.MS_NOEXEC,
+			Data: "newinstance,ptmxmode=0666,mode=0620,gid=5,max=256"},
+		{Source: "shm", Destination: "/dev/shm", Device: "tmpfs", Flags: bindless, Data: size + "1777"},
+		{Source: "mqueue", Destination: "/dev/mqueue", Device: "mqueue", Flags: bindless},
+		{Source: "tmpfs", Destination: "/run", Device: "tmpfs", Flags: unix.MS_NOSUID | unix.MS_NODEV, Data: size + "755"},
+	}
 }
 
 // masked and readOnly: Docker's lists and a little more that tells of the host.
@@ -71,7 +75,7 @@ func (h *host) configuration(n *node, root string, users *os.File) *configs.Conf
 			{Type: configs.NEWCGROUP},
 		},
 		UIDMappings: ids, GIDMappings: ids,
-		Mounts: mounts, MaskPaths: masked, ReadonlyPaths: readOnly, Sysctl: limits,
+		Mounts: mounts(n.Spec), MaskPaths: masked, ReadonlyPaths: readOnly, Sysctl: limits,
 		Devices:  nodeDevices,
 		Networks: []*configs.Network{{Type: "loopback"}},
 		Capabilities: &configs.Capabilities{

@@ -97,6 +97,10 @@ func (h *host) newFilesystem(n *node, users *os.File, made *undo.Steps) (*filesy
 	if err := makeDirectories(0o755, upper, filepath.Join(disk, "work"), data); err != nil {
 		return nil, err
 	}
+	// Before the overlay: it keeps the owner that its directory has when it is mounted.
+	if err := chownAll(int(n.Base), upper, filepath.Join(disk, "work"), data); err != nil {
+		return nil, err
+	}
 	if err := mountOverlay(root, layers, disk, users); err != nil {
 		return nil, err
 	}
@@ -113,7 +117,7 @@ func (h *host) newFilesystem(n *node, users *os.File, made *undo.Steps) (*filesy
 		return nil, err
 	}
 	made.Add(func() { log.Close() })
-	return &filesystem{root, log}, chownAll(int(n.Base), upper, filepath.Join(disk, "work"), data, log.Name())
+	return &filesystem{root, log}, chownAll(int(n.Base), log.Name())
 }
 
 // layers returns the directories of the node's own image, lowest first.
