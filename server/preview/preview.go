@@ -31,13 +31,14 @@ type Nodes interface {
 
 // Config is what a Preview is made of.
 type Config struct {
-	Nodes  Nodes
-	Key    []byte // 32 bytes, see Key
-	Log    *slog.Logger
-	Port   string // of the preview's address, when Base is empty
-	Base   string // the preview's origin as browsers reach it, https://preview.example.org; empty: the lab's name and Port
-	Site   string // the lab's port, which may frame previews; browsers reach it under the same name
-	Secure bool
+	Nodes Nodes
+	Key   []byte // 32 bytes, see Key
+	Log   *slog.Logger
+	// Browsers reach site and preview under the same name and these ports,
+	SitePort, Port string
+	Secure         bool
+	// or, behind a proxy, under these origins: https://lab.example.org, https://preview.example.org. Both or neither.
+	SiteURL, URL string
 }
 
 // Preview makes addresses of previews and serves them.
@@ -93,8 +94,8 @@ func (p *Preview) URL(r *http.Request, learner, lab, pod string, port int) strin
 
 // Origin is the origin of all previews for a browser that sent r to the lab.
 func (p *Preview) Origin(r *http.Request) string {
-	if p.Base != "" {
-		return p.Base
+	if p.Config.URL != "" {
+		return p.Config.URL
 	}
 	return p.scheme() + "://" + net.JoinHostPort(hostname(r.Host), p.Port)
 }

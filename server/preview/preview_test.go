@@ -51,7 +51,7 @@ func setUp(t *testing.T, pod http.HandlerFunc) *stage {
 	})
 	s.preview, err = New(Config{
 		Nodes: owner{labs.Access{Agent: agent, Gone: make(chan struct{})}}, Key: make([]byte, 32), Log: slog.New(slog.DiscardHandler),
-		Port: "8081", Site: "8080",
+		Port: "8081", SitePort: "8080",
 	})
 	if err != nil {
 		t.Fatal(err)

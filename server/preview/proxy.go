@@ -54,7 +54,7 @@ func (p *Preview) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // wall sets the headers of every answer, whatever the pod says.
 func (p *Preview) wall(h http.Header, r *http.Request) {
-	h.Set("Content-Security-Policy", policy+p.scheme()+"://"+p.framer(r))
+	h.Set("Content-Security-Policy", policy+p.framer(r))
 	h.Set("X-Content-Type-Options", "nosniff")
 	// The path of a preview's page tells which preview an absolute link belongs to; it never leaves this origin.
 	h.Set("Referrer-Policy", "same-origin")
@@ -63,12 +63,12 @@ func (p *Preview) wall(h http.Header, r *http.Request) {
 	h.Set("X-Robots-Tag", "noindex")
 }
 
-// framer is the lab's host as the browser knows it.
+// framer is the site's origin as the browser knows it.
 func (p *Preview) framer(r *http.Request) string {
-	if p.Base != "" {
-		return p.Site
+	if p.SiteURL != "" {
+		return p.SiteURL
 	}
-	return net.JoinHostPort(hostname(r.Host), p.Site)
+	return p.scheme() + "://" + net.JoinHostPort(hostname(r.Host), p.SitePort)
 }
 
 func (p *Preview) astray(w http.ResponseWriter, r *http.Request) {

@@ -1,0 +1,264 @@
+// Package serve wires the server: lessons, state, the site, the preview and the operator's address, and ends them in order.
+//
+// Run owns everything it opens. When it ends, browsers are told to come back, and sessions and nodes live on: the next server
+// finds them.
+package serve
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/pprof"
+	"net/url"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"podlab/labs"
+	"podlab/sandbox"
+	"podlab/server/preview"
+	"podlab/server/site"
+)
+
+// Config is what the server is run with.
+type Config struct {
+	Addr        string // of the site
+	PreviewAddr string // of previews; empty: the site's port plus one
+	AdminAddr   string // of metrics and profiles; empty: none
+	URL         string // origin of the site as browsers reach it, when a proxy gives it a name of its own
+	PreviewURL  string // likewise of previews; both or neither
+	Data        string // directory of state and keys
+	Hosts       []string
+	CertFile    string // with KeyFile: TLS
+	KeyFile     string
+	BehindTLS   bool // a proxy before us speaks TLS
+	TTL         time.Duration
+
+	Content fs.FS
+	Nodes   sandbox.Nodes
+	Store   labs.Store
+	Log     *slog.Logger
+
+	// Listening is called when the addresses are open.
+	Listening func(site, preview net.Addr)
+}
+
+// check finds what only shows when a browser comes.
+func (cfg Config) check() error {
+	if (cfg.URL == "") != (cfg.PreviewURL == "") {
+		return errors.New("--url and --preview-url go together")
+	}
+	for _, origin := range []string{cfg.URL, cfg.PreviewURL} {
+		u, err := url.Parse(origin)
+		if err != nil || origin != "" && origin != u.Scheme+"://"+u.Host {
+			return fmt.Errorf("%q is not an origin such as https://lab.example.org", origin)
+		}
+	}
+	if cfg.URL != "" && cfg.URL == cfg.PreviewURL {
+		return errors.New("previews need an origin of their own: what they show is hostile")
+	}
+	return nil
+}
+
+// hosts are the names under which browsers may ask for the site.
+func (cfg Config) hosts() site.Hosts {
+	hosts := append(site.Hosts{}, cfg.Hosts...)
+	if u, err := url.Parse(cfg.URL); err == nil && u.Hostname() != "" {
+		hosts = append(hosts, u.Hostname())
+	}
+	return hosts
+}
+
+// stopWithin bounds the wait for requests that are being answered when the server ends.
+const stopWithin = 5 * time.Second
+
+// Run serves until ctx ends.
+func Run(ctx context.Context, cfg Config) error {
+	if err := cfg.check(); err != nil {
+		return err
+	}
+	course, err := labs.Load(cfg.Content)
+	if err != nil {
+		return fmt.Errorf("content: %w", err)
+	}
+	// The sessions end after the sockets that look at them, so not with ctx.
+	lessons, endLessons := context.WithCancel(context.WithoutCancel(ctx))
+	defer endLessons()
+	sessions, err := labs.Open(lessons, labs.Config{Course: course, Nodes: cfg.Nodes, Store: cfg.Store, Log: cfg.Log, TTL: cfg.TTL})
+	if err != nil {
+		return fmt.Errorf("sessions: %w", err)
+	}
+	defer func() { logged(cfg.Log, "sessions", sessions.Close()) }()
+	return serve(ctx, cfg, course, sessions)
+}
+
+func serve(ctx context.Context, cfg Config, course *labs.Course, sessions *labs.Sessions) error {
+	l, err := listen(cfg)
+	if err != nil {
+		return err
+	}
+	defer l.close()
+	key, err := preview.Key(cfg.Data)
+	if err != nil {
+		return fmt.Errorf("preview: %w", err)
+	}
+	secure := cfg.BehindTLS || cfg.CertFile != ""
+	shown, err := preview.New(preview.Config{
+		Nodes: sessions, Key: key, Log: cfg.Log, SitePort: port(l.site), Port: port(l.preview), Secure: secure,
+		SiteURL: cfg.URL, URL: cfg.PreviewURL,
+	})
+	if err != nil {
+		return err
+	}
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	pages := site.New(site.Config{
+		Course: course, Sessions: sessions, Nodes: cfg.Nodes, Preview: shown, Log: cfg.Log,
+		Metrics: registry, Hosts: cfg.hosts(), Secure: secure,
+	})
+	servers := []running{{site.Server(pages), l.site}, {site.Server(shown), l.preview}}
+	if l.admin != nil {
+		servers = append(servers, running{site.Server(admin(registry)), l.admin})
+	}
+	if cfg.Listening != nil {
+		cfg.Listening(l.site.Addr(), l.preview.Addr())
+	}
+	return until(ctx, servers, pages.Close, cfg)
+}
+
+// running is a server and what it listens on.
+type running struct {
+	*http.Server
+	on net.Listener
+}
+
+// until runs the servers until ctx ends or one of them fails, then ends the sockets and the servers.
+func until(ctx context.Context, servers []running, closeSockets func(), cfg Config) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var serving sync.WaitGroup
+	failed := make(chan error, len(servers))
+	for _, s := range servers {
+		s.ErrorLog = slog.NewLogLogger(cfg.Log.Handler(), slog.LevelDebug)
+		serving.Go(func() {
+			defer cancel()
+			if err := s.Serve(s.on); !errors.Is(err, http.ErrServerClosed) {
+				failed <- err
+			}
+		})
+	}
+	<-ctx.Done()
+	closeSockets()
+	grace, done := context.WithTimeout(context.Background(), stopWithin)
+	defer done()
+	for _, s := range servers {
+		if err := s.Shutdown(grace); err != nil {
+			_ = s.Close() // cuts what did not end in time
+		}
+	}
+	serving.Wait()
+	close(failed)
+	return <-failed
+}
+
+// listeners are the open addresses.
+type listeners struct{ site, preview, admin net.Listener }
+
+func listen(cfg Config) (l listeners, err error) {
+	defer func() {
+		if err != nil {
+			l.close()
+		}
+	}()
+	if l.site, err = open(cfg, cfg.Addr); err != nil {
+		return l, err
+	}
+	if l.preview, err = open(cfg, previewAddr(cfg, l.site)); err != nil {
+		return l, err
+	}
+	if cfg.AdminAddr != "" {
+		l.admin, err = net.Listen("tcp", cfg.AdminAddr)
+	}
+	return l, err
+}
+
+func open(cfg Config, addr string) (net.Listener, error) {
+	l, err := net.Listen("tcp", addr)
+	if err != nil || cfg.CertFile == "" {
+		return l, err
+	}
+	cert, err := tls.LoadX509KeyPair(cfg.CertFile, cfg.KeyFile)
+	if err != nil {
+		_ = l.Close()
+		return nil, err
+	}
+	return tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}}), nil
+}
+
+// previewAddr is the address of previews: the site's next port, unless told otherwise. Port 0 stays 0.
+func previewAddr(cfg Config, site net.Listener) string {
+	if cfg.PreviewAddr != "" {
+		return cfg.PreviewAddr
+	}
+	host, asked, err := net.SplitHostPort(cfg.Addr)
+	if err != nil || asked == "0" {
+		return net.JoinHostPort(host, "0")
+	}
+	return net.JoinHostPort(host, strconv.Itoa(site.Addr().(*net.TCPAddr).Port+1))
+}
+
+func (l listeners) close() {
+	for _, one := range []net.Listener{l.site, l.preview, l.admin} {
+		if one != nil {
+			_ = one.Close() // closed already when its server ended
+		}
+	}
+}
+
+func port(l net.Listener) string { return strconv.Itoa(l.Addr().(*net.TCPAddr).Port) }
+
+// admin is for the operator only: nothing here asks who it is.
+func admin(registry *prometheus.Registry) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	return mux
+}
+
+func logged(log *slog.Logger, what string, err error) {
+	if err != nil {
+		log.Error("not closed well", "what", what, "error", err)
+	}
+}
+
+// URL is how a browser on this machine reaches an address.
+func URL(addr net.Addr, secure bool) string {
+	scheme := "http"
+	if secure {
+		scheme = "https"
+	}
+	host, port, err := net.SplitHostPort(addr.String())
+	if err != nil {
+		return scheme + "://" + addr.String() + "/"
+	}
+	if ip := net.ParseIP(strings.Trim(host, "[]")); ip == nil || ip.IsUnspecified() {
+		host = "localhost"
+	}
+	return scheme + "://" + net.JoinHostPort(host, port) + "/"
+}
+
+// StateDir is where the state is kept below the data directory.
+func StateDir(data string) string { return filepath.Join(data, "server") }
