@@ -115,6 +115,7 @@ type TerminalSpec struct {
 	Target string   `json:"target"` // "node" or a Container.ID
 	Argv   []string `json:"argv,omitempty"`
 	Size   Size     `json:"size"`
+	Lang   string   `json:"lang,omitempty"` // the learner's language, en or zh: what the node's own commands speak
 }
 
 // Terminal is one attachment to a terminal that the node keeps.

@@ -1,0 +1,174 @@
+// Package serve is the agent's side of package wire: it lets a sandbox.Agent be asked over a socket.
+//
+// Whoever connects is root of the node or the host's server; still every request is bounded: its size, the time until it is
+// there, and how many connections there are. Each connection is one call with one goroutine, and a second one that reads while a
+// call streams; both have ended when Serve returns.
+package serve
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"podlab/sandbox"
+	"podlab/sandbox/wire"
+)
+
+// Limits.
+const (
+	maxRequest = 1 << 20 // bytes of the first frame
+	maxInput   = wire.MaxData
+	firstFrame = 5 * time.Second
+)
+
+// Agent is what is served: a sandbox.Agent whose Exec is in two parts, since the reply goes out when the command has started.
+type Agent interface {
+	sandbox.Agent
+	// Begin starts a command; wait returns when it has ended and all its output was written. When ctx ends it is hung up.
+	Begin(ctx context.Context, spec sandbox.ExecSpec, streams sandbox.Streams) (wait func() (sandbox.Exit, error), err error)
+}
+
+// Server serves an agent on any number of listeners.
+type Server struct {
+	Agent Agent
+	Log   *slog.Logger
+}
+
+// Serve answers until ctx ends or the listener fails; at most limit connections at a time.
+func (s *Server) Serve(ctx context.Context, l net.Listener, limit int) error {
+	ctx, cancel := context.WithCancel(ctx)
+	var calls sync.WaitGroup
+	defer calls.Wait()
+	defer cancel()
+	stop := context.AfterFunc(ctx, func() { _ = l.Close() })
+	defer stop()
+	seats := make(chan struct{}, limit)
+	for {
+		conn, err := l.Accept()
+		if ctx.Err() != nil {
+			if err == nil {
+				_ = conn.Close()
+			}
+			return ctx.Err()
+		}
+		if errors.Is(err, net.ErrClosed) {
+			return err
+		}
+		if err != nil { // out of descriptors, most likely: they come back
+			s.Log.Warn("accept", "err", err)
+			time.Sleep(50 * time.Millisecond)
+			continue
+		}
+		select {
+		case seats <- struct{}{}:
+			calls.Go(func() {
+				defer func() { <-seats }()
+				s.call(ctx, conn)
+			})
+		default:
+			_ = conn.SetDeadline(time.Now().Add(time.Second))
+			_ = wire.Answer(conn, nil, sandbox.Errorf(sandbox.CodeUnavailable, "what", "connections"))
+			_ = conn.Close()
+		}
+	}
+}
+
+// call serves one connection.
+func (s *Server) call(ctx context.Context, conn net.Conn) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer conn.Close()
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+	defer stop()
+	_ = conn.SetReadDeadline(time.Now().Add(firstFrame))
+	kind, payload, err := wire.Read(conn, maxRequest)
+	if err != nil || kind != wire.JSON {
+		if err == nil || !errors.Is(err, io.EOF) {
+			_ = wire.Answer(conn, nil, sandbox.Errorf(sandbox.CodeBadRequest, "detail", "frame"))
+		}
+		return
+	}
+	_ = conn.SetReadDeadline(time.Time{})
+	var request wire.Request
+	if err := json.Unmarshal(payload, &request); err != nil {
+		_ = wire.Answer(conn, nil, sandbox.Errorf(sandbox.CodeBadRequest, "detail", "request"))
+		return
+	}
+	if err := s.dispatch(ctx, conn, request); err != nil && ctx.Err() == nil {
+		s.Log.Debug("call", "verb", request.Verb, "err", err)
+	}
+}
+
+// args reads a verb's arguments.
+func args[T any](request wire.Request) (T, error) {
+	var out T
+	if len(request.Args) == 0 {
+		return out, nil
+	}
+	if err := json.Unmarshal(request.Args, &out); err != nil {
+		return out, sandbox.Errorf(sandbox.CodeBadRequest, "detail", "arguments").Because(err)
+	}
+	return out, nil
+}
+
+// plain answers a verb that does not stream.
+func plain[T any](s *Server, conn net.Conn, request wire.Request, do func(T) (any, error)) error {
+	in, err := args[T](request)
+	var out any
+	if err == nil {
+		out, err = do(in)
+	}
+	if sandbox.CodeOf(err) == sandbox.CodeInternal {
+		s.Log.Error("call", "verb", request.Verb, "err", err)
+	}
+	return wire.Answer(conn, out, err)
+}
+
+// stream checks a verb's arguments; the verb answers for itself.
+func stream[T any](conn net.Conn, request wire.Request, do func(T) error) error {
+	in, err := args[T](request)
+	if err != nil {
+		return wire.Answer(conn, nil, err)
+	}
+	return do(in)
+}
+
+func (s *Server) dispatch(ctx context.Context, conn net.Conn, r wire.Request) error {
+	agent := s.Agent
+	switch r.Verb {
+	case wire.VerbApply:
+		return plain(s, conn, r, func(a wire.ApplyArgs) (any, error) {
+			objects := make([][]byte, 0, len(a.Objects))
+			for _, o := range a.Objects {
+				objects = append(objects, o)
+			}
+			return agent.Apply(ctx, objects)
+		})
+	case wire.VerbDelete:
+		return plain(s, conn, r, func(a wire.DeleteArgs) (any, error) { return nil, agent.Delete(ctx, a.Ref, a.Grace) })
+	case wire.VerbSnapshot:
+		return plain(s, conn, r, func(struct{}) (any, error) { return agent.Snapshot(ctx) })
+	case wire.VerbHangup:
+		return plain(s, conn, r, func(a wire.HangupArgs) (any, error) { return nil, agent.CloseTerminal(ctx, a.ID) })
+	case wire.VerbReadFile:
+		return plain(s, conn, r, func(a wire.FileArgs) (any, error) { return agent.ReadFile(ctx, a.Path) })
+	case wire.VerbWriteFile:
+		return plain(s, conn, r, func(a wire.FileArgs) (any, error) { return nil, agent.WriteFile(ctx, a.Path, a.Data) })
+	case wire.VerbWatch:
+		return s.watch(ctx, conn)
+	case wire.VerbExec:
+		return stream(conn, r, func(a sandbox.ExecSpec) error { return s.exec(ctx, conn, a) })
+	case wire.VerbLogs:
+		return stream(conn, r, func(a sandbox.LogOptions) error { return s.logs(ctx, conn, a) })
+	case wire.VerbTerminal:
+		return stream(conn, r, func(a sandbox.TerminalSpec) error { return s.terminal(ctx, conn, a) })
+	case wire.VerbDial:
+		return stream(conn, r, func(a wire.DialArgs) error { return s.dial(ctx, conn, a) })
+	}
+	return wire.Answer(conn, nil, sandbox.Errorf(sandbox.CodeBadRequest, "detail", "verb"))
+}

@@ -1,0 +1,167 @@
+package agent
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"podlab/sandbox"
+	"podlab/sandbox/internal/observe"
+)
+
+// How often the node is looked at while someone watches: never faster than pace, and at least every tick for what tells nobody
+// that it changes (sockets, files in volumes, use of memory and CPU).
+const (
+	pace = 100 * time.Millisecond
+	tick = time.Second
+)
+
+// watch looks at the node for everyone who watches, and does nothing while nobody does.
+type watch struct {
+	observer *observe.Observer
+	read     func(*observe.Observer) sandbox.Snapshot
+	changed  <-chan struct{} // from the engine
+	poked    chan struct{}   // from terminals and watchers
+	moments  *moments
+
+	looking sync.Mutex // held while the node is read
+
+	mu       sync.Mutex
+	watchers int
+	latest   sandbox.Snapshot
+	print    uint64
+	version  uint64
+	news     chan struct{} // closed by the next version
+	begin    chan struct{} // wakes run when the first watcher comes
+}
+
+func newWatch(read func(*observe.Observer) sandbox.Snapshot, changed <-chan struct{}, m *moments) *watch {
+	return &watch{
+		observer: &observe.Observer{Life: life(), Proc: "/proc", Cgroup: "/sys/fs/cgroup", Disk: DiskDir},
+		read:     read, changed: changed, poked: make(chan struct{}, 1), moments: m, news: make(chan struct{}), begin: make(chan struct{}, 1),
+	}
+}
+
+// poke says that something may have changed.
+func (w *watch) poke() {
+	select {
+	case w.poked <- struct{}{}:
+	default:
+	}
+}
+
+// run looks again and again while someone watches.
+func (w *watch) run(ctx context.Context) error {
+	var last time.Time
+	for {
+		w.mu.Lock()
+		watched := w.watchers > 0
+		w.mu.Unlock()
+		if !watched {
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-w.begin:
+			}
+			continue
+		}
+		timer := time.NewTimer(tick)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return ctx.Err()
+		case <-w.changed:
+		case <-w.poked:
+		case <-timer.C:
+		}
+		timer.Stop()
+		time.Sleep(pace - time.Since(last)) // the first change after a pause is looked at at once
+		last = time.Now()
+		w.look()
+	}
+}
+
+// look reads the node; a snapshot that shows something new becomes the latest.
+func (w *watch) look() (sandbox.Snapshot, uint64) {
+	w.looking.Lock()
+	defer w.looking.Unlock()
+	s := w.read(w.observer)
+	print := observe.Fingerprint(&s)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.version == 0 || print != w.print {
+		w.latest, w.print = s, print
+		w.version++
+		close(w.news)
+		w.news = make(chan struct{})
+	}
+	return w.latest, w.version
+}
+
+func (w *watch) enter() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.watchers++
+	select {
+	case w.begin <- struct{}{}:
+	default:
+	}
+}
+
+func (w *watch) leave() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.watchers--
+}
+
+func (w *watch) newest() (sandbox.Snapshot, uint64, <-chan struct{}) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.latest, w.version, w.news
+}
+
+// Snapshot reads the node now.
+func (a *Agent) Snapshot(context.Context) (sandbox.Snapshot, error) {
+	s, _ := a.watch.look()
+	return s, nil
+}
+
+// Watch calls fn with the node as it is, then with every change: the newest snapshot, and every moment.
+func (a *Agent) Watch(ctx context.Context, poke <-chan struct{}, fn func(sandbox.Update) error) error {
+	w := a.watch
+	w.enter()
+	defer w.leave()
+	snapshot, version := w.look()
+	update := sandbox.Update{Snapshot: &snapshot}
+	var seq uint64
+	for {
+		var happened <-chan struct{}
+		if update.Moments, happened = w.moments.after(seq); update.Moments != nil {
+			seq = update.Moments.Items[len(update.Moments.Items)-1].Seq
+		}
+		if update.Snapshot != nil || update.Moments != nil {
+			if err := fn(update); err != nil {
+				return err
+			}
+		}
+		update = sandbox.Update{}
+		newest, newer, news := w.newest()
+		if newer == version {
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case _, ok := <-poke:
+				if !ok {
+					poke = nil
+				}
+				w.poke()
+				continue
+			case <-happened:
+				continue
+			case <-news:
+				newest, newer, _ = w.newest()
+			}
+		}
+		version, update.Snapshot = newer, &newest
+	}
+}

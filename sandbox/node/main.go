@@ -1,0 +1,84 @@
+// Command podlab-node is what runs inside a learner's node. Its first argument says as what: see ARCHITECTURE.md.
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"runtime"
+	"strconv"
+
+	"github.com/opencontainers/runc/libcontainer"
+	_ "github.com/opencontainers/runc/libcontainer/nsenter" // its C constructor joins namespaces before Go starts
+	"github.com/sirupsen/logrus"
+	"golang.org/x/sys/unix"
+
+	"podlab/sandbox/node/agent"
+	"podlab/sandbox/node/keep"
+	"podlab/sandbox/node/pid1"
+	"podlab/sandbox/node/quietlog"
+	"podlab/sandbox/node/shell"
+)
+
+func init() {
+	// libcontainer's first stage must stay on the main thread; and nothing of the agent may run there, where a thread that
+	// libcontainer sent into a container's namespaces would be the whole program's.
+	runtime.LockOSThread()
+	if len(os.Args) > 1 && os.Args[1] == "init" {
+		libcontainer.Init() // does not return
+	}
+}
+
+func main() {
+	if len(os.Args) < 2 {
+		fmt.Fprintln(os.Stderr, "podlab-node: it is started by Podlab's daemon, not by hand")
+		os.Exit(2)
+	}
+	switch os.Args[1] {
+	case "shell":
+		os.Exit(shell.Main(os.Args[2:]))
+	case "node":
+		apart("node", func() error { return pid1.Run(pid1.Config{Binary: os.Args[0], Listener: listener(), Log: quietlog.New("node")}) })
+	case "agent":
+		logrus.SetOutput(quietlog.Writer{FD: 2})
+		apart("agent", runAgent)
+	default:
+		fmt.Fprintln(os.Stderr, "podlab-node: unknown part", strconv.Quote(os.Args[1]))
+		os.Exit(2)
+	}
+}
+
+// apart runs a part outside the main thread.
+func apart(name string, run func() error) {
+	ended := make(chan error)
+	go func() { ended <- run() }()
+	quietlog.New(name).Error("ended", "err", <-ended)
+	os.Exit(1)
+}
+
+// listener is the node's socket if the daemon gave one.
+func listener() int {
+	if kind, err := unix.GetsockoptInt(pid1.ListenerFD, unix.SOL_SOCKET, unix.SO_TYPE); err != nil || kind != unix.SOCK_STREAM {
+		return -1
+	}
+	unix.CloseOnExec(pid1.ListenerFD)
+	return pid1.ListenerFD
+}
+
+func runAgent() error {
+	conn, err := keep.Conn(pid1.AgentKeepFD)
+	if err != nil {
+		return err
+	}
+	life, _ := strconv.Atoi(os.Getenv("PODLAB_LIFE")) // 0 is as good as 1
+	cfg := agent.Config{Binary: os.Args[0], Keep: keep.NewClient(conn), Life: life, Log: quietlog.New("agent")}
+	if file := os.NewFile(pid1.AgentListenerFD, "node socket"); file != nil {
+		l, err := net.FileListener(file)
+		_ = file.Close()
+		if err == nil {
+			cfg.Listener = l
+		}
+	}
+	return agent.Run(context.Background(), cfg)
+}
