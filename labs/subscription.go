@@ -1,0 +1,100 @@
+package labs
+
+import (
+	"context"
+	"time"
+
+	"podlab/sandbox"
+)
+
+// frameGap is the least time between two frames of one page. The first after a pause goes out at once.
+const frameGap = 50 * time.Millisecond
+
+// Subscription is one page that looks. One goroutine reads it.
+type Subscription struct {
+	sessions *Sessions
+	learner  *learner
+	lab      *Lab
+	step     *Step
+	wake     chan struct{}
+
+	last       time.Time
+	generation int
+	snapshot   *sandbox.Snapshot // the one that was sent last
+	cursor     uint64            // in the session's moments
+	lost       uint64            // of the session's lost ones: told
+	begun      bool
+}
+
+// poke says that something changed.
+func (s *Subscription) poke() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Next returns the next frame: the first at once, then one whenever something changed, at most twenty a second. Snapshots that
+// came meanwhile are skipped, moments are not.
+func (s *Subscription) Next(ctx context.Context) (Frame, error) {
+	select {
+	case <-s.wake:
+	case <-ctx.Done():
+		return Frame{}, ctx.Err()
+	}
+	if wait := frameGap - time.Since(s.last); wait > 0 {
+		timer := time.NewTimer(wait)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			return Frame{}, ctx.Err()
+		}
+	}
+	s.last = time.Now()
+	return s.frame(), nil
+}
+
+func (s *Subscription) frame() Frame {
+	l := s.learner
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	f := Frame{Now: time.Now().UnixMilli(), Boot: s.sessions.boot(), Tracer: s.sessions.tracer(), Session: l.view(s.lab, s.step)}
+	if l.session != nil && l.session.lab == s.lab {
+		s.observed(l.session, &f)
+	}
+	return f
+}
+
+// observed adds what was seen on the node since the last frame. The caller holds the learner's lock.
+func (s *Subscription) observed(on *session, f *Frame) {
+	if !s.begun || s.generation != on.generation {
+		s.begun, s.generation, s.snapshot = true, on.generation, nil
+		s.cursor, s.lost = on.moments.replay(), on.moments.lost
+	}
+	if on.snapshot != s.snapshot {
+		s.snapshot, f.Snapshot = on.snapshot, on.snapshot
+	}
+	var missed uint64
+	f.Moments, s.cursor, missed = on.moments.read(s.cursor)
+	f.Lost = missed + on.moments.lost - s.lost
+	s.lost = on.moments.lost
+	if s.cursor < on.moments.next {
+		s.poke() // more is waiting
+	}
+}
+
+// Close ends it.
+func (s *Subscription) Close() {
+	l := s.learner
+	l.mu.Lock()
+	delete(l.subs, s)
+	if len(l.subs) == 0 {
+		l.left = time.Now()
+		if l.session != nil {
+			l.session.rouse()
+		}
+	}
+	l.mu.Unlock()
+	s.sessions.release(l)
+}
