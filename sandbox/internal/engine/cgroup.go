@@ -76,11 +76,24 @@ func killGroup(path string) {
 	}
 }
 
-// makeGroup makes a control group in every hierarchy.
+// makeGroup makes a control group in every hierarchy. Its parent must be there.
 func makeGroup(path string) error {
 	for _, h := range hierarchies() {
-		if err := os.MkdirAll(filepath.Join(h, path), 0o755); err != nil {
+		dir := filepath.Join(h, path)
+		if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
 			return err
+		}
+		if filepath.Base(h) != "cpuset" {
+			continue
+		}
+		for _, file := range []string{"cpuset.cpus", "cpuset.mems"} { // empty in a new group of version 1, which nothing can enter then
+			value, err := os.ReadFile(filepath.Join(filepath.Dir(dir), file))
+			if err == nil {
+				err = os.WriteFile(filepath.Join(dir, file), value, 0)
+			}
+			if err != nil {
+				return err
+			}
 		}
 	}
 	return nil

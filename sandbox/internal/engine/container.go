@@ -145,11 +145,18 @@ func (c *container) watchMemory(lc *libcontainer.Container, attempt int) {
 		return // no memory controller: then there is no limit either
 	}
 	for range events {
-		c.unit.post(func() {
-			if c.run.Attempt == attempt && c.run.State == running && c.countOOM() {
-				c.unit.publish()
-			}
-		})
+		c.unit.post(func() { c.lookForOOM(attempt) })
+		// On cgroup v1 the word comes before the kill.
+		time.AfterFunc(oomKillTime, func() { c.unit.post(func() { c.lookForOOM(attempt) }) })
+	}
+}
+
+// oomKillTime is how long after the kernel said that a group is out of memory its kill is counted, at the latest.
+const oomKillTime = 100 * time.Millisecond
+
+func (c *container) lookForOOM(attempt int) {
+	if c.run.Attempt == attempt && c.run.State == running && c.countOOM() {
+		c.unit.publish()
 	}
 }
 
@@ -280,7 +287,7 @@ func cannotRunCode(err error) int {
 	switch {
 	case strings.Contains(text, "executable file not found"), strings.Contains(text, "no such file or directory"):
 		return 127
-	case strings.Contains(text, "permission denied"):
+	case strings.Contains(text, "permission denied"), strings.Contains(text, "is a directory"):
 		return 126
 	}
 	return 128

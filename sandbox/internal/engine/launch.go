@@ -32,20 +32,20 @@ type launched struct {
 }
 
 // launch makes and starts the container's next run. It only reads the unit, so that containers of one pod can start side by side.
-func (c *container) launch() (made *launched, err error) {
+func (c *container) launch() (*launched, error) {
 	var steps undo.Steps
 	defer steps.Undo()
 	img, err := c.unit.engine.cfg.Images.Lookup(c.imageName())
 	if err != nil {
 		return nil, err
 	}
-	made = &launched{attempt: c.run.Attempt, imageID: img.Digest}
-	made.rootfs = newRootfs(c.overlayDir(c.run.Attempt), c.unit.engine.cfg.Images, img)
-	steps.Add(func() { _ = made.rootfs.remove() }) // its error would hide the first one's
-	if err := made.rootfs.mount(); err != nil {
+	root := newRootfs(c.overlayDir(c.run.Attempt), c.unit.engine.cfg.Images, img)
+	steps.Add(func() { _ = root.remove() }) // its error would hide the first one's
+	if err := root.mount(); err != nil {
 		return nil, err
 	}
-	config, err := c.config(made.rootfs.merged())
+	made := &launched{attempt: c.run.Attempt, imageID: img.Digest, alive: alive{rootfs: root}}
+	config, err := c.config(root.merged())
 	if err != nil {
 		return nil, err
 	}

@@ -164,6 +164,9 @@ func nodeConfig(dir string) (*configs.Config, error) {
 	config.Cgroups.Resources.PidsLimit = &pids
 	config.Cgroups.Resources.Memory = 512 << 20
 	config.Cgroups.Resources.CpuPeriod, config.Cgroups.Resources.CpuQuota = 100_000, 200_000
+	for _, terminal := range [][2]int64{{5, 2}, {136, -1}} {
+		config.Cgroups.Resources.Devices = append(config.Cgroups.Resources.Devices, &device("", terminal[0], terminal[1]).Rule)
+	}
 	config.Capabilities = sets(append([]string{"CAP_SYS_ADMIN", "CAP_NET_ADMIN", "CAP_SYS_PTRACE"}, usual...))
 	images := bind(filepath.Join(dir, "images"), "/var/lib/podlab/images", unix.MS_RDONLY)
 	images.IDMapping = &configs.MountIDMapping{UIDMappings: ids, GIDMappings: ids}
@@ -223,4 +226,3 @@ func makeImages(dir string) error {
 	}
 	return os.WriteFile(filepath.Join(dir, image.IndexFile), index, 0o644)
 }
-
