@@ -74,10 +74,10 @@ func (s *Site) fail(w http.ResponseWriter, r *http.Request, err error) {
 		writeJSON(w, status, map[string]any{"error": public})
 		return
 	}
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.WriteHeader(status)
 	page := web.Failure{Page: s.page(r, ""), Status: status, Code: string(public.Code), Params: public.Params}
 	page.Title, _ = web.WordsOf(page.Lang).SayError(page.Code, page.Params)
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.WriteHeader(status)
 	if err := web.FailurePage(page).Render(r.Context(), w); err != nil {
 		s.Log.Debug("error page not sent", "error", err)
 	}

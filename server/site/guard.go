@@ -106,7 +106,9 @@ func (s *Site) recover(next http.Handler) http.Handler {
 				panic(v)
 			}
 			s.Log.Error("panic", "path", r.URL.Path, "value", v, "stack", string(debug.Stack()))
-			s.fail(w, r, sandbox.Errorf(sandbox.CodeInternal))
+			// Not the error page: it may be what panicked.
+			w.Header().Set("Cache-Control", "no-store")
+			http.Error(w, "Something went wrong here. Please try again.", http.StatusInternalServerError)
 		}()
 		next.ServeHTTP(w, r)
 	})

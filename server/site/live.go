@@ -3,7 +3,6 @@ package site
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"net/http"
 	"sync"
 	"time"
@@ -23,19 +22,21 @@ func (s *Site) live(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	defer leave()
-	frames, err := s.Sessions.Subscribe(who(r), lab.ID, step.ID)
+	subscription, err := s.Sessions.Subscribe(who(r), lab.ID, step.ID)
 	if err != nil {
 		s.refuse(k, err)
 		return nil
 	}
-	defer frames.Close()
+	defer subscription.Close()
+	frames, fed := s.feed(k, subscription)
+	defer func() { k.stop(); fed.Wait() }()
 	eyes := newEyes()
 	k.listen(func(_ int, data []byte) error {
 		var said struct{ Hidden bool }
 		if err := json.Unmarshal(data, &said); err != nil {
 			return err
 		}
-		eyes.set(!said.Hidden)
+		eyes.hide(said.Hidden)
 		return nil
 	})
 	s.show(k, frames, eyes)
@@ -44,26 +45,35 @@ func (s *Site) live(w http.ResponseWriter, r *http.Request) error {
 
 // show is the writing goroutine. In silence it repeats the last frame's state without a snapshot every beat, because scripts
 // cannot see pings: a page that hears nothing for longer than two of them takes its socket for dead.
-func (s *Site) show(k *socket, frames *labs.Subscription, eyes *eyes) {
+func (s *Site) show(k *socket, frames <-chan labs.Frame, eyes *eyes) {
 	var last labs.Frame
+	timer := time.NewTimer(beat)
+	defer timer.Stop()
 	for {
-		frame, err := nextFrame(k.ctx, frames, eyes)
-		switch {
-		case k.ctx.Err() != nil:
+		in, change := frames, eyes.change()
+		if !eyes.open() {
+			in = nil
+		}
+		frame := labs.Frame{Now: time.Now().UnixMilli(), Boot: last.Boot, Tracer: last.Tracer, Session: last.Session}
+		var ok bool
+		select {
+		case <-k.ctx.Done():
 			return
-		case errors.Is(err, context.DeadlineExceeded):
-			frame = labs.Frame{Now: time.Now().UnixMilli(), Boot: last.Boot, Tracer: last.Tracer, Session: last.Session}
-		case errors.Is(err, context.Canceled): // eyes opened or closed
+		case <-change:
 			continue
-		case err != nil:
-			s.Log.Error("no more frames", "error", err)
-			k.bye(closeRestart, "frames")
-			return
+		case frame, ok = <-in:
+			if !ok {
+				k.bye(closeRestart, "frames")
+				return
+			}
+			last = frame
+		case <-timer.C:
+			frame.Now = time.Now().UnixMilli()
 		}
-		if last.Session.Phase == "" && err != nil {
-			continue // nothing to repeat yet
+		timer.Reset(beat)
+		if last.Session.Lab == "" {
+			continue // hidden from the first: nothing to repeat yet
 		}
-		last = frame
 		if k.tell(frame) != nil {
 			return
 		}
@@ -71,42 +81,60 @@ func (s *Site) show(k *socket, frames *labs.Subscription, eyes *eyes) {
 	}
 }
 
-// nextFrame waits for a frame, at most one beat; only while somebody looks. context.Canceled: that has changed.
-func nextFrame(parent context.Context, frames *labs.Subscription, eyes *eyes) (labs.Frame, error) {
-	ctx, cancel := context.WithTimeout(parent, beat)
-	defer cancel()
-	seen, change := eyes.look()
-	defer afterClose(change, ctx, cancel)()
-	if !seen {
-		<-ctx.Done()
-		return labs.Frame{}, ctx.Err()
-	}
-	return frames.Next(ctx)
+// feed gives frames to the writing goroutine one by one: what it has not taken yet is the only one that waits here.
+func (s *Site) feed(k *socket, from *labs.Subscription) (frames <-chan labs.Frame, over *sync.WaitGroup) {
+	out := make(chan labs.Frame)
+	over = &sync.WaitGroup{}
+	over.Go(func() {
+		defer close(out)
+		for {
+			frame, err := from.Next(k.ctx)
+			if err != nil {
+				if k.ctx.Err() == nil {
+					s.Log.Error("no more frames", "error", err)
+				}
+				return
+			}
+			select {
+			case out <- frame:
+			case <-k.ctx.Done():
+				return
+			}
+		}
+	})
+	return out, over
 }
 
 // eyes tell whether anybody looks at a page.
 type eyes struct {
-	mu     sync.Mutex
-	seen   bool
-	change chan struct{} // closed at each change
+	mu      sync.Mutex
+	closed  bool
+	changed chan struct{} // closed at each change
 }
 
-func newEyes() *eyes { return &eyes{seen: true, change: make(chan struct{})} }
+func newEyes() *eyes { return &eyes{changed: make(chan struct{})} }
 
-func (e *eyes) set(seen bool) {
+func (e *eyes) hide(closed bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.seen != seen {
-		e.seen = seen
-		close(e.change)
-		e.change = make(chan struct{})
+	if e.closed != closed {
+		e.closed = closed
+		close(e.changed)
+		e.changed = make(chan struct{})
 	}
 }
 
-func (e *eyes) look() (seen bool, change <-chan struct{}) {
+func (e *eyes) open() bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.seen, e.change
+	return !e.closed
+}
+
+// change is closed when open may have changed since; ask for it first.
+func (e *eyes) change() <-chan struct{} {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.changed
 }
 
 // afterClose cancels when the channel closes; the function it returns cancels too, and waits for its goroutine.

@@ -1,6 +1,7 @@
 package site
 
 import (
+	"bytes"
 	"net/http"
 	"slices"
 	"strconv"
@@ -39,11 +40,17 @@ func (s *Site) page(r *http.Request, title string) web.Page {
 	return web.Page{Lang: lang, Path: rest, Theme: theme(r), Nonce: nonceOf(r), Title: title}
 }
 
+// render writes a page when all of it is there: one that fails half-way becomes an error page.
 func render(w http.ResponseWriter, r *http.Request, page templ.Component) error {
+	var whole bytes.Buffer
+	if err := page.Render(r.Context(), &whole); err != nil {
+		return err
+	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Add("Vary", "HX-Request")
-	return page.Render(r.Context(), w)
+	_, err := whole.WriteTo(w)
+	return err
 }
 
 func (s *Site) home(w http.ResponseWriter, r *http.Request) error {

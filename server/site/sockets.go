@@ -180,7 +180,7 @@ func (k *socket) close() {
 	k.read.Wait()
 }
 
-// errStale ends a socket whose other side is away for a moment: the browser comes back and finds what it had.
+// stale: the other side is away for a moment; the browser comes back and finds what it had.
 func stale(err error) bool {
 	code := sandbox.CodeOf(err)
 	return code == sandbox.CodeUnavailable || errors.Is(err, context.Canceled)

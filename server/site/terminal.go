@@ -12,6 +12,7 @@ import (
 
 	"github.com/gorilla/websocket"
 
+	"podlab/labs"
 	"podlab/sandbox"
 )
 
@@ -40,7 +41,7 @@ func (s *Site) terminal(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	defer leave()
-	access, err := s.Sessions.Agent(who(r), r.URL.Query().Get("lab"))
+	access, err := s.access(who(r), r.URL.Query().Get("lab"))
 	if err != nil {
 		s.refuse(k, err)
 		return nil
@@ -60,6 +61,15 @@ func (s *Site) terminal(w http.ResponseWriter, r *http.Request) error {
 	k.listen(func(kind int, data []byte) error { return typed(term, flow, kind, data) })
 	s.pass(k, term, flow)
 	return nil
+}
+
+// access finds the learner's node. One that is being made, or made anew, will be there in a moment.
+func (s *Site) access(learner, lab string) (labs.Access, error) {
+	access, err := s.Sessions.Agent(learner, lab)
+	if at, _, live := s.Sessions.Live(learner); err != nil && live && at == lab {
+		return access, sandbox.Errorf(sandbox.CodeUnavailable, "what", "node").Because(err)
+	}
+	return access, err
 }
 
 func terminalSpec(q url.Values) (sandbox.TerminalSpec, error) {
