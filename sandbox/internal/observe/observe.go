@@ -10,10 +10,20 @@
 package observe
 
 import (
+	"maps"
+	"slices"
+	"strings"
 	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
 
 	"podlab/sandbox"
+	"podlab/sandbox/internal/text"
 )
+
+// staleSnapshots is for how many snapshots a size is kept that was not asked for.
+const staleSnapshots = 100
 
 // Input is what cannot be read from the kernel: what the agent made, and under which names.
 type Input struct {
@@ -43,12 +53,150 @@ type Observer struct {
 
 	mu  sync.Mutex
 	seq uint64
+	r   *reader
+	at  controllers
+
+	// What is kept from one snapshot for the next.
+	known         map[int]*process
+	limits        map[string]groupLimits
+	sizes         map[string]sized
+	orphans       map[uint64]bool // inodes of sockets that nobody visible holds
+	uninteresting map[uint64]bool // inodes of held sockets that are no TCP connections
 }
 
-// Snapshot reads the whole node. What cannot be read is left out; a process that ends meanwhile is not in it.
+// scan is one snapshot being made.
+type scan struct {
+	in        Input
+	now       time.Time
+	sinceBoot time.Duration
+	all       []running
+	groups    map[string]string // cgroup → Container.ID
+	owners    map[string]string // Container.ID → owner of its namespaces
+	threads   int               // so far
+	sockets   int
+	truncated []string
+}
+
+// Snapshot reads the whole node. What cannot be read is left out; a process that ends meanwhile is not in it. Nothing of in is
+// changed.
 func (o *Observer) Snapshot(in Input) sandbox.Snapshot {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	o.begin()
+	s := newScan(in)
+	s.all = o.processes(s)
+	shot := sandbox.Snapshot{
+		Agent:      o.Life,
+		Seq:        o.seq,
+		Time:       s.sinceBoot.Microseconds(),
+		Node:       o.node(s),
+		Pods:       append([]sandbox.Pod{}, in.Pods...),
+		Containers: o.containers(s),
+		Networks:   o.networks(s),
+		Volumes:    o.volumes(s),
+		IPC:        o.ipc(s),
+		Terminals:  append([]sandbox.TerminalStatus{}, cut(s, "terminals", in.Terminals, maxTerminals)...),
+	}
+	shot.Processes = s.processes()
+	shot.Truncated = s.truncated
+	o.forget()
+	return shot
+}
+
+func (o *Observer) begin() {
 	o.seq++
-	return sandbox.Snapshot{Agent: o.Life, Seq: o.seq}
+	if o.r != nil {
+		return
+	}
+	o.r, o.at = newReader(), findControllers(o.Cgroup)
+	o.known, o.limits, o.sizes = map[int]*process{}, map[string]groupLimits{}, map[string]sized{}
+	o.orphans, o.uninteresting = map[uint64]bool{}, map[uint64]bool{}
+}
+
+// forget drops what the last snapshot did not ask for. Processes are dropped where they are read.
+func (o *Observer) forget() {
+	maps.DeleteFunc(o.limits, func(_ string, g groupLimits) bool { return g.seen != o.seq })
+	maps.DeleteFunc(o.sizes, func(_ string, z sized) bool { return z.seen+staleSnapshots < o.seq })
+}
+
+func newScan(in Input) *scan {
+	s := &scan{in: in, now: time.Now(), groups: map[string]string{}, owners: map[string]string{}}
+	var ts unix.Timespec
+	if unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts) == nil {
+		s.sinceBoot = time.Duration(ts.Nano())
+	}
+	for _, c := range in.Containers {
+		if c.Cgroup != "" {
+			s.groups[c.Cgroup] = c.ID
+		}
+		s.owners[c.ID] = ownerOf(c.Container)
+	}
+	return s
+}
+
+// truncate notes that a list was cut.
+func (s *scan) truncate(list string) {
+	if !slices.Contains(s.truncated, list) {
+		s.truncated = append(s.truncated, list)
+	}
+}
+
+// cut keeps a list to its limit.
+func cut[T any](s *scan, list string, all []T, limit int) []T {
+	if len(all) <= limit {
+		return all
+	}
+	s.truncate(list)
+	return all[:limit]
+}
+
+// container finds whose cgroup a path is: the container's own, or one that was made below it.
+func (s *scan) container(group string) string {
+	for group != "" && group != "/" {
+		if id, ok := s.groups[group]; ok {
+			return id
+		}
+		group = group[:max(strings.LastIndexByte(group, '/'), 0)]
+	}
+	return ""
+}
+
+func (s *scan) processes() []sandbox.Process {
+	all := make([]sandbox.Process, len(s.all))
+	for i, p := range s.all {
+		all[i] = p.Process
+	}
+	return all
+}
+
+func (o *Observer) node(s *scan) sandbox.NodeView {
+	v := sandbox.NodeView{InitPID: s.in.InitPID, AgentPID: s.in.AgentPID, Usage: o.group(s, ""), Disk: disk(o.Disk)}
+	var u unix.Utsname
+	if unix.Uname(&u) == nil {
+		v.Hostname = text.Clean(unix.ByteSliceToString(u.Nodename[:]), maxShortName)
+		v.Kernel = text.Clean(unix.ByteSliceToString(u.Release[:]), maxShortName)
+	}
+	if p, ok := byPID(s.all, s.in.InitPID); ok {
+		v.NS = p.NS
+	}
+	return v
+}
+
+// containers fills in namespaces, use, layers and mounts. The lists in the input are shared, so they are copied first.
+func (o *Observer) containers(s *scan) []sandbox.Container {
+	all := []sandbox.Container{}
+	for _, c := range cut(s, "containers", s.in.Containers, maxContainers) {
+		c.Layers = append([]sandbox.Layer{}, cut(s, "layers", c.Layers, maxLayers)...)
+		c.Mounts = append([]sandbox.Mount{}, cut(s, "mounts", c.Mounts, maxMounts)...)
+		if p, ok := byPID(s.all, c.PID); ok {
+			c.NS = p.NS
+		}
+		if c.Cgroup != "" {
+			c.Usage = o.group(s, c.Cgroup)
+		}
+		o.layers(s, c)
+		o.mounts(&c.Container)
+		all = append(all, c.Container)
+	}
+	return all
 }

@@ -1,0 +1,46 @@
+package observe
+
+import "time"
+
+// Limits of one snapshot. A list that is cut at its limit is named in Snapshot.Truncated. Together they keep a snapshot of a node
+// whose learner does their worst below wire.MaxJSON.
+const (
+	maxProcesses    = 2000 // the node's pids limit is usually far below
+	maxThreads      = 64   // of one process
+	maxAllThreads   = 2000
+	maxArgsBytes    = 1 << 10
+	maxArgs         = 64
+	maxNetworks     = 32
+	maxInterfaces   = 64 // of one namespace
+	maxAddresses    = 16 // of one interface
+	maxRoutes       = 64
+	maxSockets      = 512 // of all namespaces
+	maxSocketPIDs   = 16  // holders of one socket
+	maxFDs          = 256 // descriptors of one process that are looked at
+	maxAllFDs       = 8192
+	maxVolumes      = 64
+	maxFiles        = 64   // entries listed below one volume
+	maxFilesDepth   = 4    // levels of directories below a volume
+	maxSizeDepth    = 64   // levels walked for a size
+	maxDirEntries   = 1024 // names read of one directory
+	maxCounted      = 4096 // entries counted for the size of a volume or a layer
+	maxContainers   = 256
+	maxLayers       = 32
+	maxMounts       = 32 // of one container
+	maxIPCObjects   = 256
+	maxIPCSpaces    = 32
+	maxTerminals    = 64
+	maxName         = 255 // bytes of a file name, a socket's path is cut there too
+	maxShortName    = 64  // bytes of a process, thread or interface name
+	maxFileOfProc   = 64 << 10
+	maxNetlinkBytes = 1 << 20 // answer to one netlink dump
+)
+
+// How old what is read less often may be.
+const (
+	staleProcess = 500 * time.Millisecond // arguments, uid, namespaces and cgroup of a process that did not exec; threads
+	youngProcess = time.Second            // a process this young is read anew each time: it is still being set up
+	staleLimits  = time.Second            // cgroup limits
+	staleSize    = 2 * time.Second        // sizes that need a walk
+	staleBigSize = 15 * time.Second       // the same where the walk reached maxCounted
+)
