@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"podlab/sandbox/internal/image"
+	"podlab/sandbox/internal/sandboxtest"
 )
 
 func file(data string, mode int64) Entry {
@@ -99,7 +100,7 @@ func TestRecipeRefusesUnknownField(t *testing.T) {
 // The real recipes, made twice with nothing shared, give the same index; what lies on the disk has the digest it is named for;
 // and a third run finds nothing to do.
 func TestReproducible(t *testing.T) {
-	root(t)
+	sandboxtest.Root(t)
 	first, second := buildAll(t), buildAll(t)
 	if !bytes.Equal(readIndex(t, first.out), readIndex(t, second.out)) {
 		t.Errorf("two builds differ:\n%s\n%s", readIndex(t, first.out), readIndex(t, second.out))

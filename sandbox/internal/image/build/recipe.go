@@ -143,30 +143,24 @@ func dropped(name string, patterns []string) bool {
 
 func (c Config) image() image.Config { return image.Config(c) }
 
-// fingerprint is a digest of every file below the given paths, with names and modes: what the images are made from.
-func fingerprint(roots ...string) (string, error) {
+// fingerprint is a digest of every file of a tree, with names and modes.
+func fingerprint(tree fs.FS) (string, error) {
 	h := sha256.New()
-	for _, root := range roots {
-		err := filepath.WalkDir(root, func(file string, d fs.DirEntry, err error) error {
-			if err != nil || d.IsDir() {
-				return err
-			}
-			info, err := d.Info()
-			if err != nil {
-				return err
-			}
-			data, err := os.ReadFile(file)
-			if err != nil {
-				return err
-			}
-			rel, _ := filepath.Rel(root, file)
-			fmt.Fprintf(h, "%q %o %d\n", rel, info.Mode(), len(data))
-			h.Write(data)
-			return nil
-		})
-		if err != nil {
-			return "", err
+	err := fs.WalkDir(tree, ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
 		}
-	}
-	return hex.EncodeToString(h.Sum(nil)), nil
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		data, err := fs.ReadFile(tree, name)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(h, "%q %o %d\n", name, info.Mode(), len(data))
+		h.Write(data)
+		return nil
+	})
+	return hex.EncodeToString(h.Sum(nil)), err
 }

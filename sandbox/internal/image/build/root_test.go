@@ -15,23 +15,12 @@ import (
 	"golang.org/x/sys/unix"
 
 	"podlab/sandbox/internal/image"
+	"podlab/sandbox/internal/sandboxtest"
 )
-
-// root marks a test that needs root. Where CI runs, it must have it.
-func root(t *testing.T) {
-	t.Helper()
-	if os.Getuid() == 0 {
-		return
-	}
-	if os.Getenv("CI") == "true" {
-		t.Fatal("CI must run this as root")
-	}
-	t.Skip("needs root")
-}
 
 // pause as process 1 of its own namespace reaps an orphan that it inherits, and ends on SIGTERM and SIGINT.
 func TestPause(t *testing.T) {
-	root(t)
+	sandboxtest.Root(t)
 	dir := t.TempDir()
 	build := exec.Command("./build", dir)
 	build.Dir = "../../../../content/images/podlab/pause"
@@ -92,7 +81,7 @@ func waitChildren(t *testing.T, pid, n int) {
 
 // The commands that lessons use do what they should in a bare root of each image, in namespaces of its own.
 func TestPrograms(t *testing.T) {
-	root(t)
+	sandboxtest.Root(t)
 	s, err := image.Open(buildAll(t).out)
 	if err != nil {
 		t.Fatal(err)
