@@ -1,0 +1,102 @@
+package golden
+
+import (
+	"podlab/labs"
+	"podlab/sandbox"
+)
+
+// moments are what the kernel and the agent told of the last seconds before Sides.
+func moments() []sandbox.Moment {
+	m := func(source string, seq uint64, before int64, kind string) sandbox.Moment {
+		return sandbox.Moment{Source: source, Seq: seq, Time: at - before*1000, Kind: kind}
+	}
+	with := func(m sandbox.Moment, fill func(*sandbox.Moment)) sandbox.Moment { fill(&m); return m }
+	web, demo := inode(280), inode(471)
+	return []sandbox.Moment{
+		with(m(sandbox.SourceAgent, 1, 52_000, sandbox.MomentPod), func(m *sandbox.Moment) { m.Pod, m.Reason = "demo", "Scheduled" }),
+		with(m(sandbox.SourceKernel, 1, 51_900, sandbox.MomentExec), func(m *sandbox.Moment) { m.PID, m.PPID, m.Name, m.Path, m.Container = 2402, 18, "pause", "/pause", "demo/_infra" }),
+		with(m(sandbox.SourceAgent, 2, 51_200, sandbox.MomentContainer), func(m *sandbox.Moment) { m.Pod, m.Container, m.Reason = "demo", "demo/web", "Created" }),
+		with(m(sandbox.SourceKernel, 2, 51_100, sandbox.MomentExec), func(m *sandbox.Moment) { m.PID, m.PPID, m.PIDInside, m.PIDNS, m.Name, m.Path = 2431, 18, 1, demo, "nginx", "/usr/sbin/nginx" }),
+		with(m(sandbox.SourceAgent, 3, 51_000, sandbox.MomentContainer), func(m *sandbox.Moment) { m.Pod, m.Container, m.Reason = "demo", "demo/web", "Started" }),
+		with(m(sandbox.SourceAgent, 4, 50_600, sandbox.MomentContainer), func(m *sandbox.Moment) { m.Pod, m.Container, m.Reason = "demo", "demo/cache", "Started" }),
+		with(m(sandbox.SourceKernel, 3, 31_000, sandbox.MomentFork), func(m *sandbox.Moment) { m.PID, m.PPID, m.PIDNS, m.Name = 2290, 2231, web, "sh" }),
+		with(m(sandbox.SourceKernel, 4, 30_990, sandbox.MomentExec), func(m *sandbox.Moment) { m.PID, m.PPID, m.PIDNS, m.Name, m.Path = 2290, 2231, web, "curl", "/usr/bin/curl" }),
+		with(m(sandbox.SourceKernel, 5, 29_900, sandbox.MomentExit), func(m *sandbox.Moment) { m.PID, m.PPID, m.PIDNS, m.Name, m.Code = 2290, 2231, web, "curl", 7 }),
+		with(m(sandbox.SourceKernel, 6, 12_000, sandbox.MomentFork), func(m *sandbox.Moment) { m.PID, m.PPID, m.PIDInside, m.PIDNS, m.Name = 2519, 2431, 9, demo, "sh" }),
+		with(m(sandbox.SourceKernel, 7, 8_000, sandbox.MomentExit), func(m *sandbox.Moment) { m.PID, m.PPID, m.PIDInside, m.PIDNS, m.Name, m.Signal = 2519, 2431, 9, demo, "sh", 9 }),
+	}
+}
+
+// Volumes is lab 3.3's: a directory of the node that a web server reads and another container has written to, and ended.
+func Volumes() labs.Frame {
+	f := ready()
+	n := node()
+	n.pod("two-containers", 409, 2402)
+	for i := range n.Containers {
+		c := &n.Containers[i]
+		switch c.Name {
+		case "web":
+			c.ID, c.Name = "two-containers/nginx-container", "nginx-container"
+			c.Mounts = []sandbox.Mount{{Volume: "shared-data", Source: "/data", Path: "/usr/share/nginx/html", Dev: 1793, Inode: 524301}}
+		case "cache":
+			c.ID, c.Name, c.Image = "two-containers/debian-container", "debian-container", "debian"
+			c.Mounts = []sandbox.Mount{{Volume: "shared-data", Source: "/data", Path: "/pod-data", Dev: 1793, Inode: 524301}}
+			c.State, c.Reason, c.PID, c.NS = "exited", "Completed", 0, sandbox.Namespaces{}
+			c.Layers = c.Layers[:1:1]
+			c.Layers = append(c.Layers, sandbox.Layer{Path: "/var/lib/podlab/disk/upper", Bytes: 0, Writable: true})
+		}
+	}
+	keep := n.Processes[:0]
+	for _, p := range n.Processes {
+		switch p.Container {
+		case "two-containers/web":
+			p.Container = "two-containers/nginx-container"
+		case "two-containers/cache":
+			continue
+		}
+		keep = append(keep, p)
+	}
+	n.Processes = keep
+	for i := range n.Networks {
+		if n.Networks[i].Owner == "two-containers" {
+			n.Networks[i].Sockets = n.Networks[i].Sockets[:1]
+			n.Networks[i].Sockets[0].Container = "two-containers/nginx-container"
+		}
+	}
+	n.Pods[0].Spec.Containers[0].Name, n.Pods[0].Spec.Containers[1].Name = "nginx-container", "debian-container"
+	n.Volumes = []sandbox.Volume{{Pod: "two-containers", Name: "shared-data", Kind: "hostPath", Path: "/data", Dev: 1793, Inode: 524301, Bytes: 32, Files: []sandbox.File{
+		{Path: "index.html", Size: 32, Inode: 524302, MTime: Now - 4000},
+	}}}
+	n.wire()
+	f.Snapshot = &n.Snapshot
+	return f
+}
+
+// Recording is a pod being made, for the front page: nothing, pause, web joins, cache joins, a socket is opened.
+func Recording() []labs.Frame {
+	full := Sides()
+	full.Session.Generation = 0
+	keep := func(containers int) labs.Frame {
+		f := full
+		f.Moments = nil
+		s := *full.Snapshot
+		s.Containers, s.Processes = nil, nil
+		here := map[string]bool{"": true}
+		for _, c := range full.Snapshot.Containers {
+			if c.Pod == "demo" && len(s.Containers) < containers {
+				s.Containers = append(s.Containers, c)
+				here[c.ID] = true
+			}
+		}
+		for _, p := range full.Snapshot.Processes {
+			if here[p.Container] && p.State != "Z" && p.Role != "shell" {
+				s.Processes = append(s.Processes, p)
+			}
+		}
+		s.Seq += uint64(containers)
+		s.Networks, s.Volumes = nil, nil
+		f.Snapshot = &s
+		return f
+	}
+	return []labs.Frame{keep(1), keep(2), keep(3)}
+}

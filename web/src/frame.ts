@@ -1,0 +1,41 @@
+// Makes every list of a frame a list: Go writes a nil slice as null.
+
+import type { Frame, Snapshot } from "./types.ts";
+
+export function whole(frame: Frame): Frame {
+  const s = frame.session;
+  s.checks ??= [];
+  s.predictions ??= [];
+  s.stepsDone ??= [];
+  s.reached ??= [];
+  frame.moments ??= [];
+  if (frame.snapshot) wholeSnapshot(frame.snapshot);
+  return frame;
+}
+
+function wholeSnapshot(s: Snapshot): void {
+  s.pods ??= [];
+  s.containers ??= [];
+  s.processes ??= [];
+  s.networks ??= [];
+  s.volumes ??= [];
+  s.ipc ??= [];
+  s.terminals ??= [];
+  for (const p of s.pods) p.spec.containers ??= [];
+  for (const c of s.containers) {
+    c.layers ??= [];
+    c.mounts ??= [];
+  }
+  for (const p of s.processes) {
+    p.args ??= [];
+    p.threads ??= [];
+  }
+  for (const n of s.networks) {
+    n.interfaces ??= [];
+    n.routes ??= [];
+    n.sockets ??= [];
+    for (const i of n.interfaces) i.addrs ??= [];
+    for (const k of n.sockets) k.pids ??= [];
+  }
+  for (const v of s.volumes) v.files ??= [];
+}

@@ -1,0 +1,107 @@
+// What the page knows: the newest frame taken apart into signals. Views read `shown`, which stands still while views are paused.
+
+import { batch, computed, signal } from "@preact/signals";
+import { whole } from "./frame.ts";
+import type { Frame, Moment, SessionView, Snapshot } from "./types.ts";
+
+/** At most this many moments are kept for the timeline, and this many times a second do views change. */
+const MOMENTS = 3000;
+const PACE = 100; // ms
+
+export type Link = "connecting" | "live" | "reconnecting" | "offline";
+
+export const link = signal<Link>("connecting");
+/** When the connection was lost, by this browser's clock (ms). */
+export const lostAt = signal(0);
+export const session = signal<SessionView | null>(null);
+export const snapshot = signal<Snapshot | null>(null);
+export const moments = signal<Moment[]>([]);
+export const lost = signal(0);
+export const boot = signal(0);
+export const tracer = signal("");
+/** Server's clock minus this browser's, ms. */
+export const skew = signal(0);
+export const paused = signal(false);
+/** The step that the page shows: follows the lesson, not the server. */
+export const step = signal<StepInfo>({ lab: "", step: "", views: [], left: [], right: "", terminals: [], files: [] });
+
+export interface StepInfo {
+  lab: string;
+  step: string;
+  views: string[];
+  left: string[];
+  right: string;
+  terminals: string[];
+  files: string[];
+}
+
+const frozen = signal<{ snapshot: Snapshot | null; moments: Moment[] } | null>(null);
+
+/** What the views show. */
+export const shown = computed(() => (frozen.value ? frozen.value.snapshot : snapshot.value));
+export const shownMoments = computed(() => (frozen.value ? frozen.value.moments : moments.value));
+export const phase = computed(() => session.value?.phase ?? "");
+export const ready = computed(() => phase.value === "ready");
+
+/** Server's clock now, Unix ms. */
+export const now = (): number => Date.now() + skew.value;
+
+export function pause(on: boolean): void {
+  batch(() => {
+    paused.value = on;
+    frozen.value = on ? { snapshot: snapshot.peek(), moments: moments.peek() } : null;
+  });
+}
+
+let generation = -1;
+let seen: Record<string, number> = {};
+let waiting: Frame[] = [];
+let timer = 0;
+let last = 0;
+
+/** Takes a frame in: at once when the last was some time ago, else at the views' pace. Nothing is dropped. */
+export function take(frame: Frame): void {
+  waiting.push(whole(frame));
+  if (timer) return;
+  const wait = Math.max(0, last + PACE - performance.now());
+  if (wait === 0) flush();
+  else timer = window.setTimeout(flush, wait);
+}
+
+function flush(): void {
+  timer = 0;
+  last = performance.now();
+  const frames = waiting;
+  waiting = [];
+  batch(() => frames.forEach(apply));
+}
+
+function apply(f: Frame): void {
+  if (f.session.generation !== generation) forget(f.session.generation);
+  skew.value = f.now - Date.now();
+  boot.value = f.boot;
+  tracer.value = f.tracer;
+  session.value = f.session;
+  if (f.snapshot) snapshot.value = f.snapshot;
+  if (f.session.phase !== "ready" && f.session.phase !== "starting") snapshot.value = null;
+  if (f.lost) lost.value += f.lost;
+  const fresh = f.moments?.filter(isNew) ?? [];
+  if (fresh.length) moments.value = [...moments.value, ...fresh].slice(-MOMENTS);
+}
+
+/** Each source numbers its moments: one that came before (after a reconnect) is not taken twice. */
+function isNew(m: Moment): boolean {
+  if (m.seq <= (seen[m.source] ?? 0)) return false;
+  seen[m.source] = m.seq;
+  return true;
+}
+
+function forget(g: number): void {
+  generation = g;
+  seen = {};
+  snapshot.value = null;
+  moments.value = [];
+  lost.value = 0;
+  frozen.value = null;
+  paused.value = false;
+}

@@ -1,0 +1,40 @@
+// A moment in words, and in which lane it stands.
+
+import type { Moment, Snapshot } from "../types.ts";
+import { has, t } from "../words.ts";
+import { signalName } from "./signals.ts";
+
+/** Which container a moment belongs to, "" for the node: by its own word, else by the pid namespace it happened in. */
+export function laneOf(m: Moment, byNS: ReadonlyMap<number, string>): string {
+  if (m.container) return m.container;
+  return (m.pidns && byNS.get(m.pidns)) || "";
+}
+
+/** pid namespace → container, where only one container lives in it. Remembers those that have ended. */
+export function learnNamespaces(s: Snapshot, known: Map<number, string>): void {
+  const here = new Map<number, string[]>();
+  for (const c of s.containers) if (c.ns.pid && c.ns.pid !== s.node.ns.pid) (here.get(c.ns.pid) ?? here.set(c.ns.pid, []).get(c.ns.pid)!).push(c.id);
+  for (const [ns, ids] of here) if (ids.length === 1) known.set(ns, ids[0]!);
+}
+
+const file = (path: string): string => path.slice(path.lastIndexOf("/") + 1);
+
+/** One moment in a sentence. */
+export function say(m: Moment): string {
+  const who = m.name || (m.path ? file(m.path) : "") || String(m.pid ?? "");
+  switch (m.kind) {
+    case "fork":
+      return t(m.thread ? "moment.thread" : "moment.fork", { who, pid: m.pid ?? 0, ppid: m.ppid ?? 0 });
+    case "exec":
+      return t("moment.exec", { pid: m.pid ?? 0, path: m.path || who });
+    case "exit":
+      return m.signal ? t("moment.killed", { who, pid: m.pid ?? 0, signal: signalName(m.signal) }) : t("moment.exit", { who, pid: m.pid ?? 0, code: m.code ?? 0 });
+    default: {
+      const name = m.container || m.pod || "";
+      const params = { ...(m.params ?? {}), name, pod: m.pod ?? "", container: m.container ?? "" };
+      if (m.reason && has(`reason.${m.reason}`)) return t(`reason.${m.reason}`, params);
+      if (has(`moment.${m.kind}`)) return `${t(`moment.${m.kind}`, params)}${m.reason ? ` ${m.reason}` : ""}`;
+      return `${name} ${m.reason ?? m.kind}`;
+    }
+  }
+}

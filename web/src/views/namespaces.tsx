@@ -1,0 +1,181 @@
+// Namespaces: one joined block is one shared namespace. Containers on the left, a pod on the right, each with its processes.
+
+import { HOST, Shape, marks } from "../identity.tsx";
+import { step } from "../store.ts";
+import type { Snapshot } from "../types.ts";
+import { join, t } from "../words.ts";
+import { type Cell, KINDS, type Kind, type Row, column, digits, ofNode, rowsOf, sharing } from "./matrix.ts";
+import { type Side, sides } from "./sides.ts";
+import { Tree } from "./tree.tsx";
+import { processesOf } from "./processes.ts";
+
+export function Namespaces({ s, table }: { s: Snapshot; table: boolean }) {
+  if (table) return <NamespaceTable s={s} />;
+  const all = sides.value;
+  return (
+    <>
+      <div class={`two n${Math.min(all.length, 3)}`}>
+        {all.map((side) => (
+          <Card key={side.key + side.pod} s={s} side={side} />
+        ))}
+      </div>
+    </>
+  );
+}
+
+function Card({ s, side }: { s: Snapshot; side: Side }) {
+  if (side.waiting || (side.key === "left" && side.ids.length === 0)) return <Waiting side={side} />;
+  const rows = rowsOf(s, side.ids, side.node);
+  const o = side.pod ? `pod:${side.pod}` : "";
+  return (
+    <section class="card nscard" data-o={o} aria-label={titleOf(side)}>
+      <header>
+        <h3>{titleOf(side)}</h3>
+        <span>{subtitle(s, rows)}</span>
+      </header>
+      <Matrix s={s} rows={rows} label={titleOf(side)} />
+      <hr />
+      <Tree list={processesOf(s, side)} label={t("tree.label", { name: titleOf(side) })} />
+    </section>
+  );
+}
+
+/** What will be here, drawn before it is. */
+function Waiting({ side }: { side: Side }) {
+  return (
+    <section class="card waiting">
+      <header>
+        <h3>{titleOf(side)}</h3>
+        <span>{t("ns.waiting")}</span>
+      </header>
+      <p class="hint">{side.waiting ? t("ns.waiting.pod", { name: side.waiting }) : t("ns.waiting.containers", { names: join(step.value.left) })}</p>
+    </section>
+  );
+}
+
+export function titleOf(side: Side): string {
+  if (side.pod) return t("ns.pod", { name: side.pod });
+  if (side.ids.length === 0 && side.key === "all") return t("ns.node");
+  if (side.ids.length === 0) return t("ns.containers.none");
+  return t("ns.containers", { n: side.ids.length });
+}
+
+/** The short sentence beside the title. The user namespace is everybody's on a node and so not worth a word here. */
+function subtitle(s: Snapshot, rows: Row[]): string {
+  const common = ofNode(s, rows);
+  const { shared, some } = sharing(rows);
+  const together = shared.filter((k) => !common.has(k));
+  if (rows.filter((r) => r.id && r.ns).length < 2) return "";
+  if (together.length) return t("ns.shared", { kinds: join(together) });
+  if (some.length) return t("ns.some", { kinds: join(some) });
+  return t("ns.nothing");
+}
+
+/** What differs between the sides, in one sentence. */
+export function sentence(s: Snapshot): string {
+  const parts: string[] = [];
+  for (const side of sides.value) {
+    const rows = rowsOf(s, side.ids, side.node);
+    const common = ofNode(s, rows);
+    const { shared } = sharing(rows);
+    const running = rows.filter((r) => r.id && r.ns).length;
+    if (running < 2) continue;
+    const together = shared.filter((k) => !common.has(k));
+    const who = side.pod ? t("ns.say.pod", { name: side.pod }) : t("ns.say.containers", { n: running });
+    parts.push(together.length ? t("ns.say.shares", { who, kinds: join(together) }) : t("ns.say.nothing", { who }));
+  }
+  return parts.join(" ");
+}
+
+function Matrix({ s, rows, label }: { s: Snapshot; rows: Row[]; label: string }) {
+  const columns = new Map(KINDS.map((k) => [k, column(s, rows, k)]));
+  const n = digits(rows.flatMap((r) => (r.ns ? KINDS.map((k) => r.ns![k]) : [])));
+  return (
+    <table class="mx" aria-label={t("ns.table", { name: label })}>
+      <thead>
+        <tr>
+          <td />
+          {KINDS.map((k) => (
+            <th scope="col" key={k} title={t(`kind.${k}`)}>
+              {k}
+            </th>
+          ))}
+        </tr>
+      </thead>
+      <tbody>
+        {rows.map((row, i) => (
+          <tr key={row.id} data-o={row.id ? `container:${row.id}` : "node"}>
+            <th scope="row" title={row.name}>
+              {row.id ? row.name : t("who.node")}
+              <small>{row.id ? noteText(row) : row.note}</small>
+            </th>
+            {KINDS.map((k) => {
+              const cell = columns.get(k)![i];
+              return cell ? <Block key={k} cell={cell} kind={k} row={row} digits={n} /> : null;
+            })}
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  );
+}
+
+const noteText = (row: Row): string => (row.ns ? row.note : t(`state.${row.state}`));
+
+function Block({ cell, kind, row, digits }: { cell: Cell; kind: Kind; row: Row; digits: number }) {
+  if (!cell.inode) {
+    return (
+      <td>
+        <span class="c off">–</span>
+      </td>
+    );
+  }
+  const mark = cell.owner ? marks.value.of.get(cell.owner) ?? HOST : HOST;
+  const host = cell.owner === "";
+  const title = `${kind}:[${cell.inode}]${cell.rows > 1 ? ` · ${t("ns.joined", { n: cell.rows })}` : ""}`;
+  const o = `ns:${cell.inode}${cell.shared ? "" : row.id ? ` container:${row.id}` : ""}`;
+  return (
+    <td rowSpan={cell.rows} title={title}>
+      <span class={`c ${mark.tone}${cell.shared && !host ? " sh" : ""}${host ? " host" : ""}`} data-o={o}>
+        <span class="k">
+          <Shape mark={mark} />
+          {mark.letter}
+        </span>
+        <small aria-hidden="true">…{String(cell.inode).slice(-digits)}</small>
+        <span class="vh">{cell.inode}</span>
+      </span>
+    </td>
+  );
+}
+
+function NamespaceTable({ s }: { s: Snapshot }) {
+  const rows = rowsOf(s, s.containers.map((c) => c.id), true);
+  return (
+    <div class="card tablecard" tabIndex={0} role="region" aria-label={t("view.namespaces")}>
+      <table class="plain">
+        <thead>
+          <tr>
+            <th scope="col">{t("col.container")}</th>
+            {KINDS.map((k) => (
+              <th scope="col" key={k}>
+                {k}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {rows.map((r) => (
+            <tr key={r.id}>
+              <th scope="row">{r.id || t("who.node")}</th>
+              {KINDS.map((k) => (
+                <td class="mono" key={k}>
+                  {r.ns?.[k] || "–"}
+                </td>
+              ))}
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}

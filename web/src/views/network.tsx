@@ -1,0 +1,210 @@
+// Network: a pod owns one card (interfaces, address, routes once); sockets hang under the container that holds them. The node's
+// bridge joins the cards; connections are drawn, those over localhost too.
+
+import { HOST, Shape, Tag, markOf, marks } from "../identity.tsx";
+import type { Interface, Network as Net, Snapshot, Socket } from "../types.ts";
+import { bytes, t } from "../words.ts";
+import { type Link, connected, host, links, listens, local, plain, port } from "./sockets.ts";
+import { type Wire, Wires } from "./wires.tsx";
+import type { ViewProps } from "../view.tsx";
+
+export function summary(s: Snapshot): string {
+  return t("net.summary", {
+    n: s.networks.length,
+    listening: s.networks.reduce((n, x) => n + x.sockets.filter(listens).length, 0),
+    connections: links(s.networks).length,
+  });
+}
+
+export function Network({ s, table }: ViewProps) {
+  if (table) return <Table s={s} />;
+  const node = s.networks.find((n) => n.owner === "");
+  const others = s.networks.filter((n) => n.owner !== "").slice(0, 12);
+  const pairs = links(s.networks);
+  const wires = [...plugs(node, others), ...pairs.map((l): Wire => ({ key: `c${l.client.inode}`, from: endOf(l.client), to: listenEnd(s, l), cls: local(l.client) ? "lo" : "tcp" }))];
+  return (
+    <div class="netview">
+      <div class="netbox">
+        {node && <NodeBar net={node} others={others} />}
+        <div class={`netcards n${Math.min(others.length, 3)}`}>
+          {others.map((n) => (
+            <NetCard key={n.inode} s={s} net={n} pairs={pairs} />
+          ))}
+          {others.length === 0 && <p class="card hint pad">{t("net.none")}</p>}
+        </div>
+        <Wires wires={wires} vertical />
+      </div>
+    </div>
+  );
+}
+
+const endOf = (k: Socket): string => `s${k.inode}`;
+
+/** A connection ends at the listening socket it came to, where there is one: that is what people know by its port. */
+function listenEnd(s: Snapshot, l: Link): string {
+  const all = s.networks.flatMap((n) => n.sockets);
+  const at = all.find((k) => listens(k) && k.container === l.server.container && port(k.local) === port(l.server.local));
+  return at ? endOf(at) : endOf(l.server);
+}
+
+/** The cables: a bridge's port here, a pod's card there. */
+function plugs(node: Net | undefined, others: Net[]): Wire[] {
+  return others.flatMap((n) =>
+    n.interfaces.filter((i) => i.kind === "veth" && node?.interfaces.some((p) => p.index === i.peer)).map((i): Wire => ({ key: `v${n.inode}${i.index}`, from: `p${i.peer}`, to: `i${n.inode}.${i.index}`, cls: i.up ? "veth" : "veth off" })),
+  );
+}
+
+function NodeBar({ net, others }: { net: Net; others: Net[] }) {
+  const bridge = net.interfaces.find((i) => i.kind === "bridge");
+  const ports = net.interfaces.filter((i) => i.kind === "veth");
+  const owner = (p: Interface) => others.find((n) => n.interfaces.some((i) => i.index === p.peer || i.peer === p.index))?.owner;
+  return (
+    <section class="card nodebar" data-o="node net:node" aria-label={t("who.node")}>
+      <div class="who">
+        <Tag mark={HOST} />
+        <b>{t("who.node")}</b>
+        <small class="mono">net …{String(net.inode).slice(-4)}</small>
+      </div>
+      {bridge ? (
+        <div class="bridge">
+          <span class="cap">
+            <b class="mono">{bridge.name}</b> {t("net.bridge")} <span class="mono">{bridge.addrs[0] ?? ""}</span>
+          </span>
+          <ul class="ports">
+            {ports.map((p) => (
+              <li key={p.index} class="mono" data-end={`p${p.index}`} data-o={owner(p) ? `net:${owner(p)}` : ""}>
+                {p.name}
+              </li>
+            ))}
+          </ul>
+        </div>
+      ) : (
+        <span class="hint">{t("net.nobridge")}</span>
+      )}
+    </section>
+  );
+}
+
+function NetCard({ s, net, pairs }: { s: Snapshot; net: Net; pairs: Link[] }) {
+  const pod = s.pods.find((p) => p.metadata.name === net.owner);
+  const mark = pod ? (marks.value.pods.get(net.owner) ?? HOST) : markOf(net.owner);
+  const members = s.containers.filter((c) => c.ns.net === net.inode);
+  return (
+    <section class={`card netcard ${mark.tone}`} data-o={`net:${net.owner} ns:${net.inode}${pod ? ` pod:${net.owner}` : ` container:${net.owner}`}`} aria-label={net.owner}>
+      <header>
+        <Tag mark={mark} />
+        <h3>{pod ? t("ns.pod", { name: net.owner }) : net.owner}</h3>
+        <span class="mono">net …{String(net.inode).slice(-4)}</span>
+      </header>
+      <ul class="ifs">
+        {net.interfaces.map((i) => (
+          <li key={i.index} class={`if ${i.kind}${i.up ? "" : " off"}`} data-end={`i${net.inode}.${i.index}`}>
+            <b class="mono">{i.name}</b>
+            <span class="mono addr">{i.addrs.map((a) => <span key={a}>{a}</span>)}</span>
+            {i.kind !== "loopback" && (
+              <small class="mono">
+                {i.mac}
+                <span>
+                  ↓ {bytes(i.rxBytes)} ↑ {bytes(i.txBytes)}
+                </span>
+              </small>
+            )}
+          </li>
+        ))}
+      </ul>
+      {net.routes.length > 0 && <p class="routes mono">{net.routes.slice(0, 4).map((r) => <span key={r.dst + r.dev}>{r.dst} → {r.gateway || r.dev}</span>)}</p>}
+      <div class="holders">
+        {members.map((c) => {
+          const m = markOf(c.id);
+          const mine = net.sockets.filter((k) => k.container === c.id && (listens(k) || connected(k)));
+          return (
+            <div key={c.id} class={`holder ${m.tone}`} data-o={`container:${c.id}`}>
+              <b>
+                <Shape mark={m} /> {c.name}
+              </b>
+              {mine.length === 0 && <small class="hint">{c.kind === "infra" ? t("net.holds") : t("net.quiet")}</small>}
+              <ul>
+                {mine.slice(0, 14).map((k) => (
+                  <SocketLine key={k.inode} k={k} paired={pairs.some((l) => l.client === k || l.server === k)} />
+                ))}
+              </ul>
+              {mine.length > 14 && <small class="hint">{t("net.more", { n: mine.length - 14 })}</small>}
+            </div>
+          );
+        })}
+      </div>
+    </section>
+  );
+}
+
+function SocketLine({ k, paired }: { k: Socket; paired: boolean }) {
+  if (listens(k)) {
+    return (
+      <li class="sock listen" data-end={endOf(k)} title={`${k.proto} ${k.local}`}>
+        <b class="mono">:{port(k.local)}</b> <small>{t("net.listens", { proto: k.proto.replace(/6$/, "") })}{local(k) ? ` · ${host(k.local)}` : ""}</small>
+      </li>
+    );
+  }
+  return (
+    <li class={`sock conn${paired ? "" : " away"}`} data-end={endOf(k)} title={`${k.proto} ${k.local} → ${k.remote}`}>
+      <span class="mono">{plain(k.local)} → {plain(k.remote)}</span>
+    </li>
+  );
+}
+
+function Table({ s }: { s: Snapshot }) {
+  return (
+    <div class="card tablecard" tabIndex={0} role="region" aria-label={t("view.network")}>
+      <table class="plain">
+        <thead>
+          <tr>
+            {["owner", "card", "address", "mac", "received", "sent"].map((c) => (
+              <th scope="col" key={c}>
+                {t(`col.${c}`)}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {s.networks.flatMap((n) =>
+            n.interfaces.map((i) => (
+              <tr key={`${n.inode}.${i.index}`}>
+                <th scope="row">{n.owner || t("who.node")}</th>
+                <td class="mono">{i.name}</td>
+                <td class="mono">{i.addrs.join(", ")}</td>
+                <td class="mono">{i.mac}</td>
+                <td>{bytes(i.rxBytes)}</td>
+                <td>{bytes(i.txBytes)}</td>
+              </tr>
+            )),
+          )}
+        </tbody>
+      </table>
+      <table class="plain">
+        <thead>
+          <tr>
+            {["owner", "container", "proto", "local", "remote", "state"].map((c) => (
+              <th scope="col" key={c}>
+                {t(`col.${c}`)}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {s.networks.flatMap((n) =>
+            n.sockets.slice(0, 200).map((k) => (
+              <tr key={`${n.inode}.${k.inode}.${k.local}`}>
+                <th scope="row">{n.owner || t("who.node")}</th>
+                <td>{k.container || "–"}</td>
+                <td>{k.proto}</td>
+                <td class="mono">{k.local}</td>
+                <td class="mono">{k.remote}</td>
+                <td>{k.state}</td>
+              </tr>
+            )),
+          )}
+        </tbody>
+      </table>
+    </div>
+  );
+}

@@ -1,0 +1,127 @@
+// Timeline: what happened, a lane for the node and for each container, newest at the right; below, the same as a list.
+
+import { useEffect, useReducer, useRef } from "preact/hooks";
+import { HOST, Shape, markOf } from "../identity.tsx";
+import { boot, lost, now, paused, shownMoments, tracer } from "../store.ts";
+import type { Moment, Snapshot } from "../types.ts";
+import { t } from "../words.ts";
+import type { ViewProps } from "../view.tsx";
+import { laneOf, learnNamespaces, say } from "./moments.ts";
+
+export const summary = (_: Snapshot): string => t("time.summary", { n: shownMoments.value.filter((m) => !m.thread).length });
+
+const SPAN = 60_000_000; // µs that the lanes show
+const LIST = 150;
+const DOTS = 400;
+
+/** Where a kind stands in the drawing: its class and its shape in a box of 10. */
+const glyphs: Record<string, string> = {
+  fork: "M1 5a4 4 0 1 0 8 0a4 4 0 1 0-8 0",
+  exec: "M1.5 1l7.5 4l-7.5 4z",
+  exit: "M1.5 1.5l7 7m0-7l-7 7",
+  oom: "M5 0l5 9.5h-10z",
+};
+
+const glyph = (m: Moment): string => glyphs[m.kind] ?? "M5 0.5L9.5 5L5 9.5L.5 5z";
+
+export function Timeline({ s, table }: ViewProps) {
+  const known = useRef(new Map<number, string>()).current;
+  learnNamespaces(s, known);
+  const [, tick] = useReducer((n: number) => n + 1, 0);
+  useEffect(() => {
+    const timer = setInterval(() => !paused.value && tick(undefined as never), 1000);
+    return () => clearInterval(timer);
+  }, []);
+  const all = shownMoments.value.filter((m) => !m.thread);
+  const end = paused.value ? (all.at(-1)?.time ?? s.time) : Math.max((now() - boot.value) * 1000, all.at(-1)?.time ?? 0);
+  const at = (m: Moment) => 100 * (1 - (end - m.time) / SPAN);
+  const recent = all.filter((m) => end - m.time < SPAN).slice(-DOTS);
+  const lanes = ["", ...s.containers.map((c) => c.id)];
+  for (const m of recent) {
+    const lane = laneOf(m, known);
+    if (!lanes.includes(lane)) lanes.push(lane);
+  }
+  return (
+    <section class="card fill timeline" aria-label={t("view.timeline")}>
+      <header>
+        <h3>{t("time.happened")}</h3>
+        <span>{tracer.value ? t(`tracer.${tracer.value}`) : ""}</span>
+        <span class="sp" />
+        {lost.value > 0 && <span class="bdg z">{t("time.lost", { n: lost.value })}</span>}
+      </header>
+      {!table && (
+        <div class="lanes">
+          {lanes.slice(0, 24).map((id) => {
+            const mark = id ? markOf(id) : HOST;
+            return (
+              <div key={id} class={`lane ${mark.tone}`} data-o={id ? `container:${id}` : "node"}>
+                <span class="who">
+                  <Shape mark={mark} /> {id || t("who.node")}
+                </span>
+                <svg role="img" aria-label={t("time.lane", { name: id || t("who.node"), n: recent.filter((m) => laneOf(m, known) === id).length })}>
+                  <line x1="0" x2="100%" y1="50%" y2="50%" />
+                  {recent.filter((m) => laneOf(m, known) === id).map((m) => (
+                    <svg key={m.source + m.seq} x={`${at(m)}%`} y="50%" overflow="visible" class={`g ${m.kind}${m.signal ? " sig" : ""}`}>
+                      <path d={glyph(m)} transform="translate(-5 -5)">
+                        <title>{say(m)}</title>
+                      </path>
+                    </svg>
+                  ))}
+                </svg>
+              </div>
+            );
+          })}
+          <div class="lane axis" aria-hidden="true">
+            <span class="who" />
+            <span class="ticks">
+              {[60, 45, 30, 15, 0].map((sec) => (
+                <span key={sec}>{sec ? t("time.ago", { n: sec }) : t("time.now")}</span>
+              ))}
+            </span>
+          </div>
+        </div>
+      )}
+      <div class="scroll moments" tabIndex={0} role="region" aria-label={t("time.list")}>
+        <table class="plain">
+          <thead>
+            <tr>
+              {["time", "container", "what", "pid"].map((c) => (
+                <th scope="col" key={c}>
+                  {t(`col.${c}`)}
+                </th>
+              ))}
+            </tr>
+          </thead>
+          <tbody>
+            {all.slice(-LIST).reverse().map((m) => {
+              const lane = laneOf(m, known);
+              const mark = lane ? markOf(lane) : HOST;
+              return (
+                <tr key={m.source + m.seq} class={m.kind === "oom" || m.signal ? "hot" : ""} data-o={m.pid ? `process:${m.pid}` : ""}>
+                  <td class="mono">{clock(m.time)}</td>
+                  <td class={mark.tone}>
+                    <Shape mark={mark} /> {lane || t("who.node")}
+                  </td>
+                  <td>
+                    <svg class={`gl ${m.kind}${m.signal ? " sig" : ""}`} viewBox="0 0 10 10" aria-hidden="true">
+                      <path d={glyph(m)} />
+                    </svg>
+                    {say(m)}
+                  </td>
+                  <td class="mono">{m.pid || ""}</td>
+                </tr>
+              );
+            })}
+          </tbody>
+        </table>
+        {all.length === 0 && <p class="hint pad">{t("time.nothing")}</p>}
+      </div>
+    </section>
+  );
+}
+
+/** 14:03:07.123 by the server's clock. */
+function clock(time: number): string {
+  const d = new Date(boot.value + time / 1000);
+  return `${d.toLocaleTimeString("en-GB")}.${String(d.getMilliseconds()).padStart(3, "0")}`;
+}

@@ -1,0 +1,210 @@
+// The process tree: rows keyed by pid and start, so that nothing jumps. New rows slide in, dead ones stay as a ghost for a moment,
+// those that get another parent travel there.
+
+import { useEffect, useLayoutEffect, useMemo, useReducer, useRef, useState } from "preact/hooks";
+import { markOf } from "../identity.tsx";
+import { shownMoments } from "../store.ts";
+import type { Process } from "../types.ts";
+import { t } from "../words.ts";
+import { command } from "./processes.ts";
+import { type Branch, type Change, LINGER, branches, changes, keyOf } from "./tree.ts";
+import { signalName } from "./signals.ts";
+
+const BUSY = 60; // changes at once above which nothing is animated
+const LONGEST = 400; // rows drawn
+
+interface Memory {
+  list: Process[] | null;
+  before: Map<string, Process>;
+  marks: Map<string, Change>;
+  ghosts: Map<string, Process>;
+}
+
+/** Marks of what changed since the last list, and the dead that are still shown. */
+function useChanges(list: Process[]): Memory {
+  const [, redraw] = useReducer((n: number) => n + 1, 0);
+  const memory = useRef<Memory>({ list: null, before: new Map(), marks: new Map(), ghosts: new Map() }).current;
+  const now = performance.now();
+  if (memory.list !== list) {
+    const found = memory.list ? changes(memory.before, list, now) : new Map<string, Change>();
+    const busy = found.size > BUSY;
+    for (const [key, change] of found) {
+      if (busy) break;
+      memory.marks.set(key, change);
+      if (change.kind === "gone") memory.ghosts.set(key, memory.before.get(key)!);
+    }
+    memory.list = list;
+    memory.before = new Map(list.map((p) => [keyOf(p), p]));
+  }
+  for (const [key, change] of memory.marks) {
+    if (now - change.at < LINGER) continue;
+    memory.marks.delete(key);
+    memory.ghosts.delete(key);
+  }
+  useEffect(() => {
+    if (!memory.marks.size) return;
+    const timer = setTimeout(() => redraw(undefined as never), LINGER);
+    return () => clearTimeout(timer);
+  });
+  return memory;
+}
+
+export function Tree({ list, label, wide = false, threads = false }: { list: Process[]; label: string; wide?: boolean; threads?: boolean }) {
+  const memory = useChanges(list);
+  const [closed, setClosed] = useState<ReadonlySet<string>>(new Set());
+  const [unfolded, setUnfolded] = useState<ReadonlySet<string>>(new Set());
+  const [at, setAt] = useState("");
+  const root = useRef<HTMLUListElement>(null);
+  const ghosts = memory.ghosts.size;
+  const rows = useMemo(() => branches([...memory.ghosts.values(), ...list], closed, unfolded), [list, closed, unfolded, ghosts]);
+  const drawn = rows.slice(0, LONGEST);
+  const focus = drawn.some((r) => r.key === at) ? at : (drawn[0]?.key ?? "");
+  useTravel(root, memory.marks, drawn.length);
+
+  const toggle = (r: Branch, open: boolean) => {
+    if (r.folded && open) setUnfolded(new Set([...unfolded, r.key]));
+    else if (r.children) {
+      const next = new Set(closed);
+      if (open) next.delete(r.key);
+      else next.add(r.key);
+      setClosed(next);
+    }
+  };
+  const go = (key: string | undefined) => {
+    if (!key) return;
+    setAt(key);
+    root.current?.querySelector<HTMLElement>(`[data-k="${key}"]`)?.focus();
+  };
+  const onKeyDown = (e: KeyboardEvent) => {
+    const i = drawn.findIndex((r) => r.key === focus);
+    const r = drawn[i];
+    if (!r) return;
+    const parent = drawn.slice(0, i).findLast((x) => x.depth < r.depth);
+    const moves: Record<string, () => void> = {
+      ArrowDown: () => go(drawn[i + 1]?.key),
+      ArrowUp: () => go(drawn[i - 1]?.key),
+      Home: () => go(drawn[0]?.key),
+      End: () => go(drawn.at(-1)?.key),
+      ArrowRight: () => (closed.has(r.key) || r.folded ? toggle(r, true) : r.children ? go(drawn[i + 1]?.key) : undefined),
+      ArrowLeft: () => (r.children && !closed.has(r.key) ? toggle(r, false) : go(parent?.key)),
+    };
+    const move = moves[e.key];
+    if (!move || e.altKey || e.ctrlKey || e.metaKey) return;
+    e.preventDefault();
+    move();
+  };
+
+  return (
+    <div class={`treebox${wide ? " wide" : ""}`}>
+      <div class="row hd" aria-hidden="true">
+        <span>{t("col.process")}</span>
+        {wide && <span class="who">{t("col.container")}</span>}
+        <span>{t("col.pid")}</span>
+        <span>{t("col.inside")}</span>
+        {wide && <span>{t("col.memory")}</span>}
+      </div>
+      <ul class="tr" role="tree" aria-label={label} ref={root} onKeyDown={onKeyDown}>
+        {drawn.map((r) => (
+          <Line key={r.key} r={r} wide={wide} change={memory.marks.get(r.key)} closed={closed.has(r.key)} focus={r.key === focus} onToggle={toggle} onFocus={() => setAt(r.key)} threads={threads} />
+        ))}
+      </ul>
+      {rows.length > drawn.length && <p class="hint">{t("tree.more", { n: rows.length - drawn.length })}</p>}
+    </div>
+  );
+}
+
+interface LineProps {
+  r: Branch;
+  wide: boolean;
+  change: Change | undefined;
+  closed: boolean;
+  focus: boolean;
+  threads: boolean;
+  onToggle: (r: Branch, open: boolean) => void;
+  onFocus: () => void;
+}
+
+function Line({ r, wide, change, closed, focus, threads, onToggle, onFocus }: LineProps) {
+  const p = r.process;
+  const mark = markOf(p.container);
+  const expandable = r.children > 0 || r.folded > 0;
+  const cls = change?.kind === "gone" ? "gone" : p.state === "Z" ? "zo" : change?.kind === "moved" ? "mv" : change?.kind === "new" ? "new" : "";
+  return (
+    <li
+      class={`row ${cls}`}
+      role="treeitem"
+      aria-level={r.depth + 1}
+      aria-expanded={expandable ? !closed && !r.folded : undefined}
+      aria-selected={false}
+      tabIndex={focus ? 0 : -1}
+      data-k={r.key}
+      data-o={`process:${p.pid}${p.container ? ` container:${p.container}` : ` role:${p.role}`}`}
+      title={command(p)}
+      onFocus={onFocus}
+      onClick={() => expandable && onToggle(r, closed || r.folded > 0)}
+    >
+      <span class="nm">
+        {r.guides.map((g, i) => (
+          <i key={i} class={`gd ${g}`} />
+        ))}
+        <span class="pn">{nameOf(p, wide)}</span>
+        {closed && <span class="bdg">+{r.children}</span>}
+        {r.folded > 0 && <span class="bdg">{t("tree.folded", { n: r.folded + 1 })}</span>}
+        {p.threads.length > 0 && !threads && <span class="bdg">{t("tree.threads", { n: p.threads.length + 1 })}</span>}
+        {threads && p.threads.slice(0, 24).map((th) => <span class="bdg th" key={th.tid}>{`{${th.name}} ${th.tid}`}</span>)}
+        <State p={p} change={change} />
+      </span>
+      {wide && <span class={`who ${mark.tone}`}>{p.container || t(`role.${p.role || "node"}`)}</span>}
+      <span class="q">{p.pid}</span>
+      <span class={p.container ? `pin ${mark.tone}` : "q"}>{p.container ? p.inside : "–"}</span>
+      {wide && <span class="q">{Math.round(p.rss / 1024)} K</span>}
+    </li>
+  );
+}
+
+/** nginx: master … as ps shows it when the program set its title, else the short name; arguments where there is room. */
+function nameOf(p: Process, wide: boolean): string {
+  const title = p.args.length === 1 && p.args[0]!.includes(":") ? p.args[0]! : "";
+  if (title) return title.length > 40 ? `${title.slice(0, 40)}…` : title;
+  if (!wide || p.args.length < 2) return p.name;
+  const rest = p.args.slice(1).join(" ");
+  return `${p.name} ${rest.length > 60 ? `${rest.slice(0, 60)}…` : rest}`;
+}
+
+function State({ p, change }: { p: Process; change: Change | undefined }) {
+  if (change?.kind === "gone") return <span class="bdg">{lastWords(p)}</span>;
+  if (p.state === "Z") return <span class="bdg z">{t("proc.zombie")}</span>;
+  if (p.state === "T" || p.state === "t") return <span class="bdg z">{t("proc.stopped")}</span>;
+  if (change?.kind === "moved") return <span class="bdg m">{t("proc.moved")}</span>;
+  return null;
+}
+
+/** How a process ended, as the kernel told. */
+function lastWords(p: Process): string {
+  const exit = shownMoments.peek().findLast((m) => m.kind === "exit" && m.pid === p.pid && !m.thread);
+  if (!exit) return t("proc.gone");
+  return exit.signal ? t("proc.killed", { signal: signalName(exit.signal) }) : t("proc.exited", { code: exit.code ?? 0 });
+}
+
+const calm = matchMedia("(prefers-reduced-motion: reduce)");
+
+/** Rows that moved travel from where they were. */
+function useTravel(root: { current: HTMLElement | null }, marks: Map<string, Change>, rows: number): void {
+  const places = useRef(new Map<string, number>()).current;
+  const travelled = useRef(new WeakSet<Change>()).current;
+  useLayoutEffect(() => {
+    if (!root.current || calm.matches || rows > 120) return places.clear();
+    const items = root.current.querySelectorAll<HTMLElement>("[data-k]");
+    for (const el of items) {
+      const key = el.dataset["k"]!;
+      const top = el.offsetTop;
+      const change = marks.get(key);
+      const from = places.get(key);
+      if (change?.kind === "moved" && from !== undefined && from !== top && !travelled.has(change)) {
+        travelled.add(change);
+        el.animate([{ transform: `translateY(${from - top}px)`, zIndex: 1 }, { transform: "none", zIndex: 1 }], { duration: 650, easing: "cubic-bezier(.2,.7,.2,1)" });
+      }
+      places.set(key, top);
+    }
+  });
+}

@@ -1,0 +1,262 @@
+// Volumes and layers: a directory stands once; lines lead to where each container sees it. Below, the layers of each container's
+// root: joined blocks are one layer on disk.
+
+import { useEffect, useReducer, useRef } from "preact/hooks";
+import { Icon } from "../icons.tsx";
+import { Shape, Tag, markOf, marks } from "../identity.tsx";
+import type { Container, File, Layer, Snapshot, Volume } from "../types.ts";
+import { bytes, t } from "../words.ts";
+import type { ViewProps } from "../view.tsx";
+import { LINGER } from "./tree.ts";
+import { type Wire, Wires } from "./wires.tsx";
+
+export const summary = (s: Snapshot): string => t("vol.summary", { n: s.volumes.length, files: s.volumes.reduce((n, v) => n + v.files.length, 0) });
+
+const idOf = (v: Volume): string => `${v.pod}/${v.name}`;
+
+interface MountPoint {
+  container: Container;
+  path: string;
+  readOnly: boolean;
+  same: boolean; // device and inode are the directory's own
+}
+
+function mountsOf(s: Snapshot, v: Volume): MountPoint[] {
+  return s.containers
+    .filter((c) => c.pod === v.pod)
+    .flatMap((c) => c.mounts.filter((m) => m.volume === v.name).map((m) => ({ container: c, path: m.path, readOnly: m.readOnly, same: m.inode === v.inode && m.dev === v.dev })));
+}
+
+export function Volumes({ s, table }: ViewProps) {
+  if (table) return <Table s={s} />;
+  return (
+    <div class="volview">
+      {s.volumes.length === 0 && <p class="card hint pad">{t("vol.none")}</p>}
+      {s.volumes.slice(0, 12).map((v) => (
+        <One key={idOf(v)} s={s} v={v} />
+      ))}
+      <Layers s={s} />
+    </div>
+  );
+}
+
+function One({ s, v }: { s: Snapshot; v: Volume }) {
+  const mounts = mountsOf(s, v);
+  const wires = mounts.map((m): Wire => ({ key: m.container.id + m.path, from: "dir", to: `m${m.container.id}${m.path}`, cls: `vol ${markOf(m.container.id).tone}` }));
+  return (
+    <section class="card volume" data-o={`volume:${idOf(v)} pod:${v.pod}`} aria-label={v.name}>
+      <header>
+        <h3>{v.name}</h3>
+        <span>
+          {v.kind} · {t("vol.of", { pod: v.pod })}
+        </span>
+      </header>
+      <div class="volbox">
+        <div class="dir" data-end="dir">
+          <p class="path mono">
+            <Icon name="folder" />
+            {v.path}
+          </p>
+          <p class="hint">
+            {t("vol.inode", { inode: v.inode })} · {bytes(v.bytes)}
+          </p>
+          <Files list={v.files} />
+        </div>
+        <ul class="mounts">
+          {mounts.map((m) => {
+            const mark = markOf(m.container.id);
+            return (
+              <li key={m.container.id + m.path} class={`mount ${mark.tone}`} data-end={`m${m.container.id}${m.path}`} data-o={`container:${m.container.id}`}>
+                <b>
+                  <Shape mark={mark} /> {m.container.name}
+                </b>
+                <span class="mono">{m.path}</span>
+                <small>
+                  {m.container.state !== "running" ? t(`state.${m.container.state}`) : m.same ? t("vol.same", { inode: v.inode }) : ""}
+                  {m.readOnly ? ` · ${t("vol.readonly")}` : ""}
+                </small>
+              </li>
+            );
+          })}
+          {mounts.length === 0 && <li class="hint">{t("vol.unmounted")}</li>}
+        </ul>
+        <Wires wires={wires} />
+      </div>
+    </section>
+  );
+}
+
+/** Files of a volume; one that has just been written is marked for a moment. */
+function Files({ list }: { list: File[] }) {
+  const seen = useRef<Map<string, string> | null>(null);
+  const fresh = useRef(new Map<string, number>()).current;
+  const [, redraw] = useReducer((n: number) => n + 1, 0);
+  const now = performance.now();
+  const before = seen.current;
+  seen.current = new Map(list.map((f) => [f.path, `${f.inode}:${f.size}:${f.mtime}`]));
+  if (before) for (const [path, v] of seen.current) if (before.get(path) !== v) fresh.set(path, now);
+  for (const [path, at] of fresh) if (now - at > LINGER) fresh.delete(path);
+  useEffect(() => {
+    if (!fresh.size) return;
+    const timer = setTimeout(() => redraw(undefined as never), LINGER);
+    return () => clearTimeout(timer);
+  });
+  if (!list.length) return <p class="hint">{t("vol.empty")}</p>;
+  return (
+    <ul class="files">
+      {list.slice(0, 40).map((f) => (
+        <li key={f.path} class={fresh.has(f.path) ? "new" : ""}>
+          <Icon name={f.dir ? "folder" : "file"} />
+          <span class="mono">{f.path}</span>
+          <small>{f.dir ? "" : bytes(f.size)}</small>
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+interface LayerCell {
+  layer: Layer;
+  rows: number;
+}
+
+/** Layers by level: cell i of a container is its i-th layer; equal digests under each other are one block. */
+function levels(list: Container[]): (LayerCell | null | undefined)[][] {
+  return list.map((c, row) =>
+    c.layers.map((layer, level) => {
+      const same = (other: Container | undefined) => !layer.writable && other?.layers[level]?.digest === layer.digest && layer.digest !== "";
+      if (same(list[row - 1])) return null;
+      let rows = 1;
+      while (same(list[row + rows])) rows++;
+      return { layer, rows };
+    }),
+  );
+}
+
+function Layers({ s }: { s: Snapshot }) {
+  const list = s.containers.filter((c) => c.layers.length && c.kind !== "infra").sort((a, b) => (a.layers[0]!.digest < b.layers[0]!.digest ? -1 : 1)).slice(0, 24);
+  if (!list.length) return null;
+  const cells = levels(list);
+  const width = Math.max(...list.map((c) => c.layers.filter((l) => !l.writable).length));
+  const seen = new Map<string, number>();
+  for (const c of list) for (const l of c.layers) if (!l.writable) seen.set(l.digest, l.bytes);
+  const stored = [...seen.values()].reduce((a, b) => a + b, 0);
+  const summed = list.reduce((n, c) => n + c.layers.filter((l) => !l.writable).reduce((m, l) => m + l.bytes, 0), 0);
+  return (
+    <section class="card layers" aria-label={t("layers.title")}>
+      <header>
+        <h3>{t("layers.title")}</h3>
+        <span>{t("layers.say", { stored: bytes(stored), summed: bytes(summed) })}</span>
+      </header>
+      <div class="scroll">
+        <table class="mx lay">
+          <thead>
+            <tr>
+              <td />
+              {Array.from({ length: width }, (_, i) => (
+                <th scope="col" key={i}>
+                  {t("layers.level", { n: i + 1 })}
+                </th>
+              ))}
+              <th scope="col">{t("layers.own")}</th>
+            </tr>
+          </thead>
+          <tbody>
+            {list.map((c, row) => {
+              const mark = marks.value.of.get(c.id)!;
+              const own = c.layers.find((l) => l.writable);
+              return (
+                <tr key={c.id} data-o={`container:${c.id}`}>
+                  <th scope="row">
+                    {c.name}
+                    <small>{c.image}</small>
+                  </th>
+                  {Array.from({ length: width }, (_, i) => {
+                    const cell = cells[row]![i];
+                    if (cell === null) return null;
+                    if (!cell || cell.layer.writable) return <td key={i} />;
+                    return (
+                      <td key={i} rowSpan={cell.rows} title={cell.layer.digest}>
+                        <span class={`c ${cell.rows > 1 ? "P sh" : "H"}`}>
+                          <span class="k">{bytes(cell.layer.bytes)}</span>
+                          <small>{cell.layer.digest.replace("sha256:", "").slice(0, 8)}</small>
+                        </span>
+                      </td>
+                    );
+                  })}
+                  <td>
+                    {own && (
+                      <span class={`c ${mark.tone}`}>
+                        <span class="k">
+                          <Shape mark={mark} />
+                          {bytes(own.bytes)}
+                        </span>
+                      </span>
+                    )}
+                  </td>
+                </tr>
+              );
+            })}
+          </tbody>
+        </table>
+      </div>
+    </section>
+  );
+}
+
+function Table({ s }: { s: Snapshot }) {
+  return (
+    <div class="card tablecard" tabIndex={0} role="region" aria-label={t("view.volumes")}>
+      <table class="plain">
+        <thead>
+          <tr>
+            {["volume", "kind", "path", "inode", "container", "mountpath"].map((c) => (
+              <th scope="col" key={c}>
+                {t(`col.${c}`)}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {s.volumes.flatMap((v) => {
+            const mounts = mountsOf(s, v);
+            const rows = mounts.length ? mounts : [null];
+            return rows.map((m, i) => (
+              <tr key={`${idOf(v)}${i}`}>
+                <th scope="row">{idOf(v)}</th>
+                <td>{v.kind}</td>
+                <td class="mono">{v.path}</td>
+                <td class="mono">{v.inode}</td>
+                <td>{m ? <Tag mark={markOf(m.container.id)}>{m.container.name}</Tag> : "–"}</td>
+                <td class="mono">{m?.path ?? "–"}</td>
+              </tr>
+            ));
+          })}
+        </tbody>
+      </table>
+      <table class="plain">
+        <thead>
+          <tr>
+            {["volume", "file", "size", "inode"].map((c) => (
+              <th scope="col" key={c}>
+                {t(`col.${c}`)}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {s.volumes.flatMap((v) =>
+            v.files.slice(0, 100).map((f) => (
+              <tr key={idOf(v) + f.path}>
+                <th scope="row">{idOf(v)}</th>
+                <td class="mono">{f.path}</td>
+                <td>{bytes(f.size)}</td>
+                <td class="mono">{f.inode}</td>
+              </tr>
+            )),
+          )}
+        </tbody>
+      </table>
+    </div>
+  );
+}

@@ -1,0 +1,47 @@
+// Words of the page's language. The page loads them before any other script (web/words, shared with Go).
+
+type Text = string | { one: string; other: string };
+
+declare global {
+  var podlabWords: Record<string, Text>;
+}
+
+export type Params = Record<string, string | number>;
+
+/** Language of this page, "en" or "zh". */
+export const lang = document.documentElement.dataset["lang"] ?? "en";
+
+/** Whether there is a text for a key. */
+export const has = (key: string): boolean => Object.hasOwn(globalThis.podlabWords, key);
+
+/** The text of a key with its {params}; `n` chooses between one and other. A key without a text is returned itself. */
+export function t(key: string, params?: Params): string {
+  const text = has(key) ? globalThis.podlabWords[key] : undefined;
+  if (text === undefined) return key;
+  const form = typeof text === "string" ? text : params?.["n"] === 1 ? text.one : text.other;
+  if (!params) return form;
+  return form.replace(/\{(\w+)\}/g, (whole, name: string) => (Object.hasOwn(params, name) ? String(params[name]) : whole));
+}
+
+/** What an error code means, and what to do next. */
+export function sayError(problem: { code: string; params?: Record<string, string> }): { what: string; next: string } {
+  const code = has(`error.${problem.code}`) ? problem.code : "internal";
+  return { what: t(`error.${code}`, problem.params ?? {}), next: t(`error.${code}.do`, problem.params ?? {}) };
+}
+
+const list = new Intl.ListFormat(lang === "zh" ? "zh-Hans" : "en", { type: "conjunction" });
+
+/** "net, ipc and uts" */
+export const join = (items: string[]): string => (lang === "zh" ? items.join("、") : list.format(items));
+
+const units = ["B", "KiB", "MiB", "GiB"];
+
+/** Bytes as people read them: 1.5 MiB. */
+export function bytes(n: number): string {
+  let i = 0;
+  while (n >= 1024 && i < units.length - 1) {
+    n /= 1024;
+    i++;
+  }
+  return `${n < 10 && i > 0 ? n.toFixed(1).replace(/\.0$/, "") : Math.round(n)} ${units[i]}`;
+}
