@@ -82,7 +82,7 @@ func (h *host) configuration(n *node, root string, users *os.File) *configs.Conf
 			Bounding: capabilities, Effective: capabilities, Permitted: capabilities,
 		},
 		NoNewPrivileges: true,
-		Seccomp:         h.filter,
+		NoNewKeyring:    true, // it has one already: see init
 		OomScoreAdj:     oomScore(),
 		Cgroups:         &cgroups.Cgroup{Path: "/" + h.groups.path(n.Spec.ID), Resources: resources(n.Spec)},
 		Version:         specs.Version,

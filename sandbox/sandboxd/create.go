@@ -68,11 +68,11 @@ func (h *host) start(n *node) error {
 	}
 	err = h.startInit(n, h.configuration(n, files.root, users), files, socket, &made)
 	socket.Close() // node init has it now: when that ends, callers shall know
-	if err != nil {
-		return err
+	if err == nil {
+		err = h.awaitAgent(n.Spec.ID)
 	}
-	if err := h.awaitAgent(n.Spec.ID); err != nil {
-		return fmt.Errorf("the node's agent does not answer: %w; its log ends: %q", err, files.logEnd())
+	if err != nil {
+		return fmt.Errorf("%w; the node's log ends: %q", err, files.logEnd())
 	}
 	if err := n.record.write(h.set.state(n.Spec.ID)); err != nil {
 		return err
@@ -106,6 +106,8 @@ func listenFor(path string, group int) (*net.UnixListener, error) {
 	return listener, nil
 }
 
+const filterFD = 4
+
 // startInit starts node init: first libcontainer's stage of it, which waits, so that everything is in place before its program runs.
 func (h *host) startInit(n *node, config *configs.Config, files *filesystem, socket *os.File, made *undo.Steps) error {
 	container, err := libcontainer.Create(h.set.states(), n.Spec.ID, config)
@@ -119,7 +121,7 @@ func (h *host) startInit(n *node, config *configs.Config, files *filesystem, soc
 		Init:       true,
 		Stdout:     files.log,
 		Stderr:     files.log,
-		ExtraFiles: []*os.File{socket}, // descriptor 3
+		ExtraFiles: []*os.File{socket, h.filter}, // descriptors 3 and filterFD, which only the first stage sees
 	}
 	if err := container.Start(process); err != nil {
 		return err
@@ -159,8 +161,10 @@ func (h *host) awaitAgent(id string) error {
 	if err := wire.WriteJSON(conn, wire.JSON, wire.Request{Verb: "ping"}); err != nil {
 		return err
 	}
-	_, _, err = wire.Read(conn, maxRequest)
-	return err
+	if _, _, err = wire.Read(conn, maxRequest); err != nil {
+		return fmt.Errorf("the agent does not answer: %w", err)
+	}
+	return nil
 }
 
 // logEnd returns the last of what node init and the agent said.

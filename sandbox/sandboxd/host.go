@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/opencontainers/runc/libcontainer"
-	"github.com/opencontainers/runc/libcontainer/configs"
 	"golang.org/x/sys/unix"
 
 	"podlab/sandbox"
@@ -41,7 +40,7 @@ type host struct {
 	tracer  *trace.Tracer
 	groups  *groups
 	disks   *disks
-	filter  *configs.Seccomp
+	filter  *os.File         // of every node, compiled
 	missing []*sandbox.Error // what this machine lacks; without an essential one no node can be made
 	making  chan struct{}    // as many creations at a time as it holds
 	lock    *os.File         // one daemon for one run directory

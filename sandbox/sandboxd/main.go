@@ -17,6 +17,7 @@ import (
 	"context"
 	"errors"
 	"flag"
+	"fmt"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -28,16 +29,31 @@ import (
 	_ "github.com/opencontainers/runc/libcontainer/nsenter" // the C half of libcontainer's init
 	"golang.org/x/sys/unix"
 
+	"podlab/sandbox/internal/filter"
 	"podlab/sandbox/internal/trace"
 )
 
-// libcontainer starts this program again as the first stage of a node's init.
+// libcontainer starts this program again as the first stage of a node's init. Its descriptors are those of startInit. The node's
+// filter holds from here on: libcontainer's own work passes it.
 func init() {
-	if len(os.Args) == 2 && os.Args[1] == "init" {
-		runtime.GOMAXPROCS(1)
-		runtime.LockOSThread()
-		libcontainer.Init()
+	if len(os.Args) != 2 || os.Args[1] != "init" {
+		return
 	}
+	runtime.GOMAXPROCS(1)
+	runtime.LockOSThread()
+	// A session keyring of its own, without a name, instead of the daemon's; a kernel without keys has none to share.
+	if _, _, errno := unix.Syscall(unix.SYS_KEYCTL, unix.KEYCTL_JOIN_SESSION_KEYRING, 0, 0); errno != 0 && errno != unix.ENOSYS {
+		fail("session keyring", errno)
+	}
+	if err := filter.LoadFile(filterFD); err != nil {
+		fail("filter", err)
+	}
+	libcontainer.Init() // does not return
+}
+
+func fail(what string, err error) {
+	fmt.Fprintln(os.Stderr, "node init:", what, err) // the node's log
+	os.Exit(1)
 }
 
 func main() {

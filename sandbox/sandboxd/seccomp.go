@@ -1,6 +1,7 @@
 package main
 
 import (
+	"os"
 	"slices"
 
 	profile "github.com/moby/profiles/seccomp"
@@ -8,6 +9,8 @@ import (
 	"github.com/opencontainers/runc/libcontainer/seccomp"
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
+
+	"podlab/sandbox/internal/filter"
 )
 
 // forbidden are calls that Moby's profile allows to somebody with the node's capabilities, and that neither the agent nor a pod needs.
@@ -19,14 +22,14 @@ var forbidden = []string{
 }
 
 // newFilter makes the filter of everything in a node, agent and pods. Filters stack: what is refused here nobody in the node gets back.
-// Only the native architecture is let in: entries of others cost the same again at each start, and 32-bit entry is one more way in.
-func newFilter() (*configs.Seccomp, error) {
-	node := &specs.Spec{Process: &specs.Process{Capabilities: &specs.LinuxCapabilities{Bounding: capabilities}}}
-	base, err := profile.GetDefaultProfile(node)
+// Only the native architecture is let in: 32-bit entry is one more way in.
+func newFilter() (*os.File, error) {
+	most := &specs.Spec{Process: &specs.Process{Capabilities: &specs.LinuxCapabilities{Bounding: capabilities}}}
+	base, err := profile.GetDefaultProfile(most)
 	if err != nil {
 		return nil, err
 	}
-	filter := &configs.Seccomp{DefaultAction: configs.Errno, DefaultErrnoRet: errno(unix.EPERM)}
+	node := &configs.Seccomp{DefaultAction: configs.Errno, DefaultErrnoRet: errno(unix.EPERM)}
 	for _, rule := range base.Syscalls {
 		if rule.Action != specs.ActAllow {
 			continue
@@ -37,12 +40,16 @@ func newFilter() (*configs.Seccomp, error) {
 		}
 		for _, name := range rule.Names {
 			if !slices.Contains(forbidden, name) {
-				filter.Syscalls = append(filter.Syscalls, &configs.Syscall{Name: name, Action: configs.Allow, Args: args})
+				node.Syscalls = append(node.Syscalls, &configs.Syscall{Name: name, Action: configs.Allow, Args: args})
 			}
 		}
 	}
-	filter.Syscalls = append(filter.Syscalls, conditions()...)
-	return filter, nil
+	node.Syscalls = append(node.Syscalls, conditions()...)
+	program, err := filter.Compile(node)
+	if err != nil {
+		return nil, err
+	}
+	return program.File()
 }
 
 // conditions are the calls that are allowed in part.

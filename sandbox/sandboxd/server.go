@@ -85,12 +85,12 @@ func (s *server) call(ctx context.Context, conn *net.UnixConn) error {
 	if err := conn.SetDeadline(time.Now().Add(requestTime)); err != nil {
 		return err
 	}
-	if err := s.admit(conn); err != nil {
-		return errors.Join(err, wire.Answer(conn, nil, sandbox.Errorf(sandbox.CodeDenied)))
-	}
 	kind, payload, err := wire.Read(conn, maxRequest)
 	if errors.Is(err, io.EOF) {
 		return nil // somebody looked whether the daemon is there
+	}
+	if err := s.admit(conn); err != nil {
+		return errors.Join(err, wire.Answer(conn, nil, sandbox.Errorf(sandbox.CodeDenied)))
 	}
 	var request wire.Request
 	if err != nil || kind != wire.JSON || json.Unmarshal(payload, &request) != nil {

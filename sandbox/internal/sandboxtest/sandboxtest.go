@@ -75,8 +75,8 @@ func Start(t testing.TB, options ...Option) *Daemon {
 		option(d)
 	}
 	must(t, d.prepare(t))
-	d.launch(t)
 	t.Cleanup(func() { d.end(t) })
+	d.launch(t)
 	return d
 }
 
@@ -101,9 +101,10 @@ func (d *Daemon) prepare(t testing.TB) error {
 
 func (d *Daemon) launch(t testing.TB) {
 	t.Helper()
-	d.cmd = exec.Command(d.program, append([]string{"--run", d.Run, "--data", d.Data}, d.args...)...)
-	d.cmd.Stderr = d.stderr
-	must(t, d.cmd.Start())
+	cmd := exec.Command(d.program, append([]string{"--run", d.Run, "--data", d.Data}, d.args...)...)
+	cmd.Stderr = d.stderr
+	must(t, cmd.Start())
+	d.cmd = cmd
 	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second) // clean-up comes here too
 		_, err := d.Info(ctx)
@@ -111,7 +112,7 @@ func (d *Daemon) launch(t testing.TB) {
 		if err == nil {
 			return
 		}
-		if time.Now().After(deadline) || unix.Kill(d.cmd.Process.Pid, 0) != nil {
+		if time.Now().After(deadline) {
 			t.Fatalf("the daemon does not answer: %v", err)
 		}
 	}
@@ -139,7 +140,7 @@ func (d *Daemon) Restart(t testing.TB) {
 
 // end stops the daemon for good, with all its nodes.
 func (d *Daemon) end(t testing.TB) {
-	if d.cmd == nil && !d.empty {
+	if d.cmd == nil && !d.empty && !t.Failed() {
 		d.launch(t)
 	}
 	d.Stop(t, unix.SIGINT)
