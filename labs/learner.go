@@ -97,7 +97,7 @@ func (l *learner) again(lab string) {
 // update changes a step's progress. The caller holds l.mu and saves afterwards.
 func (l *learner) update(lab, step string, change func(*StepProgress)) {
 	p := l.progress[lab].clone()
-	s := p.Steps[step]
+	s := p.Steps[step].clone()
 	change(&s)
 	p.Steps[step] = s
 	p.Last, p.At = step, time.Now().UnixMilli()
@@ -109,11 +109,15 @@ func (l *learner) update(lab, step string, change func(*StepProgress)) {
 func (p Progress) clone() Progress {
 	steps := make(map[string]StepProgress, len(p.Steps))
 	for id, s := range p.Steps {
-		s.Checks, s.Hints, s.Predictions = cloneMap(s.Checks), cloneMap(s.Hints), cloneMap(s.Predictions)
-		steps[id] = s
+		steps[id] = s.clone()
 	}
 	p.Steps = steps
 	return p
+}
+
+func (s StepProgress) clone() StepProgress {
+	s.Checks, s.Hints, s.Predictions = cloneMap(s.Checks), cloneMap(s.Hints), cloneMap(s.Predictions)
+	return s
 }
 
 func cloneMap[K comparable, V any](m map[K]V) map[K]V {

@@ -31,7 +31,7 @@ func (q *queue) enter(front bool, moved func(place int)) *ticket {
 	t := &ticket{first: make(chan struct{}), moved: moved}
 	q.mu.Lock()
 	if front {
-		q.waiting = slices.Insert(q.waiting, min(1, len(q.waiting)), t)
+		q.waiting = slices.Insert(q.waiting, 0, t)
 	} else {
 		q.waiting = append(q.waiting, t)
 	}

@@ -44,10 +44,10 @@ type session struct {
 	place      int
 	err        *sandbox.Error
 	generation int
-	node       string // id
-	ready      bool   // the step's start was finished on this node
-	held       bool   // had a node before: goes to the front of the queue
-	started    int64  // Unix milliseconds
+	node       string          // id
+	ready      bool            // the step's start was finished on this node
+	removed    <-chan struct{} // closes when the node before this one is removed; nil when there was none: its room is this session's
+	started    int64           // Unix milliseconds
 	deadline   int64
 	since      int64 // of the step, microseconds since boot
 	board      *board
@@ -142,8 +142,7 @@ func (s *session) enter(cancel context.CancelFunc) (ended bool) {
 // renew leaves the old node to its removal and names a fresh one. The caller holds the lock.
 func (s *session) renew(step *Step) {
 	if s.node != "" {
-		s.all.discard(s.node)
-		s.held = true
+		s.removed = s.all.discard(s.node, false)
 	}
 	s.learner.generation++
 	s.generation = s.learner.generation
@@ -176,7 +175,7 @@ func (s *session) leave(ctx context.Context, err error) {
 	s.log.Warn("node is gone", "node", s.node, "step", s.step.ID, "error", err)
 	s.phase, s.stage, s.err = PhaseGone, "", sandbox.Public(err)
 	if s.node != "" {
-		s.all.discard(s.node)
+		s.all.discard(s.node, true)
 	}
 	s.node, s.ready = "", false
 	s.touched()
@@ -188,7 +187,7 @@ func (s *session) finish() {
 	l := s.learner
 	l.mu.Lock()
 	if s.node != "" {
-		s.all.discard(s.node)
+		s.all.discard(s.node, true)
 	}
 	if l.session == s {
 		l.session, l.ended = nil, s.lab.ID
@@ -296,12 +295,13 @@ func (s *session) create(ctx context.Context, id string) (sandbox.Node, error) {
 	}
 	size := s.lab.Node
 	spec := sandbox.NodeSpec{ID: id, Hostname: "node", Memory: size.Memory, CPU: size.CPU, PIDs: size.PIDs, Disk: size.Disk}
-	full := !q.empty()
+	removed := s.predecessor()
+	full := removed == nil && !q.empty()
 	for wait := retryFirst; ; wait = min(2*wait, retryLast) {
 		if full {
 			again := t != nil
 			if t == nil {
-				t = q.enter(s.held, s.queued)
+				t = q.enter(removed != nil, s.queued)
 			}
 			if err := t.turn(ctx, q, again); err != nil {
 				return sandbox.Node{}, err
@@ -312,6 +312,10 @@ func (s *session) create(ctx context.Context, id string) (sandbox.Node, error) {
 		switch {
 		case err == nil:
 			return node, nil
+		case code == sandbox.CodeMachineFull && pending(removed):
+			if err := until(ctx, removed); err != nil {
+				return sandbox.Node{}, err
+			}
 		case code == sandbox.CodeMachineFull:
 			full = true
 		case isAway(err):
@@ -324,6 +328,34 @@ func (s *session) create(ctx context.Context, id string) (sandbox.Node, error) {
 		default:
 			return sandbox.Node{}, err
 		}
+	}
+}
+
+func (s *session) predecessor() <-chan struct{} {
+	s.learner.mu.Lock()
+	defer s.learner.mu.Unlock()
+	return s.removed
+}
+
+// pending reports whether c is a channel that is still open.
+func pending(c <-chan struct{}) bool {
+	if c == nil {
+		return false
+	}
+	select {
+	case <-c:
+		return false
+	default:
+		return true
+	}
+}
+
+func until(ctx context.Context, c <-chan struct{}) error {
+	select {
+	case <-c:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 
@@ -376,12 +408,12 @@ func (s *session) setUp(ctx context.Context, agent sandbox.Agent, step *Step, fr
 	if err != nil {
 		return err
 	}
-	s.begin(step, now.Time)
+	s.begin(step, &now)
 	return s.learner.save(ctx)
 }
 
-// begin opens a step's board.
-func (s *session) begin(step *Step, since int64) {
+// begin opens a step's board. now is how the node stands: nothing needs to change before it is judged.
+func (s *session) begin(step *Step, now *sandbox.Snapshot) {
 	s.learner.mu.Lock()
 	defer s.learner.mu.Unlock()
 	if s.step != step || s.wish != nil {
@@ -392,7 +424,10 @@ func (s *session) begin(step *Step, since int64) {
 		s.log.Error("board", "error", err)
 		return
 	}
-	s.board, s.since, s.ready = board, since, true
+	s.board, s.since, s.ready = board, now.Time, true
+	if s.snapshot == nil || s.snapshot.Time < now.Time {
+		s.snapshot = now
+	}
 	s.phase, s.stage, s.err = PhaseReady, "", nil
 	s.touched()
 	s.learner.notify()

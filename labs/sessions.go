@@ -149,7 +149,7 @@ func (s *Sessions) sweep() error {
 	s.mu.Unlock()
 	for _, id := range orphans {
 		s.cfg.Log.Info("node belongs to nobody: removed", "node", id)
-		s.discard(id)
+		s.discard(id, true)
 	}
 	return nil
 }
@@ -163,9 +163,12 @@ func (s *Sessions) newNodeID() string {
 	return id
 }
 
-// discard removes a node in the background, for as long as it takes.
-func (s *Sessions) discard(id string) {
+// discard removes a node in the background, for as long as it takes; the channel closes then. Its room is for whoever is first in
+// the queue, unless vacant is false.
+func (s *Sessions) discard(id string, vacant bool) <-chan struct{} {
+	removed := make(chan struct{})
 	s.wg.Go(func() {
+		defer close(removed)
 		for wait := retryFirst; ; wait = min(2*wait, retryLast) {
 			err := s.cfg.Nodes.Destroy(s.ctx, id)
 			if err == nil {
@@ -179,8 +182,11 @@ func (s *Sessions) discard(id string) {
 		s.mu.Lock()
 		delete(s.nodes, id)
 		s.mu.Unlock()
-		s.queue.free()
+		if vacant {
+			s.queue.free()
+		}
 	})
+	return removed
 }
 
 // boot is the time of the host's start in Unix milliseconds.

@@ -109,7 +109,13 @@ func podFactsOf(s *sandbox.Snapshot, pod *sandbox.Pod) PodFacts {
 	return facts
 }
 
-// isReady tells what the pod's own condition tells.
+// isReady tells what the pod's own condition tells; without one, whether all its containers are ready.
 func isReady(pod *sandbox.Pod) bool {
-	return slices.ContainsFunc(pod.Status.Conditions, func(c sandbox.PodCondition) bool { return c.Type == "Ready" && c.Status == "True" })
+	for _, c := range pod.Status.Conditions {
+		if c.Type == "Ready" {
+			return c.Status == "True"
+		}
+	}
+	statuses := pod.Status.ContainerStatuses
+	return len(statuses) > 0 && !slices.ContainsFunc(statuses, func(c sandbox.ContainerStatus) bool { return !c.Ready })
 }
