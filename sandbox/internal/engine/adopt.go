@@ -200,17 +200,17 @@ func (e *Engine) sweepGroups(owned map[string]bool) {
 				if err != nil || !info.IsDir() || owned[path] {
 					continue
 				}
-				killGroup(path)
-				e.removeGroupSoon(path)
+				e.clearGroup(path)
 			}
 		}
 	}
 }
 
-// removeGroupSoon removes a group whose processes were just killed.
-func (e *Engine) removeGroupSoon(path string) {
+// clearGroup kills what is in a control group and removes it. The dead need a moment to be gone.
+func (e *Engine) clearGroup(path string) {
 	var err error
 	for range 50 {
+		killGroup(path)
 		if err = removeGroup(path); err == nil {
 			return
 		}

@@ -277,7 +277,7 @@ func (c *container) failed(err error) {
 	r.Name, r.Image = c.name(), c.spec.Image
 	r.State, r.Reason, r.Message = exited, reasonCannotRun, err.Error()
 	r.Code, r.Signal, r.Started, r.Finished, r.PID = cannotRunCode(err), 0, now, now, 0
-	c.unit.emit(sandbox.MomentContainer, "Failed", c, "command", strings.Join(c.spec.Command, " "), "detail", err.Error())
+	c.unit.emit(sandbox.MomentContainer, "Failed", c, "command", strings.Join(c.spec.Command, " "), "detail", startDetail(err))
 	c.comeBack()
 }
 
@@ -348,19 +348,7 @@ func (c *container) release() {
 
 // clearLeftovers removes what a half-made or badly ended run left: processes, group, libcontainer's state, mount, kept pipes.
 func (c *container) clearLeftovers() {
-	killGroup(c.cgroup())
-	if lc, err := libcontainer.Load(c.unit.engine.runtimeDir(), c.lcID()); err == nil {
-		_ = lc.Signal(unix.SIGKILL) // what is not there any more need not be killed
-		for range 50 {
-			if err = lc.Destroy(); err == nil {
-				break
-			}
-			time.Sleep(10 * time.Millisecond)
-		}
-	}
-	if err := removeGroup(c.cgroup()); err != nil {
-		c.unit.log.Error("control group not removed", "container", c.id(), "err", err)
-	}
+	c.unit.engine.clearGroup(c.cgroup())
 	if err := os.RemoveAll(filepath.Join(c.unit.engine.runtimeDir(), c.lcID())); err != nil {
 		c.unit.log.Error("state not removed", "container", c.id(), "err", err)
 	}

@@ -73,6 +73,7 @@ func (u *unit) setUp() error {
 	c := u.infra
 	c.run.Name, c.run.Image = infraName, pauseImage
 	c.run.Attempt++
+	u.save() // an agent that finds this finds what was being made, too
 	made, err := c.launch()
 	if err != nil {
 		u.tearDownSandbox()

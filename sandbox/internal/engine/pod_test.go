@@ -139,7 +139,7 @@ func (b *bench) eventually(what string, ok func() bool) {
 
 func TestLeastMemoryStarts(t *testing.T) {
 	b := open(t)
-	b.apply(pod("p", "", sh("a", idle, fmt.Sprintf(`"resources":{"limits":{"memory":"%d"}}`, minMemory))))
+	b.apply(pod("p", "", sh("a", idle, fmt.Sprintf(`"resources":{"limits":{"memory":"%d"}}`, minMemory*raceFactor))))
 	b.running("p/a")
 	if _, exit := b.run("p/a", "true"); exit.Code != 0 {
 		t.Error("exec fails at the least memory limit")

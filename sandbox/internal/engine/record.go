@@ -2,6 +2,7 @@ package engine
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -81,7 +82,7 @@ func writeAtomically(path string, data []byte) error {
 	return os.Rename(next, path)
 }
 
-// readRecords reads every record that is whole; a torn one is named in bad, and what it told of is cleared away as unowned.
+// readRecords reads every record that is whole. Others are removed and named in bad: what they told of is cleared away as unowned.
 func readRecords(dir string) (records []record, bad []error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -100,7 +101,7 @@ func readRecords(dir string) (records []record, bad []error) {
 			err = fmt.Errorf("it does not fit its name or its object")
 		}
 		if err != nil {
-			bad = append(bad, fmt.Errorf("record %s: %w", e.Name(), err))
+			bad = append(bad, fmt.Errorf("record %s: %w", e.Name(), errors.Join(err, os.Remove(filepath.Join(dir, e.Name())))))
 			continue
 		}
 		records = append(records, r)

@@ -64,20 +64,12 @@ func (r *rootfs) unmount() error {
 	return err
 }
 
-// remove deletes everything the container wrote.
-func (r *rootfs) remove() error {
-	if err := r.unmount(); err != nil {
-		return err
-	}
-	return removeTree(r.dir)
-}
+// remove unmounts the overlay and deletes everything the container wrote.
+func (r *rootfs) remove() error { return removeTree(r.dir) }
 
-// removeTree deletes dir and all below it, whatever was mounted there in the meantime.
+// removeTree deletes dir and all below it. What was mounted there in the meantime, by a learner perhaps, is unmounted first: its
+// files are not ours.
 func removeTree(dir string) error {
-	err := os.RemoveAll(dir)
-	if !errors.Is(err, unix.EBUSY) {
-		return err
-	}
 	if err := unmountBelow(dir); err != nil {
 		return err
 	}

@@ -144,20 +144,22 @@ func (u *unit) startDue() {
 		made *launched
 		err  error
 	}
-	results := make(chan outcome)
-	n := 0
-	for _, c := range u.apps {
-		if !c.isDue(time.Now()) {
-			continue
-		}
-		n++
+	due := slices.DeleteFunc(slices.Clone(u.apps), func(c *container) bool { return !c.isDue(time.Now()) })
+	if len(due) == 0 {
+		return
+	}
+	for _, c := range due {
 		c.run.Attempt++
+	}
+	u.save() // an agent that finds this finds what was being made, too
+	results := make(chan outcome)
+	for _, c := range due {
 		go func() {
 			made, err := c.launch()
 			results <- outcome{c, made, err}
 		}()
 	}
-	for range n {
+	for range due {
 		r := <-results
 		if r.err != nil {
 			r.c.failed(r.err)
@@ -166,9 +168,7 @@ func (u *unit) startDue() {
 		}
 		u.publish()
 	}
-	if n > 0 {
-		u.settle()
-	}
+	u.settle()
 }
 
 // settle ends the unit's run when no container is left that will run again. The kubelet stops the sandbox of such a pod.

@@ -1,3 +1,0 @@
-package engine
-
-func agentMain() int { return 1 }
