@@ -39,7 +39,9 @@ func main() {
 	case "shell":
 		os.Exit(shell.Main(os.Args[2:]))
 	case "node":
-		apart("node", func() error { return pid1.Run(pid1.Config{Binary: os.Args[0], Listener: listener(), Log: quietlog.New("node")}) })
+		apart("node", func() error {
+			return pid1.Run(pid1.Config{Binary: os.Args[0], Listener: listener(), Log: quietlog.New("node")})
+		})
 	case "agent":
 		logrus.SetOutput(quietlog.Writer{FD: 2})
 		apart("agent", runAgent)

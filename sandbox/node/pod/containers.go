@@ -1,0 +1,400 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+
+	"podlab/sandbox"
+)
+
+// runOptions are docker run's.
+type runOptions struct {
+	detach, remove, stdin, tty, privileged       bool
+	name, entrypoint, dir, user, memory          []string
+	net, ipc, pid, uts, cpus, pids, volumes, env []string
+	hostname                                     []string
+}
+
+func (o *runOptions) flags() flags {
+	return flags{
+		strict: true,
+		bools: map[string]*bool{
+			"d": &o.detach, "detach": &o.detach, "rm": &o.remove, "i": &o.stdin, "interactive": &o.stdin, "t": &o.tty, "tty": &o.tty,
+			"privileged": &o.privileged,
+		},
+		values: map[string]*[]string{
+			"name": &o.name, "entrypoint": &o.entrypoint, "w": &o.dir, "workdir": &o.dir, "u": &o.user, "user": &o.user,
+			"m": &o.memory, "memory": &o.memory, "net": &o.net, "network": &o.net, "ipc": &o.ipc, "pid": &o.pid, "uts": &o.uts,
+			"cpus": &o.cpus, "pids-limit": &o.pids, "v": &o.volumes, "volume": &o.volumes, "e": &o.env, "env": &o.env,
+		},
+	}
+}
+
+func (p *program) runContainer(ctx context.Context, args []string) (int, error) {
+	var o runOptions
+	words, behind, err := o.flags().parse(args)
+	if err != nil {
+		return 0, err
+	}
+	words = append(words, behind...)
+	if len(words) == 0 {
+		return 0, wrongUsage("which_image")
+	}
+	if o.stdin || o.tty {
+		return 0, wrongUsage("run_it")
+	}
+	object, err := o.object(words[0], words[1:])
+	if err != nil {
+		return 0, err
+	}
+	raw, err := json.Marshal(object)
+	if err != nil {
+		return 0, err
+	}
+	if err := p.mustBeNew(ctx, object.Metadata.Name); err != nil {
+		return 0, err
+	}
+	if _, err := p.agent.Apply(ctx, [][]byte{raw}); err != nil {
+		return 0, err
+	}
+	if o.detach {
+		fmt.Fprintln(p.out, object.Metadata.Name)
+		return 0, nil
+	}
+	return p.foreground(ctx, object.Metadata.Name, o.remove)
+}
+
+// mustBeNew refuses a name that is taken: applying it again would say "unchanged" where docker run would fail.
+func (p *program) mustBeNew(ctx context.Context, name string) error {
+	_, err := p.plainContainer(ctx, name)
+	if err == nil {
+		return sandbox.Errorf(sandbox.CodeNameTaken, "kind", sandbox.ManifestContainer, "name", name)
+	}
+	if sandbox.CodeOf(err) == sandbox.CodeNotFound {
+		return nil
+	}
+	return err
+}
+
+// object is the manifest that the options mean.
+func (o *runOptions) object(image string, args []string) (sandbox.PlainContainer, error) {
+	spec := sandbox.PlainSpec{RestartPolicy: "Never"}
+	spec.Image, spec.Args = image, args
+	if entry := last(o.entrypoint, ""); entry != "" {
+		spec.Command = []string{entry}
+	}
+	spec.WorkingDir = last(o.dir, "")
+	if err := errors.Join(o.limits(&spec), o.mounts(&spec), o.environment(&spec), o.security(&spec)); err != nil {
+		var first *usageError
+		errors.As(err, &first)
+		return sandbox.PlainContainer{}, first
+	}
+	join := sandbox.Join{Network: last(o.net, ""), IPC: last(o.ipc, ""), PID: last(o.pid, ""), UTS: last(o.uts, "")}
+	for _, ref := range []string{join.Network, join.IPC, join.PID, join.UTS} {
+		if ref != "" && ref != "host" && !strings.HasPrefix(ref, "container:") {
+			return sandbox.PlainContainer{}, wrongUsage("bad_join", "value", ref)
+		}
+	}
+	if join != (sandbox.Join{}) {
+		spec.Join = &join
+	}
+	name := last(o.name, "")
+	if name == "" {
+		name = newName(image)
+	}
+	if !validName.MatchString(name) {
+		return sandbox.PlainContainer{}, wrongUsage("bad_name", "value", name)
+	}
+	spec.Name = name
+	return sandbox.PlainContainer{
+		APIVersion: sandbox.APIVersionContainer, Kind: sandbox.ManifestContainer, Metadata: sandbox.ObjectMeta{Name: name}, Spec: spec,
+	}, nil
+}
+
+// validName is a DNS-1123 label, as for every object.
+var validName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+
+func newName(image string) string {
+	var b [2]byte
+	_, _ = rand.Read(b[:]) // never fails (crypto/rand)
+	base := strings.Trim(path.Base(strings.Split(image, ":")[0]), "-._")
+	return strings.ToLower(base) + "-" + hex.EncodeToString(b[:])
+}
+
+func (o *runOptions) limits(spec *sandbox.PlainSpec) error {
+	limits := map[string]string{}
+	if text := last(o.memory, ""); text != "" {
+		limits["memory"] = kubernetesMemory(text)
+	}
+	if text := last(o.cpus, ""); text != "" {
+		limits["cpu"] = text
+	}
+	if text := last(o.pids, ""); text != "" {
+		limits["podlab.dev/pids"] = text
+	}
+	for _, text := range limits {
+		if _, err := sandbox.ParseQuantity(text); err != nil {
+			return wrongUsage("bad_number", "value", text)
+		}
+	}
+	if len(limits) > 0 {
+		spec.Resources.Limits = limits
+	}
+	return nil
+}
+
+// kubernetesMemory turns docker's sizes into Kubernetes': docker's 64m are 64Mi, while Kubernetes' 64m would be thousandths.
+func kubernetesMemory(text string) string {
+	lower := strings.TrimSuffix(strings.ToLower(text), "b")
+	number := strings.TrimRight(lower, "kmg")
+	if _, err := strconv.ParseUint(number, 10, 63); err != nil {
+		return text
+	}
+	return number + map[string]string{"": "", "k": "Ki", "m": "Mi", "g": "Gi"}[lower[len(number):]]
+}
+
+func (o *runOptions) mounts(spec *sandbox.PlainSpec) error {
+	for i, text := range o.volumes {
+		parts := strings.Split(text, ":")
+		if len(parts) < 2 || len(parts) > 3 || len(parts) == 3 && parts[2] != "ro" && parts[2] != "rw" ||
+			!strings.HasPrefix(parts[0], "/") || !strings.HasPrefix(parts[1], "/") {
+			return wrongUsage("bad_volume", "value", text)
+		}
+		name := "volume-" + strconv.Itoa(i+1)
+		spec.Volumes = append(spec.Volumes, sandbox.VolumeSource{Name: name, HostPath: &sandbox.HostPath{Path: parts[0], Type: "DirectoryOrCreate"}})
+		spec.VolumeMounts = append(spec.VolumeMounts, sandbox.VolumeMount{Name: name, MountPath: parts[1], ReadOnly: len(parts) == 3 && parts[2] == "ro"})
+	}
+	return nil
+}
+
+func (o *runOptions) environment(spec *sandbox.PlainSpec) error {
+	for _, text := range o.env {
+		name, value, ok := strings.Cut(text, "=")
+		if !ok || name == "" {
+			return wrongUsage("bad_env", "value", text)
+		}
+		spec.Env = append(spec.Env, sandbox.EnvVar{Name: name, Value: value})
+	}
+	return nil
+}
+
+func (o *runOptions) security(spec *sandbox.PlainSpec) error {
+	var sc sandbox.SecurityContext
+	if o.privileged {
+		sc.Privileged = &o.privileged
+	}
+	if text := last(o.user, ""); text != "" {
+		user, group, both := strings.Cut(text, ":")
+		uid, err := strconv.ParseInt(user, 10, 32)
+		if err != nil || uid < 0 {
+			return wrongUsage("bad_number", "value", text)
+		}
+		sc.RunAsUser = &uid
+		if both {
+			gid, err := strconv.ParseInt(group, 10, 32)
+			if err != nil || gid < 0 {
+				return wrongUsage("bad_number", "value", text)
+			}
+			sc.RunAsGroup = &gid
+		}
+	}
+	if sc != (sandbox.SecurityContext{}) {
+		spec.SecurityContext = &sc
+	}
+	return nil
+}
+
+// foreground shows what the container prints until it ends, and passes its exit code on. ^C stops it, as docker run does.
+func (p *program) foreground(ctx context.Context, name string, remove bool) (int, error) {
+	logs, stopLogs := context.WithCancel(ctx)
+	defer stopLogs()
+	var printing sync.WaitGroup
+	printing.Go(func() { _ = p.agent.Logs(logs, sandbox.LogOptions{Container: name, Follow: true}, p.out) }) // its end is seen below
+	exit, err := p.untilExited(ctx, name)
+	if ctx.Err() != nil {
+		stopLogs()
+		printing.Wait()
+		ctx, err, exit.Code = context.WithoutCancel(ctx), nil, 130
+		if _, err := p.stopAndMaybeRemove(ctx, name, remove); err != nil {
+			return 0, err
+		}
+		return exit.Code, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	printing.Wait()
+	if remove {
+		err = p.agent.Delete(ctx, sandbox.Ref{Kind: sandbox.ManifestContainer, Name: name}, 0)
+	}
+	return exit.Code, err
+}
+
+func (p *program) stopAndMaybeRemove(ctx context.Context, name string, _ bool) (int, error) {
+	return 0, p.agent.Delete(ctx, sandbox.Ref{Kind: sandbox.ManifestContainer, Name: name}, 1)
+}
+
+var errExited = errors.New("exited")
+
+// untilExited waits for a plain container's end.
+func (p *program) untilExited(ctx context.Context, name string) (exit sandbox.Exit, err error) {
+	err = p.agent.Watch(ctx, nil, func(u sandbox.Update) error {
+		if u.Snapshot == nil {
+			return nil
+		}
+		for _, c := range u.Snapshot.Containers {
+			if c.ID != name || c.Kind != sandbox.KindPlain {
+				continue
+			}
+			if c.State == sandbox.StateExited {
+				exit = sandbox.Exit{Code: c.ExitCode, Signal: c.Signal}
+				return errExited
+			}
+			if c.State == sandbox.StateWaiting && strings.Contains(c.Reason, "Error") {
+				return sandbox.Errorf(sandbox.CodeCannotStart, "container", name, "command", "", "detail", c.Reason)
+			}
+			return nil
+		}
+		return sandbox.Errorf(sandbox.CodeNotFound, "kind", sandbox.ManifestContainer, "name", name)
+	})
+	if errors.Is(err, errExited) {
+		return exit, nil
+	}
+	return exit, err
+}
+
+func (p *program) listContainers(ctx context.Context, args []string) (int, error) {
+	var all, quiet bool
+	if _, _, err := (flags{bools: map[string]*bool{"a": &all, "all": &all, "q": &quiet, "quiet": &quiet}}).parse(args); err != nil {
+		return 0, err
+	}
+	snapshot, err := p.agent.Snapshot(ctx)
+	if err != nil {
+		return 0, err
+	}
+	var plain []sandbox.Container
+	for _, c := range snapshot.Containers {
+		if c.Kind == sandbox.KindPlain && (all || c.State != sandbox.StateExited) {
+			plain = append(plain, c)
+		}
+	}
+	if quiet {
+		for _, c := range plain {
+			fmt.Fprintln(p.out, c.Name)
+		}
+		return 0, nil
+	}
+	return 0, containerTable(plain, snapshot).write(p.out)
+}
+
+// plainContainer finds a plain container by name.
+func (p *program) plainContainer(ctx context.Context, name string) (sandbox.Container, error) {
+	snapshot, err := p.agent.Snapshot(ctx)
+	if err != nil {
+		return sandbox.Container{}, err
+	}
+	for _, c := range snapshot.Containers {
+		if c.ID == name && c.Kind == sandbox.KindPlain {
+			return c, nil
+		}
+	}
+	return sandbox.Container{}, sandbox.Errorf(sandbox.CodeNotFound, "kind", sandbox.ManifestContainer, "name", name)
+}
+
+func (p *program) removeContainers(ctx context.Context, args []string) (int, error) {
+	var force bool
+	names, _, err := flags{bools: map[string]*bool{"f": &force, "force": &force}}.parse(args)
+	if err != nil {
+		return 0, err
+	}
+	if len(names) == 0 {
+		return 0, wrongUsage("which_container")
+	}
+	refs := make([]sandbox.Ref, 0, len(names))
+	for _, name := range names {
+		c, err := p.plainContainer(ctx, name)
+		if err != nil {
+			return 0, err
+		}
+		if c.State == sandbox.StateRunning && !force {
+			return 0, wrongUsage("rm_running", "name", name)
+		}
+		refs = append(refs, sandbox.Ref{Kind: sandbox.ManifestContainer, Name: name})
+	}
+	return p.deleteAll(ctx, refs, 0)
+}
+
+// stopContainers ends a container's first process as docker stop does: SIGTERM, and SIGKILL after a while. The container stays.
+func (p *program) stopContainers(ctx context.Context, args []string) (int, error) {
+	var wait []string
+	names, _, err := flags{values: map[string]*[]string{"t": &wait, "time": &wait}}.parse(args)
+	if err != nil {
+		return 0, err
+	}
+	seconds, err := strconv.Atoi(last(wait, "10"))
+	if err != nil || seconds < 0 || seconds > 3600 {
+		return 0, wrongUsage("bad_number", "value", last(wait, ""))
+	}
+	if len(names) == 0 {
+		return 0, wrongUsage("which_container")
+	}
+	for _, name := range names {
+		if err := p.stop(ctx, name, seconds); err != nil {
+			return 0, err
+		}
+		fmt.Fprintln(p.out, name)
+	}
+	return 0, nil
+}
+
+func (p *program) logsContainer(ctx context.Context, args []string) (int, error) {
+	var follow bool
+	var tail []string
+	names, _, err := flags{
+		bools:  map[string]*bool{"f": &follow, "follow": &follow},
+		values: map[string]*[]string{"tail": &tail, "n": &tail},
+	}.parse(args)
+	if err != nil {
+		return 0, err
+	}
+	if len(names) != 1 {
+		return 0, wrongUsage("which_container")
+	}
+	lines, err := linesOf(tail)
+	if err != nil {
+		return 0, err
+	}
+	return 0, p.logs(ctx, sandbox.LogOptions{Container: names[0], Follow: follow, Tail: lines})
+}
+
+func (p *program) execContainer(ctx context.Context, args []string) (int, error) {
+	var stdin, tty bool
+	words, behind, err := flags{
+		strict: true,
+		bools:  map[string]*bool{"i": &stdin, "interactive": &stdin, "t": &tty, "tty": &tty},
+	}.parse(args)
+	if err != nil {
+		return 0, err
+	}
+	words = append(words, behind...)
+	switch len(words) {
+	case 0:
+		return 0, wrongUsage("which_container")
+	case 1:
+		return 0, wrongUsage("which_command")
+	}
+	argv := words[1:]
+	if argv[0] == "--" && len(argv) > 1 {
+		argv = argv[1:]
+	}
+	return p.exec(ctx, words[0], argv, stdin, tty)
+}

@@ -1,0 +1,209 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	yaml "go.yaml.in/yaml/v4"
+
+	"podlab/sandbox"
+)
+
+// table is rows of cells, the first row being the head.
+type table [][]string
+
+// write prints the table with columns three spaces apart, as kubectl does.
+func (t table) write(w io.Writer) error {
+	widths := make([]int, len(t[0]))
+	for _, row := range t {
+		for i, cell := range row {
+			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
+		}
+	}
+	var b strings.Builder
+	for _, row := range t {
+		for i, cell := range row {
+			b.WriteString(cell)
+			if i < len(row)-1 {
+				b.WriteString(strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell)+3))
+			}
+		}
+		b.WriteByte('\n')
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// podTable has kubectl get pods' columns.
+func podTable(pods []sandbox.Pod, s sandbox.Snapshot, wide bool) table {
+	head := []string{"NAME", "READY", "STATUS", "RESTARTS", "AGE"}
+	if wide {
+		head = append(head, "IP", "NODE")
+	}
+	t := table{head}
+	for _, pod := range pods {
+		ready, restarts := 0, 0
+		for _, c := range pod.Status.ContainerStatuses {
+			restarts += c.RestartCount
+			if c.Ready {
+				ready++
+			}
+		}
+		row := []string{
+			pod.Metadata.Name, fmt.Sprintf("%d/%d", ready, len(pod.Spec.Containers)), podStatus(pod), strconv.Itoa(restarts),
+			age(pod.Metadata.CreationTimestamp, time.Now()),
+		}
+		if wide {
+			row = append(row, orNone(pod.Status.PodIP), s.Node.Hostname)
+		}
+		t = append(t, row)
+	}
+	return t
+}
+
+// podStatus is the word of kubectl's column STATUS: the most telling reason (printPod in kubernetes/pkg/printers).
+func podStatus(pod sandbox.Pod) string {
+	if pod.Metadata.DeletionTimestamp != "" {
+		return "Terminating"
+	}
+	word := pod.Status.Phase
+	if pod.Status.Reason != "" {
+		word = pod.Status.Reason
+	}
+	running := false
+	for i := len(pod.Status.ContainerStatuses) - 1; i >= 0; i-- {
+		state := pod.Status.ContainerStatuses[i].State
+		switch {
+		case state.Waiting != nil && state.Waiting.Reason != "":
+			word = state.Waiting.Reason
+		case state.Terminated != nil && state.Terminated.Reason != "":
+			word = state.Terminated.Reason
+		case state.Terminated != nil && state.Terminated.Signal != 0:
+			word = "Signal:" + strconv.Itoa(state.Terminated.Signal)
+		case state.Terminated != nil:
+			word = "ExitCode:" + strconv.Itoa(state.Terminated.ExitCode)
+		case state.Running != nil:
+			running = true
+		}
+	}
+	if word == "Completed" && running {
+		return "NotReady"
+	}
+	return word
+}
+
+func orNone(s string) string {
+	if s == "" {
+		return "<none>"
+	}
+	return s
+}
+
+// age is how long ago a time was, in kubectl's short form.
+func age(since string, now time.Time) string {
+	t, err := time.Parse(time.RFC3339, since)
+	if err != nil {
+		return "<unknown>"
+	}
+	return short(now.Sub(t))
+}
+
+func short(d time.Duration) string {
+	d = max(d, 0)
+	switch {
+	case d < 2*time.Minute:
+		return fmt.Sprintf("%ds", int(d.Seconds()))
+	case d < 10*time.Minute && int(d.Seconds())%60 != 0:
+		return fmt.Sprintf("%dm%ds", int(d.Minutes()), int(d.Seconds())%60)
+	case d < 3*time.Hour:
+		return fmt.Sprintf("%dm", int(d.Minutes()))
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%dh", int(d.Hours()))
+	}
+	return fmt.Sprintf("%dd", int(d.Hours()/24))
+}
+
+// containerTable has docker ps' columns; SHARES stands for what a plain container is here for.
+func containerTable(containers []sandbox.Container, s sandbox.Snapshot) table {
+	t := table{{"NAME", "IMAGE", "STATUS", "PID", "NET", "IPC", "UTS"}}
+	for _, c := range containers {
+		status, pid := "Up "+short(time.Duration(s.Time-c.Started)*time.Microsecond), strconv.Itoa(c.PID)
+		switch c.State {
+		case sandbox.StateExited:
+			status, pid = fmt.Sprintf("Exited (%d)", c.ExitCode), "-"
+		case sandbox.StateWaiting:
+			status, pid = "Waiting "+c.Reason, "-"
+		}
+		t = append(t, []string{c.Name, c.Image, strings.TrimSpace(status), pid, inode(c.NS.Net), inode(c.NS.IPC), inode(c.NS.UTS)})
+	}
+	return t
+}
+
+func inode(n uint64) string {
+	if n == 0 {
+		return "-"
+	}
+	return strconv.FormatUint(n, 10)
+}
+
+// writeObjects prints objects as kubectl -o does: one as itself, several as a List.
+func (p *program) writeObjects(how string, pods []sandbox.Pod, single bool) error {
+	var value any
+	if single {
+		value = pods[0]
+	} else {
+		if pods == nil {
+			pods = []sandbox.Pod{}
+		}
+		value = struct {
+			APIVersion string        `json:"apiVersion"`
+			Kind       string        `json:"kind"`
+			Items      []sandbox.Pod `json:"items"`
+		}{"v1", "List", pods}
+	}
+	text, err := json.MarshalIndent(value, "", "  ")
+	if err != nil {
+		return err
+	}
+	if how == "yaml" {
+		if text, err = asYAML(text); err != nil {
+			return err
+		}
+	} else {
+		text = append(text, '\n')
+	}
+	_, err = p.out.Write(text)
+	return err
+}
+
+// asYAML writes JSON in YAML's block style and keeps the order of its fields: JSON is YAML already, in another style.
+func asYAML(text []byte) ([]byte, error) {
+	var doc yaml.Node
+	if err := yaml.Unmarshal(text, &doc); err != nil {
+		return nil, err
+	}
+	plain(&doc)
+	var b strings.Builder
+	encoder := yaml.NewEncoder(&b)
+	encoder.SetIndent(2)
+	if err := encoder.Encode(&doc); err != nil {
+		return nil, err
+	}
+	return []byte(b.String()), encoder.Close()
+}
+
+// plain takes off the styles that came from JSON; quotes come back where a string needs them.
+func plain(n *yaml.Node) {
+	empty := (n.Kind == yaml.MappingNode || n.Kind == yaml.SequenceNode) && len(n.Content) == 0
+	if !empty {
+		n.Style = 0
+	}
+	for _, child := range n.Content {
+		plain(child)
+	}
+}
