@@ -1,0 +1,96 @@
+package cli
+
+import (
+	"context"
+
+	"podlab/sandbox"
+)
+
+type execCmd struct {
+	Node      string   `arg:"" help:"Node."`
+	Pod       string   `arg:"" help:"Pod, or plain container."`
+	Container string   `short:"c" help:"Container; default: the pod's first." placeholder:"NAME"`
+	Stdin     bool     `short:"i" help:"Pass standard input."`
+	TTY       bool     `short:"t" name:"tty" help:"Give the command a terminal."`
+	Command   []string `arg:"" help:"Command and arguments, after --."`
+}
+
+func (c *execCmd) Run(e *env) error {
+	agent, err := e.agent(c.Node)
+	if err != nil {
+		return err
+	}
+	id, err := containerOf(e, agent, c.Pod, c.Container)
+	if err != nil {
+		return err
+	}
+	spec := sandbox.ExecSpec{Container: id, Argv: c.Command, TTY: c.TTY}
+	streams := sandbox.Streams{Out: e.Out, Err: e.Err}
+	if c.Stdin {
+		streams.In = e.In
+	}
+	ctx, cancel := context.WithCancel(e.ctx)
+	defer cancel()
+	if c.TTY {
+		tty, err := e.openTTY()
+		if err != nil {
+			return err
+		}
+		defer tty.close()
+		spec.Size = tty.size()
+		streams.Resize = tty.sizes(ctx)
+	}
+	exit, err := agent.Exec(ctx, spec, streams)
+	if err != nil {
+		return err
+	}
+	return status(exit)
+}
+
+type logsCmd struct {
+	Node      string `arg:"" help:"Node."`
+	Pod       string `arg:"" help:"Pod, or plain container."`
+	Container string `short:"c" help:"Container; default: the pod's first." placeholder:"NAME"`
+	Follow    bool   `short:"f" help:"Go on as the container writes."`
+	Previous  bool   `short:"p" help:"Of the life before the last restart."`
+	Tail      int    `help:"Only the last lines." placeholder:"N"`
+}
+
+func (c *logsCmd) Run(e *env) error {
+	agent, err := e.agent(c.Node)
+	if err != nil {
+		return err
+	}
+	id, err := containerOf(e, agent, c.Pod, c.Container)
+	if err != nil {
+		return err
+	}
+	err = agent.Logs(e.ctx, sandbox.LogOptions{Container: id, Previous: c.Previous, Tail: c.Tail, Follow: c.Follow}, e.Out)
+	if e.ctx.Err() != nil {
+		return nil // Ctrl-C is how following ends
+	}
+	return err
+}
+
+// containerOf turns the manifest's names into a Container.ID: POD/NAME, or NAME of a plain container.
+func containerOf(e *env, agent sandbox.Agent, name, container string) (string, error) {
+	snapshot, err := agent.Snapshot(e.ctx)
+	if err != nil {
+		return "", err
+	}
+	pod, err := podOf(snapshot, name)
+	if err != nil {
+		for _, c := range snapshot.Containers {
+			if c.Kind == sandbox.KindPlain && c.ID == name && container == "" {
+				return name, nil
+			}
+		}
+		return "", err
+	}
+	for _, c := range pod.Spec.Containers {
+		if container == "" || c.Name == container {
+			return name + "/" + c.Name, nil
+		}
+	}
+	return "", sandbox.Errorf(sandbox.CodeNotFound, "kind", "container", "name", name+"/"+container)
+}

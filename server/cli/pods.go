@@ -1,0 +1,253 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	sigsyaml "sigs.k8s.io/yaml"
+
+	"podlab/sandbox"
+	"podlab/sandbox/manifest"
+)
+
+type applyCmd struct {
+	Node string `arg:"" help:"Node."`
+	File string `short:"f" required:"" help:"Manifest; - is standard input." placeholder:"FILE"`
+}
+
+func (c *applyCmd) Run(e *env) error {
+	data, err := e.read(c.File)
+	if err != nil {
+		return err
+	}
+	objects, err := manifest.Decode(data)
+	if err != nil {
+		return err
+	}
+	agent, err := e.agent(c.Node)
+	if err != nil {
+		return err
+	}
+	applied, err := agent.Apply(e.ctx, manifest.Bytes(objects))
+	for _, a := range applied {
+		fmt.Fprintf(e.Out, "%s/%s %s\n", strings.ToLower(a.Kind), a.Name, a.Action)
+	}
+	return err
+}
+
+// read gives a file, bounded, so that the wrong one does not fill memory.
+func (e *env) read(name string) ([]byte, error) {
+	in := e.In
+	if name != "-" {
+		f, err := os.Open(name)
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		in = f
+	}
+	return io.ReadAll(io.LimitReader(in, sandbox.MaxManifest+1))
+}
+
+type getCmd struct {
+	Node   string `arg:"" help:"Node."`
+	Pod    string `arg:"" optional:"" help:"Only this pod."`
+	Output string `short:"o" enum:"table,wide,json,yaml" default:"table" help:"wide, json or yaml."`
+}
+
+func (c *getCmd) Run(e *env) error {
+	agent, err := e.agent(c.Node)
+	if err != nil {
+		return err
+	}
+	snapshot, err := agent.Snapshot(e.ctx)
+	if err != nil {
+		return err
+	}
+	pods := snapshot.Pods
+	if c.Pod != "" {
+		pod, err := podOf(snapshot, c.Pod)
+		if err != nil {
+			return err
+		}
+		pods = []sandbox.Pod{pod}
+	}
+	if c.Output == "table" || c.Output == "wide" {
+		return table(e.Out, snapshot, pods, c.Pod == "", c.Output == "wide")
+	}
+	return encode(e.Out, c.Output, listed(pods, c.Pod != ""))
+}
+
+func podOf(snapshot sandbox.Snapshot, name string) (sandbox.Pod, error) {
+	for _, p := range snapshot.Pods {
+		if p.Metadata.Name == name {
+			return p, nil
+		}
+	}
+	return sandbox.Pod{}, sandbox.Errorf(sandbox.CodeNotFound, "kind", "pod", "name", name)
+}
+
+// listed is what kubectl prints: the one pod, or a List.
+func listed(pods []sandbox.Pod, one bool) any {
+	if one {
+		return pods[0]
+	}
+	return map[string]any{"apiVersion": "v1", "kind": "List", "items": append([]sandbox.Pod{}, pods...)}
+}
+
+func encode(out io.Writer, format string, v any) error {
+	if format == "yaml" {
+		data, err := sigsyaml.Marshal(v)
+		if err != nil {
+			return err
+		}
+		_, err = out.Write(data)
+		return err
+	}
+	encoder := json.NewEncoder(out)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(v)
+}
+
+// table prints pods as kubectl does, and plain containers, which kubectl does not know, below them.
+func table(out io.Writer, snapshot sandbox.Snapshot, pods []sandbox.Pod, withPlain, wide bool) error {
+	w := tabwriter.NewWriter(out, 0, 8, 3, ' ', 0)
+	header := "NAME\tREADY\tSTATUS\tRESTARTS\tAGE"
+	if wide {
+		header += "\tIP\tCONTAINERS"
+	}
+	if len(pods) > 0 {
+		fmt.Fprintln(w, header)
+	}
+	for _, p := range pods {
+		ready, restarts := 0, 0
+		var names []string
+		for _, c := range p.Status.ContainerStatuses {
+			if c.Ready {
+				ready++
+			}
+			restarts += c.RestartCount
+			names = append(names, c.Name)
+		}
+		fmt.Fprintf(w, "%s\t%d/%d\t%s\t%d\t%s", clean(p.Metadata.Name), ready, len(p.Spec.Containers), podState(p), restarts, age(parseTime(p.Metadata.CreationTimestamp)))
+		if wide {
+			fmt.Fprintf(w, "\t%s\t%s", clean(p.Status.PodIP), clean(strings.Join(names, ",")))
+		}
+		fmt.Fprintln(w)
+	}
+	if withPlain {
+		plain(w, snapshot, len(pods) > 0)
+	}
+	return w.Flush()
+}
+
+func plain(w io.Writer, snapshot sandbox.Snapshot, gap bool) {
+	first := true
+	for _, c := range snapshot.Containers {
+		if c.Kind != sandbox.KindPlain {
+			continue
+		}
+		if first && gap {
+			fmt.Fprintln(w)
+		}
+		if first {
+			fmt.Fprintln(w, "CONTAINER\tIMAGE\tSTATUS\tRESTARTS")
+		}
+		first = false
+		state := c.State
+		if c.Reason != "" {
+			state = c.Reason
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%d\n", clean(c.ID), clean(c.Image), clean(state), c.Restarts)
+	}
+	if first && !gap {
+		fmt.Fprintln(w, "No pods.")
+	}
+}
+
+// podState is the word that kubectl prints under STATUS: the phase, or the reason of the first container that is in trouble.
+func podState(p sandbox.Pod) string {
+	if p.Metadata.DeletionTimestamp != "" {
+		return "Terminating"
+	}
+	state := p.Status.Phase
+	if p.Status.Reason != "" {
+		state = p.Status.Reason
+	}
+	for _, c := range p.Status.ContainerStatuses {
+		switch {
+		case c.State.Waiting != nil && c.State.Waiting.Reason != "":
+			return clean(c.State.Waiting.Reason)
+		case c.State.Terminated != nil && c.State.Terminated.Reason != "" && p.Status.Phase != "Running":
+			state = c.State.Terminated.Reason
+		}
+	}
+	return clean(state)
+}
+
+// clean takes control characters out of what a node says of itself before it reaches somebody's terminal.
+func clean(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r >= 0x7f && r < 0xa0 {
+			return '?'
+		}
+		return r
+	}, s)
+}
+
+func parseTime(s string) time.Time {
+	t, err := time.Parse(time.RFC3339, s)
+	if err != nil {
+		return time.Time{}
+	}
+	return t
+}
+
+type deleteCmd struct {
+	Node  string `arg:"" help:"Node."`
+	Name  string `arg:"" help:"A pod, or a plain container; pod/NAME and container/NAME tell them apart."`
+	Grace int64  `help:"Seconds; default: the object's own." default:"-1" placeholder:"SECONDS"`
+}
+
+func (c *deleteCmd) Run(e *env) error {
+	agent, err := e.agent(c.Node)
+	if err != nil {
+		return err
+	}
+	ref, err := refOf(e, agent, c.Name)
+	if err != nil {
+		return err
+	}
+	if err := agent.Delete(e.ctx, ref, c.Grace); err != nil {
+		return err
+	}
+	fmt.Fprintf(e.Out, "%s/%s deleted\n", strings.ToLower(ref.Kind), ref.Name)
+	return nil
+}
+
+// refOf finds out whether a bare name is a pod's or a plain container's.
+func refOf(e *env, agent sandbox.Agent, name string) (sandbox.Ref, error) {
+	if kind, rest, ok := strings.Cut(name, "/"); ok {
+		switch strings.ToLower(kind) {
+		case "pod":
+			return sandbox.Ref{Kind: sandbox.ManifestPod, Name: rest}, nil
+		case "container":
+			return sandbox.Ref{Kind: sandbox.ManifestContainer, Name: rest}, nil
+		}
+	}
+	snapshot, err := agent.Snapshot(e.ctx)
+	if err != nil {
+		return sandbox.Ref{}, err
+	}
+	for _, c := range snapshot.Containers {
+		if c.Kind == sandbox.KindPlain && c.ID == name {
+			return sandbox.Ref{Kind: sandbox.ManifestContainer, Name: name}, nil
+		}
+	}
+	return sandbox.Ref{Kind: sandbox.ManifestPod, Name: name}, nil
+}
