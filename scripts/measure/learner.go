@@ -33,35 +33,36 @@ func (b *bench) enter(ctx context.Context) (*learner, error) {
 		return nil, err
 	}
 	l := &learner{origin: "http://" + b.host.addr, host: b.host.addr, lab: b.lab, http: &http.Client{Jar: jar, Timeout: 30 * time.Second}}
-	r, err := l.do(ctx, http.MethodGet, "/en/l/"+b.lab, "")
+	led, err := l.do(ctx, http.MethodGet, "/en/l/"+b.lab, "")
 	if err != nil {
 		return nil, err
 	}
-	parts := strings.Split(strings.Trim(r.Request.URL.Path, "/"), "/")
+	parts := strings.Split(strings.Trim(led, "/"), "/")
 	if len(parts) != 4 {
-		return nil, fmt.Errorf("the lab's page led to %s", r.Request.URL)
+		return nil, fmt.Errorf("the lab's page led to %s", led)
 	}
 	l.step = parts[3]
 	return l, nil
 }
 
-func (l *learner) do(ctx context.Context, method, path, body string) (*http.Response, error) {
+// do asks for a path and returns the path that redirects led to.
+func (l *learner) do(ctx context.Context, method, path, body string) (led string, err error) {
 	r, err := http.NewRequestWithContext(ctx, method, l.origin+path, strings.NewReader(body))
 	if err != nil {
-		return nil, err
+		return "", err
 	}
 	r.Header.Set("Origin", l.origin)
 	r.Header.Set("Content-Type", "application/json")
 	answer, err := l.http.Do(r)
 	if err != nil {
-		return nil, err
+		return "", err
 	}
 	defer answer.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(answer.Body, 1<<20))
 	if err == nil && answer.StatusCode >= 300 {
 		err = fmt.Errorf("%s %s: %s: %.300s", method, path, answer.Status, text)
 	}
-	return answer, err
+	return answer.Request.URL.Path, err
 }
 
 func (l *learner) press(ctx context.Context, button string) error {
@@ -94,7 +95,7 @@ func (l *learner) ready(ctx context.Context) (*websocket.Conn, time.Duration, er
 	for {
 		f, err := frame(live)
 		if err == nil && f.Session.Phase == labs.PhaseGone {
-			err = fmt.Errorf("the node could not be made: %v", f.Session.Error)
+			err = fmt.Errorf("the node could not be made: %w", f.Session.Error)
 		}
 		if err != nil {
 			live.Close()
