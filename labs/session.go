@@ -419,7 +419,7 @@ func (s *session) begin(step *Step, now *sandbox.Snapshot) {
 	if s.step != step || s.wish != nil {
 		return
 	}
-	board, err := newBoard(step, Marks{})
+	board, err := s.newBoard(Marks{})
 	if err != nil {
 		s.log.Error("board", "error", err)
 		return
@@ -432,6 +432,16 @@ func (s *session) begin(step *Step, now *sandbox.Snapshot) {
 	s.touched()
 	s.learner.notify()
 	poke(s.judge)
+}
+
+func (s *session) newBoard(marks Marks) (*board, error) {
+	b, err := newBoard(s.step, marks)
+	if err != nil {
+		return nil, err
+	}
+	lab, step := s.lab.ID, s.step.ID
+	b.fault = func(source string, err error) { s.all.cfg.Fault(lab, step, source, err) }
+	return b, nil
 }
 
 // proceed goes on to a step on the same node. The caller holds the lock.
@@ -483,7 +493,7 @@ func (s *session) adopt(r Record) error {
 	case !r.Ready: // it fell between two chairs: once more
 		s.wish = &wish{fresh: s.step}
 	default:
-		board, err := newBoard(s.step, r.Board)
+		board, err := s.newBoard(r.Board)
 		if err != nil {
 			return err
 		}

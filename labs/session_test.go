@@ -323,6 +323,7 @@ func TestNobodyLooks(t *testing.T) {
 
 func TestQueueIsFair(t *testing.T) {
 	in(t, func(r *rig) {
+		synctest.Wait()
 		r.nodes.MaxNodes = 1
 		r.ok(r.Start("a", lab2, "only"))
 		time.Sleep(time.Second)

@@ -30,6 +30,8 @@ type Config struct {
 	Warn   time.Duration // before the deadline: extendable from then on; default 10 min
 	Idle   time.Duration // nobody looks: the session ends; default 20 min
 	Most   time.Duration // that a session may live with all extensions; default 4 h
+	// Fault, if set, is told of every evaluation that failed for another reason than that something is not there.
+	Fault func(lab, step, source string, err error)
 }
 
 // defaults fills in what was not given.
@@ -42,6 +44,11 @@ func (c Config) defaults() Config {
 	c.Most = cmp.Or(c.Most, 4*time.Hour)
 	if c.Log == nil {
 		c.Log = slog.Default()
+	}
+	if c.Fault == nil {
+		c.Fault = func(lab, step, source string, err error) {
+			c.Log.Debug("expression", "lab", lab, "step", step, "source", source, "error", err)
+		}
 	}
 	return c
 }
