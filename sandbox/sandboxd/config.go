@@ -30,6 +30,9 @@ var capabilities = []string{
 // node has.
 var limits = map[string]string{
 	"user.max_user_namespaces":   "0",
+	"user.max_net_namespaces":    "128",
+	"user.max_mnt_namespaces":    "512",
+	"user.max_pid_namespaces":    "512",
 	"user.max_inotify_instances": "128",
 	"user.max_inotify_watches":   "8192",
 }

@@ -131,13 +131,6 @@ func (g *groups) remove(ctx context.Context, id string) error {
 	}
 }
 
-// thaw lets a frozen node's processes run, so that they can die.
-func (g *groups) thaw(id string) {
-	for _, hierarchy := range g.hierarchies {
-		thawGroup(filepath.Join(hierarchy, g.path(id)))
-	}
-}
-
 // removeParents removes the groups that held the nodes'.
 func (g *groups) removeParents() error {
 	var failed error
@@ -149,10 +142,10 @@ func (g *groups) removeParents() error {
 	return failed
 }
 
-// removeGroup removes a group and all below it, deepest first. A learner may have nested them deeper than any path is long, and named
-// them anything: it walks by descriptors, one at a time. The cgroup file system has no symbolic links.
+// removeGroup removes a group and all below it, deepest first, and kills what is in them. A learner may have nested groups deeper than any
+// path is long, named them anything, and frozen them: a frozen process does not die (v1). So it walks by descriptors, one at a time, and
+// lets everything run on its way down. The cgroup file system has no symbolic links.
 func removeGroup(dir string) error {
-	thawGroup(dir)
 	at, err := unix.Open(dir, unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if errors.Is(err, unix.ENOENT) {
 		return nil
@@ -160,8 +153,11 @@ func removeGroup(dir string) error {
 	if err != nil {
 		return &os.PathError{Op: "open", Path: dir, Err: err}
 	}
-	var above []string // names on the way down
+	write(at, "cgroup.kill", "1") // v2: all below too
+	var above []string            // names on the way down
 	for {
+		write(at, "freezer.state", "THAWED") // v1
+		write(at, "cgroup.freeze", "0")      // v2
 		killAll(at)
 		child, err := firstChild(at)
 		if err != nil {
@@ -238,8 +234,12 @@ func killAll(at int) {
 	}
 }
 
-// thawGroup thaws one directory. Each version has one of the files, in one hierarchy.
-func thawGroup(dir string) {
-	_ = os.WriteFile(filepath.Join(dir, "freezer.state"), []byte("THAWED"), 0)
-	_ = os.WriteFile(filepath.Join(dir, "cgroup.freeze"), []byte("0"), 0)
+// write writes a file of the open group, if this version and hierarchy has it. Where it fails, rmdir says why it matters.
+func write(at int, name, text string) {
+	fd, err := unix.Openat(at, name, unix.O_WRONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return
+	}
+	_, _ = unix.Write(fd, []byte(text))
+	unix.Close(fd)
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -162,7 +163,9 @@ func (h *host) list() []sandbox.Node {
 			nodes = append(nodes, n.public(h.set.nodeSocket(id)))
 		}
 	}
-	slices.SortFunc(nodes, func(a, b sandbox.Node) int { return int(a.Started - b.Started) })
+	slices.SortFunc(nodes, func(a, b sandbox.Node) int {
+		return cmp.Or(cmp.Compare(a.Started, b.Started), cmp.Compare(a.Spec.ID, b.Spec.ID))
+	})
 	return nodes
 }
 
@@ -289,7 +292,9 @@ func (h *host) destroy(ctx context.Context, id string) error {
 		if err := n.kill(); err != nil && !errors.Is(err, os.ErrClosed) {
 			return err
 		}
-		h.groups.thaw(id)
+		if err := h.groups.remove(ctx, id); err != nil { // it also thaws: what is frozen does not die
+			return err
+		}
 	}
 	select {
 	case <-n.gone:

@@ -386,6 +386,33 @@ b'; true`)
 	nothingLeft(t, d)
 }
 
+// TestFrozenGroups destroys a node in which a learner froze a group, and one that is frozen as a whole.
+func TestFrozenGroups(t *testing.T) {
+	d := start(t)
+	node := d.Node(t, sandbox.NodeSpec{ID: "one"})
+	const freeze = `cd /sys/fs/cgroup/freezer; mkdir -p a/b; sleep 1000 >/dev/null 2>&1 &
+echo $! > a/b/cgroup.procs; echo FROZEN > a/b/freezer.state; sleep 0.1; cat a/b/freezer.state`
+	if _, err := os.Stat("/sys/fs/cgroup/freezer"); err == nil { // v1: on v2 what is frozen dies by itself
+		if got := sh(t, node, freeze); got != "FROZEN" {
+			t.Fatalf("freezing: %q", got)
+		}
+	}
+	d.Node(t, sandbox.NodeSpec{ID: "two"})
+	if err := d.Freeze(t.Context(), "two"); err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range []string{"one", "two"} {
+		began := time.Now()
+		if err := d.Destroy(t.Context(), id); err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(began); took > 2*time.Second {
+			t.Errorf("destroying %s took %v", id, took)
+		}
+	}
+	nothingLeft(t, d)
+}
+
 // TestStrangersAreDenied calls as somebody who is neither root nor of the group.
 func TestStrangersAreDenied(t *testing.T) {
 	d := start(t)
