@@ -8,6 +8,7 @@ import (
 	"os"
 	"runtime"
 	"strconv"
+	"unsafe"
 
 	"github.com/opencontainers/runc/libcontainer"
 	_ "github.com/opencontainers/runc/libcontainer/nsenter" // its C constructor joins namespaces before Go starts
@@ -39,16 +40,23 @@ func main() {
 	case "shell":
 		os.Exit(shell.Main(os.Args[2:]))
 	case "node":
+		rename("podlab-init")
 		apart("node", func() error {
 			return pid1.Run(pid1.Config{Binary: os.Args[0], Listener: listener(), Log: quietlog.New("node")})
 		})
 	case "agent":
+		rename("podlab-agent")
 		logrus.SetOutput(quietlog.Writer{FD: 2})
 		apart("agent", runAgent)
 	default:
 		fmt.Fprintln(os.Stderr, "podlab-node: unknown part", strconv.Quote(os.Args[1]))
 		os.Exit(2)
 	}
+}
+
+// rename sets the name that ps shows (PR_SET_NAME): this is the main thread, whose name is the process's.
+func rename(name string) {
+	_ = unix.Prctl(unix.PR_SET_NAME, uintptr(unsafe.Pointer(&append([]byte(name), 0)[0])), 0, 0, 0) // only looks
 }
 
 // apart runs a part outside the main thread.
