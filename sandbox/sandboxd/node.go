@@ -23,6 +23,7 @@ type node struct {
 	process   *libcontainer.Process // nil when an earlier daemon started it
 	moments   *ring
 
+	removing sync.Mutex    // one removal of its groups at a time
 	freezing sync.Mutex    // one Freeze or Thaw at a time
 	frozen   bool          // under host.mu
 	alive    bool          // under host.mu: made, and not yet gone
