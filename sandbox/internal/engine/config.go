@@ -30,7 +30,7 @@ var (
 func skeleton(rootfs, cgroup string) *configs.Config {
 	return &configs.Config{
 		Rootfs:          rootfs,
-		Cgroups:         &cgroups.Cgroup{Path: cgroup, Resources: &cgroups.Resources{Devices: rules()}},
+		Cgroups:         &cgroups.Cgroup{Path: cgroup, Resources: &cgroups.Resources{}}, // devices: the node's group has the rules
 		Devices:         nodes(),
 		NoNewPrivileges: true,
 		NoNewKeyring:    true, // keyctl is closed by the node's filter
@@ -127,15 +127,6 @@ func (u *unit) limit(r *cgroups.Resources, spec *sandbox.ContainerSpec) error {
 		r.PidsLimit = &pids
 	}
 	return nil
-}
-
-// rules are the device rules that libcontainer wants; in a user namespace it leaves them to the node's own cgroup.
-func rules() []*devices.Rule {
-	var out []*devices.Rule
-	for _, n := range nodes() {
-		out = append(out, &n.Rule)
-	}
-	return out
 }
 
 // nodes are the device files of every container. Inside a user namespace libcontainer binds them from the node's /dev.

@@ -164,8 +164,8 @@ func nodeConfig(dir string) (*configs.Config, error) {
 	config.Cgroups.Resources.PidsLimit = &pids
 	config.Cgroups.Resources.Memory = 512 << 20
 	config.Cgroups.Resources.CpuPeriod, config.Cgroups.Resources.CpuQuota = 100_000, 200_000
-	for _, terminal := range [][2]int64{{5, 2}, {136, -1}} {
-		config.Cgroups.Resources.Devices = append(config.Cgroups.Resources.Devices, &device("", terminal[0], terminal[1]).Rule)
+	for _, d := range append(nodes(), device("ptmx", 5, 2), device("pts", 136, -1)) {
+		config.Cgroups.Resources.Devices = append(config.Cgroups.Resources.Devices, &d.Rule)
 	}
 	config.Capabilities = sets(append([]string{"CAP_SYS_ADMIN", "CAP_NET_ADMIN", "CAP_SYS_PTRACE"}, usual...))
 	images := bind(filepath.Join(dir, "images"), "/var/lib/podlab/images", unix.MS_RDONLY)
