@@ -16,7 +16,7 @@ import (
 type addresses struct {
 	Addr        string        `help:"Address of the site." default:"127.0.0.1:8080" placeholder:"HOST:PORT"`
 	PreviewAddr string        `help:"Address of port previews; default: the site's port plus one." placeholder:"HOST:PORT"`
-	AdminAddr   string        `help:"Address of metrics and profiles; keep it from learners." default:"127.0.0.1:9090" placeholder:"HOST:PORT"`
+	AdminAddr   string        `help:"Address of metrics and profiles; keep it from learners." default:"127.0.0.1:8090" placeholder:"HOST:PORT"`
 	Data        string        `help:"Directory of images, disks and state." default:"/var/lib/podlab" placeholder:"DIR"`
 	Host        []string      `help:"Name under which browsers may ask, besides IP addresses and localhost; * for any." placeholder:"NAME"`
 	URL         string        `name:"url" help:"Origin of the site as browsers reach it, when a proxy gives it a name of its own." placeholder:"URL"`

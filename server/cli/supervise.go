@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -47,6 +48,9 @@ func (c *superviseCmd) Run(e *env) error {
 	if c.Sandboxd == "" {
 		c.Sandboxd = filepath.Join(filepath.Dir(self), "podlab-sandboxd")
 	}
+	if err := c.free(); err != nil {
+		return err
+	}
 	credential, err := c.credential()
 	if err != nil {
 		return err
@@ -68,6 +72,24 @@ func (c *superviseCmd) Run(e *env) error {
 		Started: func() { fmt.Fprintf(e.Out, "\n  Podlab is ready:  %s\n\n", c.learnerURL()) },
 	}
 	return s.Run(e.ctx)
+}
+
+// free finds an address that is taken before anything is started: what answers there would be taken for our server.
+func (c *superviseCmd) free() error {
+	for _, addr := range []string{c.Addr, c.AdminAddr} {
+		if addr == "" {
+			continue
+		}
+		l, err := net.Listen("tcp", addr)
+		if errors.Is(err, syscall.EADDRINUSE) {
+			return fmt.Errorf("%s is in use: is Podlab running already? Choose another by --addr or --admin-addr", addr)
+		}
+		if err != nil {
+			return err
+		}
+		_ = l.Close() // nothing was accepted
+	}
+	return nil
 }
 
 func (c *superviseCmd) daemonArgv(e *env) []string {

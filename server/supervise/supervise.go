@@ -56,7 +56,7 @@ func (s *Supervisor) Run(ctx context.Context) error {
 		}
 	}()
 	for _, p := range s.Programs {
-		k := &kept{Program: p, Supervisor: s, started: make(chan error, 1)}
+		k := &kept{Program: p, Supervisor: s, started: make(chan error, 1), died: make(chan error, 1)}
 		stops = append(stops, k.keep())
 		if err := k.ready(ctx); err != nil {
 			if ctx.Err() != nil {
@@ -78,6 +78,7 @@ type kept struct {
 	Program
 	*Supervisor
 	started chan error // how the first start went
+	died    chan error // how the first life ended
 }
 
 // keep starts the goroutine that owns the program. The function it returns ends both.
@@ -92,7 +93,7 @@ func (k *kept) keep() (stop func()) {
 	return func() { cancel(); owner.Wait() }
 }
 
-// ready waits for the first start and for the program's own word.
+// ready waits for the first start and for the program's own word. A program that ends before that has nothing to be restarted for.
 func (k *kept) ready(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, readyWithin)
 	defer cancel()
@@ -110,6 +111,8 @@ func (k *kept) ready(ctx context.Context) error {
 			return nil
 		}
 		select {
+		case err := <-k.died:
+			return err
 		case <-ctx.Done():
 			return fmt.Errorf("not ready after %v: %w", readyWithin, err)
 		case <-time.After(askEvery):
@@ -123,6 +126,10 @@ func (k *kept) lives(ctx context.Context) {
 	for {
 		began := time.Now()
 		err := k.life(ctx)
+		select {
+		case k.died <- err:
+		default: // not the first time
+		}
 		if ctx.Err() != nil {
 			return
 		}

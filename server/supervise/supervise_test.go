@@ -149,3 +149,13 @@ func TestSaysWhatCannotStart(t *testing.T) {
 }
 
 func notify(signals chan<- os.Signal) { signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM) }
+
+func TestAProgramThatEndsBeforeItIsReady(t *testing.T) {
+	s, _ := setUp(t)
+	s.Programs = s.Programs[:1]
+	s.Programs[0].Argv = []string{"/bin/false"}
+	s.Programs[0].Ready = func(context.Context) error { return errors.New("not yet") }
+	if err := s.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "daemon: exit status 1") {
+		t.Errorf("%v", err)
+	}
+}
