@@ -14,10 +14,10 @@ import (
 
 var errNetlink = errors.New("observe: netlink answered with an error")
 
-// netlink is a netlink socket in the network namespace of the thread that opened it.
-type netlink int
+// netlinkSocket is a netlink socket in the network namespace of the thread that opened it.
+type netlinkSocket int
 
-func openNetlink(protocol int) (netlink, error) {
+func openNetlink(protocol int) (netlinkSocket, error) {
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, protocol)
 	if err != nil {
 		return -1, err
@@ -28,13 +28,13 @@ func openNetlink(protocol int) (netlink, error) {
 		unix.Close(fd)
 		return -1, err
 	}
-	return netlink(fd), nil
+	return netlinkSocket(fd), nil
 }
 
-func (n netlink) close() { _ = unix.Close(int(n)) }
+func (n netlinkSocket) close() { _ = unix.Close(int(n)) }
 
 // dump asks for all objects of a kind and calls fn with the payload of each. buf is where answers are read into.
-func (n netlink) dump(buf []byte, kind uint16, request []byte, fn func(payload []byte)) error {
+func (n netlinkSocket) dump(buf []byte, kind uint16, request []byte, fn func(payload []byte)) error {
 	const header = unix.SizeofNlMsghdr
 	msg := make([]byte, header, header+len(request))
 	msg = append(msg, request...)

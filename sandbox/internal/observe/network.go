@@ -20,14 +20,19 @@ type space struct {
 	sockets []sandbox.Socket
 }
 
-// networks reads every network namespace that a process is in.
-func (o *Observer) networks(s *scan) []sandbox.Network {
-	spaces := s.spaces()
-	visits := make([]visit, 0, len(spaces))
+// inside reads what can only be read from within a namespace: networks and System V objects, on one journey.
+func (o *Observer) inside(s *scan) ([]sandbox.Network, []sandbox.IPCObject) {
+	spaces, objects := s.spaces(), []sandbox.IPCObject{}
+	visits := o.ipcVisits(s, &objects)
 	for _, sp := range spaces {
 		visits = append(visits, visit{sp.pid, "net", sp.inode, func() { o.insideNetwork(sp) }})
 	}
 	o.travel(visits)
+	return o.networks(s, spaces), cut(s, "ipc", objects, maxIPCObjects)
+}
+
+// networks finishes what was begun inside.
+func (o *Observer) networks(s *scan, spaces []*space) []sandbox.Network {
 	for _, sp := range spaces {
 		o.namedSockets(s, sp)
 	}

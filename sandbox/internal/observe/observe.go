@@ -92,11 +92,10 @@ func (o *Observer) Snapshot(in Input) sandbox.Snapshot {
 		Node:       o.node(s),
 		Pods:       append([]sandbox.Pod{}, in.Pods...),
 		Containers: o.containers(s),
-		Networks:   o.networks(s),
 		Volumes:    o.volumes(s),
-		IPC:        o.ipc(s),
 		Terminals:  append([]sandbox.TerminalStatus{}, cut(s, "terminals", in.Terminals, maxTerminals)...),
 	}
+	shot.Networks, shot.IPC = o.inside(s)
 	shot.Processes = s.processes()
 	shot.Truncated = s.truncated
 	o.forget()
