@@ -171,8 +171,13 @@ func infoOf(n *ast.FencedCodeBlock, src []byte) string {
 
 // lineOf returns how many lines before n begins, or its nearest part that knows.
 func lineOf(n ast.Node, src []byte) int {
-	if t, ok := n.(*ast.Text); ok {
-		return bytes.Count(src[:t.Segment.Start], []byte("\n"))
+	switch n := n.(type) {
+	case *ast.Text:
+		return bytes.Count(src[:n.Segment.Start], []byte("\n"))
+	case *ast.FencedCodeBlock:
+		if n.Info != nil {
+			return bytes.Count(src[:n.Info.Segment.Start], []byte("\n"))
+		}
 	}
 	if n.Type() == ast.TypeBlock && n.Lines() != nil && n.Lines().Len() > 0 {
 		return bytes.Count(src[:n.Lines().At(0).Start], []byte("\n"))

@@ -3,6 +3,7 @@ package labs
 import (
 	"slices"
 
+	"github.com/google/cel-go/cel"
 	"github.com/google/cel-go/common/types"
 	"github.com/google/cel-go/common/types/ref"
 	"github.com/google/cel-go/interpreter"
@@ -18,14 +19,29 @@ type sight struct {
 	kept     map[string]string
 	facts    *facts
 	made     map[string]any
+	steps    int // rounds of the evaluation that is going on
 }
 
 func newSight(f *facts, snapshot *sandbox.Snapshot, moments []ref.Val, kept map[string]string) *sight {
 	return &sight{snapshot: snapshot, moments: moments, kept: kept, facts: f, made: make(map[string]any, len(variables))}
 }
 
+// eval evaluates a program within maxSteps.
+func (s *sight) eval(p cel.Program) (ref.Val, error) {
+	s.steps = 0
+	out, _, err := p.Eval(s)
+	return out, err
+}
+
+// interrupted is the name that CEL asks for in every round of a loop (interpreter.InterruptableEval).
+const interrupted = "#interrupted"
+
 // ResolveName implements interpreter.Activation.
 func (s *sight) ResolveName(name string) (any, bool) {
+	if name == interrupted {
+		s.steps++
+		return s.steps > maxSteps, true
+	}
 	if v, ok := s.made[name]; ok {
 		return v, true
 	}
