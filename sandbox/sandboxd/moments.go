@@ -7,14 +7,16 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"podlab/sandbox"
 	"podlab/sandbox/internal/trace"
 )
 
 const (
-	ringSize  = 4096 // moments that are kept of a node
-	batchSize = 256  // most moments in one message
+	ringSize  = 4096                 // moments that are kept of a node
+	batchSize = 256                  // most moments in one message
+	pace      = 2 * time.Millisecond // between two messages; the first goes out at once
 )
 
 // ring keeps the newest moments of a node, numbered. A gap in the numbers means that moments were lost.
@@ -139,6 +141,7 @@ func (r *ring) stream(ctx context.Context, seq uint64, send func(sandbox.Moments
 				return err
 			}
 			seq = moments.Items[len(moments.Items)-1].Seq
+			time.Sleep(pace)
 			continue
 		}
 		if changed == nil {
