@@ -30,7 +30,7 @@ var (
 func skeleton(rootfs, cgroup string) *configs.Config {
 	return &configs.Config{
 		Rootfs:          rootfs,
-		Cgroups:         &cgroups.Cgroup{Path: cgroup, Resources: &cgroups.Resources{SkipDevices: true}}, // the node's group has the rules
+		Cgroups:         &cgroups.Cgroup{Path: cgroup, Resources: &cgroups.Resources{}}, // no rules: the node's group has them (SkipDevices would refuse to start)
 		Devices:         nodes(),
 		NoNewPrivileges: true,
 		NoNewKeyring:    true, // keyctl is closed by the node's filter

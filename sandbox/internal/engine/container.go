@@ -96,8 +96,6 @@ func (c *container) started(made *launched) {
 	}
 	c.due, c.deadline, c.killed = time.Time{}, time.Time{}, false
 	c.discardOld()
-	c.unit.emit(sandbox.MomentContainer, "Pulled", c, "image", r.Image)
-	c.unit.emit(sandbox.MomentContainer, "Created", c)
 	c.unit.emit(sandbox.MomentContainer, "Started", c)
 	if addr := c.unit.record.Address; made.mac != "" {
 		c.unit.emit(sandbox.MomentNetwork, "Attached", c, "address", addr, "mac", made.mac, "host", c.unit.record.Cable)

@@ -39,6 +39,7 @@ func (c *container) launch() (*launched, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.unit.emit(sandbox.MomentContainer, "Pulled", c, "image", c.imageName()) // it is on the node already
 	root := newRootfs(c.overlayDir(c.run.Attempt), c.unit.engine.cfg.Images, img)
 	steps.Add(func() { _ = root.remove() }) // its error would hide the first one's
 	if err := root.mount(); err != nil {
@@ -218,6 +219,7 @@ func (c *container) begin(made *launched, config *configs.Config, steps *undo.St
 		return fmt.Errorf("create: %w", err)
 	}
 	made.lc = lc
+	c.unit.emit(sandbox.MomentContainer, "Created", c)
 	steps.Add(func() { _ = lc.Destroy() })
 	if err := lc.Start(made.process); err != nil {
 		return err
