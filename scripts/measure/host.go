@@ -44,7 +44,8 @@ func startHost(ctx context.Context, data, run string) (h *host, err error) {
 	if err := wait(ctx, func() error { _, err := h.daemon.Info(ctx); return err }); err != nil {
 		return nil, fmt.Errorf("the daemon does not answer: %w", err)
 	}
-	h.server, err = h.start(filepath.Join(data, "bin/podlab"), "serve", "--addr", h.addr, "--data", filepath.Join(run, "server"), "--run", run)
+	h.server, err = h.start(filepath.Join(data, "bin/podlab"), "serve", "--addr", h.addr, "--admin-addr", "127.0.0.1:0",
+		"--data", filepath.Join(run, "server"), "--run", run)
 	if err != nil {
 		return nil, err
 	}

@@ -10,6 +10,7 @@ import (
 	"net/http/cookiejar"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/gorilla/websocket"
@@ -173,21 +174,16 @@ func until(term *websocket.Conn, text string) error {
 	return nil
 }
 
-// benchKey types one key after another at a shell and waits for each to come back.
+// benchKey types one key after another at the shell's prompt and waits for each to come back: the shell itself (readline) echoes.
 func benchKey(ctx context.Context, b *bench) error {
 	return b.atTerminal(ctx, func(_, term *websocket.Conn) error {
-		if err := term.WriteMessage(websocket.BinaryMessage, []byte("cat >/dev/null\r")); err != nil {
-			return err
-		}
-		if err := until(term, "null"); err != nil {
-			return err
-		}
-		time.Sleep(200 * time.Millisecond)
 		var t times
 		for i := range b.rounds * 50 {
-			key := string(rune('a' + i%26))
-			if i%60 == 59 {
-				key = "\r"
+			key := string("zqjwvy"[i%6]) // letters that no prompt and no escape sequence holds
+			if i%40 == 39 {              // before the line wraps
+				if err := newLine(term, i); err != nil {
+					return err
+				}
 			}
 			start := time.Now()
 			if err := term.WriteMessage(websocket.BinaryMessage, []byte(key)); err != nil {
@@ -204,36 +200,61 @@ func benchKey(ctx context.Context, b *bench) error {
 	})
 }
 
-// benchMoment runs a program on the node and takes the time from the kernel's moment of its exec to the frame that tells of it.
+// newLine throws the line away (Ctrl-U) and waits for a prompt with nothing behind it.
+func newLine(term *websocket.Conn, i int) error {
+	if err := term.WriteMessage(websocket.BinaryMessage, fmt.Appendf(nil, "\x15echo '<'%d'>'\r", i)); err != nil {
+		return err
+	}
+	if err := until(term, fmt.Sprintf("<%d>", i)); err != nil {
+		return err
+	}
+	time.Sleep(20 * time.Millisecond) // until the prompt is drawn
+	return nil
+}
+
+// benchMoment runs a program on the node and takes the times from the kernel's moments to the frames that tell of them: of the fork,
+// which is the first thing that happens after a pause, and of the exec right behind it, which may have to wait for its turn.
 func benchMoment(ctx context.Context, b *bench) error {
 	return b.atTerminal(ctx, func(live, term *websocket.Conn) error {
-		go func() { _ = until(term, "\x00") }() // acknowledges output until the socket closes
-		var t times
+		var reading sync.WaitGroup
+		reading.Go(func() { _ = until(term, "\x00") }) // acknowledges output until the socket closes
+		defer reading.Wait()
+		defer term.Close()
+		var forks, execs times
 		for range b.rounds {
-			time.Sleep(250 * time.Millisecond) // a frame may go out at most ten times a second: each of these is a first one
+			time.Sleep(250 * time.Millisecond) // longer than frames are held back
 			if err := term.WriteMessage(websocket.BinaryMessage, []byte("/usr/bin/true\r")); err != nil {
 				return err
 			}
-			late, err := untilExec(live)
+			fork, exec, err := untilExec(live)
 			if err != nil {
 				return err
 			}
-			t = append(t, late)
+			forks, execs = append(forks, fork), append(execs, exec)
 		}
-		t.print("moment.frame")
+		forks.print("moment.frame.first")
+		execs.print("moment.frame.next")
 		return nil
 	})
 }
 
-func untilExec(live *websocket.Conn) (time.Duration, error) {
+// untilExec reads frames until one tells that true was run, and returns how old both moments were when their frames were there.
+func untilExec(live *websocket.Conn) (fork, exec time.Duration, err error) {
+	parents := map[int]time.Duration{} // age of the fork that made the process
 	for {
 		f, err := frame(live)
 		if err != nil {
-			return 0, err
+			return 0, 0, err
 		}
+		now := sinceBoot()
 		for _, m := range f.Moments {
-			if m.Source == sandbox.SourceKernel && m.Kind == sandbox.MomentExec && m.Name == "true" {
-				return sinceBoot() - time.Duration(m.Time)*time.Microsecond, nil
+			age := now - time.Duration(m.Time)*time.Microsecond
+			switch {
+			case m.Source != sandbox.SourceKernel:
+			case m.Kind == sandbox.MomentFork:
+				parents[m.PID] = age
+			case m.Kind == sandbox.MomentExec && m.Name == "true":
+				return parents[m.PID], age, nil
 			}
 		}
 	}

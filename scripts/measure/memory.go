@@ -3,56 +3,98 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"podlab/sandbox"
 )
 
-// learners is how many idle learners are made at a time.
+// learners is how many idle learners there are at a time.
 const learners = 8
 
-// benchMemory prints what each of some idle learners with a pod costs: the proportional set size (PSS, proc_pid_smaps(5)) of
-// everything on the node, and how much daemon and server grew for it.
+// benchMemory prints what each of some idle learners costs, each with a page open on a node with a pod: the proportional set size
+// (PSS, proc_pid_smaps(5)) of everything on the node, and how much daemon and server grew for it.
 func benchMemory(ctx context.Context, b *bench) error {
 	daemons := []int{b.host.root.Process.Pid, b.host.server.Process.Pid}
 	before, err := pss(daemons...)
 	if err != nil {
 		return err
 	}
-	var nodes []sandbox.Node
-	for i := range learners {
-		n, destroy, err := b.host.node(ctx, fmt.Sprintf("bench-memory-%d", i))
+	for range learners {
+		leave, err := b.idle(ctx)
 		if err != nil {
 			return err
 		}
-		defer destroy()
-		if err := applyReady(ctx, b.host.daemon.Agent(n), "demo"); err != nil {
-			return err
-		}
-		nodes = append(nodes, n)
+		defer leave()
 	}
-	time.Sleep(2 * time.Second) // idle: what starting took is given back
+	time.Sleep(3 * time.Second) // what starting took is given back
 	after, err := pss(daemons...)
 	if err != nil {
 		return err
 	}
-	var inside int64
-	for _, n := range nodes {
-		used, err := pssOfNode(n.PIDNS)
-		if err != nil {
-			return err
-		}
-		inside += used
+	inside, err := b.pssOfNodes(ctx)
+	if err != nil {
+		return err
 	}
 	figure("memory.node", float64(inside)/learners/1e6, "MB")
 	figure("memory.daemons", float64(after-before)/learners/1e6, "MB")
 	figure("memory.learner", float64(inside+after-before)/learners/1e6, "MB")
 	return nil
+}
+
+// idle opens a lab's page as a new learner and makes a pod on its node. leave ends the session.
+func (b *bench) idle(ctx context.Context) (leave func(), err error) {
+	known, err := b.host.daemon.List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	l, err := b.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	live, _, err := l.ready(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var reading sync.WaitGroup
+	reading.Go(func() {
+		for err := error(nil); err == nil; { // until leave closes it
+			_, err = frame(live)
+		}
+	})
+	leave = func() {
+		_ = l.press(context.WithoutCancel(ctx), "end")
+		live.Close()
+		reading.Wait()
+	}
+	nodes, err := b.host.daemon.List(ctx)
+	for _, n := range nodes {
+		if err == nil && !slices.ContainsFunc(known, func(k sandbox.Node) bool { return k.Spec.ID == n.Spec.ID }) {
+			return leave, applyReady(ctx, b.host.daemon.Agent(n), "idle")
+		}
+	}
+	leave()
+	return nil, errors.Join(err, errors.New("the session has no node"))
+}
+
+func (b *bench) pssOfNodes(ctx context.Context) (int64, error) {
+	nodes, err := b.host.daemon.List(ctx)
+	var sum int64
+	for _, n := range nodes {
+		used, err := pssOfNode(n.PIDNS)
+		if err != nil {
+			return 0, err
+		}
+		sum += used
+	}
+	return sum, err
 }
 
 // pssOfNode sums over the processes whose chain of parents ends in process 1 of the pid namespace: pods, which have pid namespaces
