@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -27,8 +28,13 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 //	prints ID TEXT   a container logs a line
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
-		Dir:   "testdata",
-		Setup: func(e *testscript.Env) error { e.Values["machine"] = &machineUnderTest{nodes: fake.New()}; return nil },
+		Dir: "testdata",
+		Setup: func(e *testscript.Env) error {
+			e.Values["machine"] = &machineUnderTest{nodes: fake.New()}
+			course, err := filepath.Abs("../../content/course.yaml")
+			e.Setenv("COURSE", course)
+			return err
+		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"podlab": podlab, "exit": exit, "input": input, "ends": ends, "prints": prints,
 		},

@@ -3,12 +3,18 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
 
 	"podlab/labs"
 )
 
 type labCommands struct {
-	Lint labLintCmd `cmd:"" help:"Read all labs and name every mistake with file, line and field."`
+	New   labNewCmd   `cmd:"" help:"Make the folder of a new lab."`
+	Lint  labLintCmd  `cmd:"" help:"Read all labs and name every mistake with file, line and field."`
+	Solve labSolveCmd `cmd:"" help:"Prove a lab on real nodes: its checks fail before, pass after its solution, and know its wrong solutions."`
 }
 
 // contentFlag is where an author works.
@@ -16,21 +22,89 @@ type contentFlag struct {
 	Content string `help:"Directory of the course." default:"content" placeholder:"DIR"`
 }
 
-type labLintCmd struct{ contentFlag }
-
-func (c *labLintCmd) Run(e *env) error {
-	read, err := labs.Load(course(c.Content))
+// load reads the course; its mistakes go to standard output, one a line.
+func (c contentFlag) load(e *env) (*labs.Course, error) {
+	read, err := labs.Load(os.DirFS(c.Content))
 	if problems, ok := errors.AsType[labs.Problems](err); ok {
 		for _, p := range problems {
 			fmt.Fprintln(e.Out, p)
 		}
-		return fmt.Errorf("%d mistakes", len(problems))
+		return nil, fmt.Errorf("mistakes found: %d", len(problems))
 	}
+	return read, err
+}
+
+type labNewCmd struct {
+	contentFlag
+	Lab string `arg:"" help:"Its id, which is its folder's name: 3.2-one-network."`
+}
+
+func (c *labNewCmd) Run(e *env) error {
+	files, err := labs.Scaffold(c.Lab)
 	if err != nil {
 		return err
 	}
-	for _, lab := range read.Labs() {
-		fmt.Fprintf(e.Out, "ok  %s  %d steps\n", lab.ID, len(lab.Steps))
+	dir := filepath.Join(c.Content, "labs", c.Lab)
+	if _, err := os.Stat(dir); err == nil {
+		return fmt.Errorf("%s is there already", dir)
+	}
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		path := filepath.Join(dir, filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil { //nolint:gosec // an author's source files
+			return err
+		}
+		if err := os.WriteFile(path, files[name], 0o644); err != nil { //nolint:gosec // an author's source files
+			return err
+		}
+		fmt.Fprintln(e.Out, path)
+	}
+	return nil
+}
+
+type labLintCmd struct{ contentFlag }
+
+func (c *labLintCmd) Run(e *env) error {
+	_, err := c.load(e)
+	return err
+}
+
+type labSolveCmd struct {
+	contentFlag
+	Labs []string `arg:"" optional:"" name:"lab" help:"Ids; default: all."`
+}
+
+// Run prints each finding as it is made.
+func (c *labSolveCmd) Run(e *env) error {
+	read, err := c.load(e)
+	if err != nil {
+		return err
+	}
+	chosen := read.Labs()
+	if len(c.Labs) > 0 {
+		chosen = nil
+	}
+	for _, id := range c.Labs {
+		lab, ok := read.Lab(id)
+		if !ok {
+			return fmt.Errorf("there is no lab %q", id)
+		}
+		chosen = append(chosen, lab)
+	}
+	failed := 0
+	for _, lab := range chosen {
+		fmt.Fprintln(e.Out, lab.ID)
+		err := labs.Prove(e.ctx, e.nodes, read, lab, func(f labs.Finding) {
+			if f.Err != nil {
+				failed++
+			}
+			fmt.Fprintln(e.Out, "  "+f.String())
+		})
+		if err != nil {
+			return err
+		}
+	}
+	if failed > 0 {
+		return fmt.Errorf("not proven: %d findings", failed)
 	}
 	return nil
 }

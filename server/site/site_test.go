@@ -11,7 +11,6 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -31,57 +30,6 @@ const (
 	lab33 = "3.3-shared-volumes"
 	step1 = "slip"
 )
-
-// memory is a labs.Store that forgets.
-type memory struct {
-	mu       sync.Mutex
-	progress map[string]map[string]labs.Progress
-	sessions map[string]labs.Record
-}
-
-func (m *memory) Progress(_ context.Context, learner string) (map[string]labs.Progress, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	out := map[string]labs.Progress{}
-	for lab, p := range m.progress[learner] {
-		out[lab] = p
-	}
-	return out, nil
-}
-
-func (m *memory) SaveProgress(_ context.Context, learner, lab string, p labs.Progress) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.progress[learner] == nil {
-		m.progress[learner] = map[string]labs.Progress{}
-	}
-	m.progress[learner][lab] = p
-	return nil
-}
-
-func (m *memory) Sessions(context.Context) ([]labs.Record, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	var out []labs.Record
-	for _, r := range m.sessions {
-		out = append(out, r)
-	}
-	return out, nil
-}
-
-func (m *memory) SaveSession(_ context.Context, r labs.Record) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.sessions[r.Learner] = r
-	return nil
-}
-
-func (m *memory) DeleteSession(_ context.Context, learner string) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	delete(m.sessions, learner)
-	return nil
-}
 
 // noPreview gives addresses that nobody serves.
 type noPreview struct{}
@@ -107,7 +55,7 @@ func open(t *testing.T, limits Limits) *house {
 	h := &house{t: t, nodes: fake.New()}
 	sessions, err := labs.Open(t.Context(), labs.Config{
 		Course: course, Nodes: h.nodes, Log: log,
-		Store: &memory{progress: map[string]map[string]labs.Progress{}, sessions: map[string]labs.Record{}},
+		Store: labs.NewMemory(),
 	})
 	if err != nil {
 		t.Fatal(err)
