@@ -94,7 +94,7 @@ func (c *container) adopt(kept map[string][]*os.File) bool {
 	delete(kept, c.keepKey())
 	c.alive = &alive{lc: lc, pidfd: -1, rootfs: &rootfs{dir: c.overlayDir(r.Attempt), layers: r.Layers}}
 	c.killed = false
-	if len(files) >= len(streams) {
+	if len(files) > 0 {
 		c.alive.recorder, err = newRecorder(c.unit.logPath(c.name(), r.Attempt), repoll(files))
 		if err != nil {
 			c.unit.log.Error("log not opened", "container", c.id(), "err", err)

@@ -67,6 +67,9 @@ func (e *Engine) create(o *object) error {
 	return nil
 }
 
+// maxObjects bounds the pods and plain containers of a node: the kubelet's default.
+const maxObjects = 110
+
 // admit enters a unit if its name is free and the node has room for it.
 func (e *Engine) admit(u *unit) error {
 	e.mu.Lock()
@@ -75,6 +78,9 @@ func (e *Engine) admit(u *unit) error {
 	case <-e.closing:
 		return errClosed
 	default:
+	}
+	if len(e.units) >= maxObjects {
+		return sandbox.Errorf(sandbox.CodeOverCapacity, "resource", "pods", "asked", "1", "free", "0")
 	}
 	var taken amount
 	for ref, other := range e.units {

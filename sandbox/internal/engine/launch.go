@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net/netip"
 	"os"
 	"strconv"
@@ -55,12 +56,13 @@ func (c *container) launch() (*launched, error) {
 		return nil, err
 	}
 	made.process = process
-	closeStdio, err := c.connect(made, &steps)
+	streams, err := c.connect(process)
 	if err != nil {
 		return nil, err
 	}
-	defer closeStdio()
-	if err := c.begin(made, config, &steps); err != nil {
+	steps.Add(streams.close)
+	defer streams.closeTheirs()
+	if err := c.begin(made, config, streams, &steps); err != nil {
 		return nil, err
 	}
 	steps.Keep()
@@ -174,46 +176,79 @@ func override(uid, gid int, user, group *int64) (int, int) {
 	return uid, gid
 }
 
-// connect gives the process its standard streams, has node init keep our ends, and starts the log. closeTheirs closes the
-// container's ends once it has them.
-func (c *container) connect(made *launched, steps *undo.Steps) (closeTheirs func(), err error) {
+// stdio is what a container's standard streams are made of: our ends, theirs, or the socket that its pty comes by.
+type stdio struct {
+	ours    []*os.File
+	theirs  []*os.File
+	console *consoleSocket
+}
+
+func (s *stdio) close() {
+	closeAll(s.ours)
+	s.closeTheirs()
+}
+
+func (s *stdio) closeTheirs() {
+	closeAll(s.theirs)
+	if s.console != nil {
+		s.console.close()
+	}
+}
+
+// connect gives the process its standard streams.
+func (c *container) connect(p *libcontainer.Process) (s *stdio, err error) {
+	s = &stdio{}
 	if c.spec == nil {
-		return func() {}, nil // pause says nothing
+		return s, nil // pause says nothing
 	}
-	p, err := newPipes()
-	if err != nil {
-		return nil, err
+	if c.spec.TTY {
+		if s.console, err = newConsoleSocket(); err == nil {
+			p.ConsoleSocket = s.console.theirs
+		}
+		return s, err
 	}
-	steps.Add(p.close)
-	keep := p.read[:]
-	theirs := p.write[:]
-	if c.spec.Stdin {
-		// Nobody writes; but input that is open and silent lets a shell wait, as kubectl run -i does before it is attached.
-		var fds [2]int
-		if err := unix.Pipe2(fds[:], unix.O_CLOEXEC); err != nil {
+	for _, to := range []*io.Writer{&p.Stdout, &p.Stderr} {
+		read, write, err := newPipe()
+		if err != nil {
+			s.close()
 			return nil, err
 		}
-		in, open := os.NewFile(uintptr(fds[0]), "stdin"), os.NewFile(uintptr(fds[1]), "stdin")
-		made.process.Stdin = in
-		keep, theirs = append(keep, open), append(theirs, in)
+		s.ours, s.theirs, *to = append(s.ours, read), append(s.theirs, write), write
 	}
-	made.process.Stdout, made.process.Stderr = p.write[0], p.write[1]
-	if err := c.unit.engine.keeper.Keep(c.keepKey(), keep...); err != nil {
-		return nil, fmt.Errorf("pipes not kept: %w", err)
-	}
-	steps.Add(func() { _ = c.unit.engine.keeper.Drop(c.keepKey()) }) // node init is away: nothing is kept
-	if made.recorder, err = newRecorder(c.unit.logPath(c.name(), made.attempt), keep); err != nil {
-		return nil, err
-	}
-	return func() {
-		for _, f := range theirs {
-			f.Close()
+	if c.spec.Stdin {
+		// Nobody writes; but input that is open and silent lets a shell wait, as kubectl run -i does before it is attached.
+		read, write, err := newPipe()
+		if err != nil {
+			s.close()
+			return nil, err
 		}
-	}, nil
+		s.ours, s.theirs, p.Stdin = append(s.ours, write), append(s.theirs, read), read
+	}
+	return s, nil
+}
+
+// keep has node init hold our ends, and starts the log. It comes before the container's program runs.
+func (c *container) keep(made *launched, s *stdio) error {
+	if s.console != nil {
+		master, err := s.console.receive()
+		if err != nil {
+			return err
+		}
+		s.ours = []*os.File{master}
+	}
+	if len(s.ours) == 0 {
+		return nil
+	}
+	if err := c.unit.engine.keeper.Keep(c.keepKey(), s.ours...); err != nil {
+		return fmt.Errorf("streams not kept: %w", err)
+	}
+	var err error
+	made.recorder, err = newRecorder(c.unit.logPath(c.name(), made.attempt), s.ours)
+	return err
 }
 
 // begin starts the process: first up to the point where its namespaces are there, then, with its network, for good.
-func (c *container) begin(made *launched, config *configs.Config, steps *undo.Steps) error {
+func (c *container) begin(made *launched, config *configs.Config, streams *stdio, steps *undo.Steps) error {
 	lc, err := libcontainer.Create(c.unit.engine.runtimeDir(), c.lcID(), config)
 	if err != nil {
 		return fmt.Errorf("create: %w", err)
@@ -237,6 +272,10 @@ func (c *container) begin(made *launched, config *configs.Config, steps *undo.St
 		return fmt.Errorf("pidfd: %w", err)
 	}
 	steps.Add(func() { unix.Close(made.pidfd) })
+	steps.Add(func() { _ = c.unit.engine.keeper.Drop(c.keepKey()) }) // node init is away: nothing is kept
+	if err := c.keep(made, streams); err != nil {
+		return err
+	}
 	if made.mac, err = c.network(made.pid); err != nil {
 		return err
 	}

@@ -121,25 +121,13 @@ func appendText(to, entry []byte) []byte {
 	return to
 }
 
-// pipes are the two ends of a container's stdout and stderr. The reading ends are polled, the writing ends must block: they are
-// the container's.
-type pipes struct {
-	read  [2]*os.File // stdout, stderr
-	write [2]*os.File
-}
-
-func newPipes() (p *pipes, err error) {
-	p = &pipes{}
-	for i := range p.read {
-		var fds [2]int
-		if err := unix.Pipe2(fds[:], unix.O_CLOEXEC); err != nil {
-			p.close()
-			return nil, fmt.Errorf("pipe: %w", err)
-		}
-		p.write[i] = os.NewFile(uintptr(fds[1]), "log")
-		p.read[i] = polled(fds[0])
+// newPipe makes a pipe for a container. The engine's end is polled; the container's must block, since programs expect that.
+func newPipe() (read, write *os.File, err error) {
+	var fds [2]int
+	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC); err != nil {
+		return nil, nil, fmt.Errorf("pipe: %w", err)
 	}
-	return p, nil
+	return polled(fds[0]), os.NewFile(uintptr(fds[1]), "log"), nil
 }
 
 // polled makes a file of a descriptor that Go's poller waits on, so that closing it ends a read.
@@ -148,20 +136,7 @@ func polled(fd int) *os.File {
 	return os.NewFile(uintptr(fd), "log")
 }
 
-func (p *pipes) closeWrite() {
-	for _, f := range p.write {
-		f.Close()
-	}
-}
-
-func (p *pipes) close() {
-	for _, f := range append(p.read[:], p.write[:]...) {
-		if f != nil {
-			f.Close()
-		}
-	}
-}
-
+// streams are the names of what a recorder copies, in the order of its files.
 var streams = [2]string{"stdout", "stderr"}
 
 // A recorder copies a running container's output into its log. done is closed when all writers are gone.
@@ -170,7 +145,8 @@ type recorder struct {
 	done  chan struct{}
 }
 
-// newRecorder starts the copying. It owns files from here: stdout, stderr, and whatever else is to be held open as long.
+// newRecorder starts the copying. It owns files from here: a pty's master, or stdout, stderr and whatever else is to be held open as
+// long.
 func newRecorder(path string, files []*os.File) (*recorder, error) {
 	l, err := openLog(path)
 	if err != nil {
@@ -178,8 +154,8 @@ func newRecorder(path string, files []*os.File) (*recorder, error) {
 	}
 	r := &recorder{files: files, done: make(chan struct{})}
 	var copying sync.WaitGroup
-	for i, stream := range streams {
-		copying.Go(func() { copyLog(l, stream, files[i]) })
+	for i, f := range files[:min(len(files), len(streams))] {
+		copying.Go(func() { copyLog(l, streams[i], f) })
 	}
 	go func() {
 		copying.Wait()

@@ -575,3 +575,15 @@ func TestPlainRestarts(t *testing.T) {
 		t.Errorf("no address after a restart: %s", got)
 	}
 }
+
+func TestTerminalContainer(t *testing.T) {
+	b := open(t)
+	b.apply(pod("p", "", sh("a", "tty; stty size >/dev/null && echo is a terminal; read x; echo never", `"tty":true`), sh("b", "read x; echo never", `"stdin":true`)))
+	b.running("p/a")
+	b.eventually("output of the terminal", func() bool {
+		return strings.Contains(b.log("p/a", sandbox.LogOptions{}), "is a terminal")
+	})
+	if s := b.running("p/b"); s.Restarts != 0 {
+		t.Errorf("its input ended: %+v", s)
+	}
+}

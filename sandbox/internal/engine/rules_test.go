@@ -1,0 +1,152 @@
+package engine
+
+import (
+	"reflect"
+	"slices"
+	"testing"
+	"time"
+
+	"podlab/sandbox"
+	"podlab/sandbox/internal/image"
+)
+
+func TestExpand(t *testing.T) {
+	vars := map[string]string{"A": "1", "B": "$(A)"}
+	for in, want := range map[string]string{
+		"": "", "plain": "plain", "$(A)": "1", "x$(A)y$(A)": "x1y1", "$(B)": "$(A)", "$$(A)": "$(A)", "$$$(A)": "$1", "$(NONE)": "$(NONE)",
+		"$A": "$A", "$(A": "$(A", "$": "$", "a$$": "a$", "$()": "$()",
+	} {
+		if got := expand(in, vars); got != want {
+			t.Errorf("expand(%q) = %q, want %q", in, got, want)
+		}
+	}
+}
+
+func TestArgv(t *testing.T) {
+	img := image.Config{Entrypoint: []string{"/entry"}, Cmd: []string{"default"}}
+	for _, c := range []struct{ command, args, want []string }{
+		{nil, nil, []string{"/entry", "default"}},
+		{nil, []string{"a"}, []string{"/entry", "a"}},
+		{[]string{"c"}, nil, []string{"c"}},
+		{[]string{"c"}, []string{"a"}, []string{"c", "a"}},
+	} {
+		if got := argv(img, &sandbox.ContainerSpec{Command: c.command, Args: c.args}, nil); !slices.Equal(got, c.want) {
+			t.Errorf("%v %v: %v, want %v", c.command, c.args, got, c.want)
+		}
+	}
+}
+
+func TestEnvironmentOrder(t *testing.T) {
+	env, _ := environment(image.Config{Env: []string{"PATH=/only", "A=image"}}, []sandbox.EnvVar{{Name: "A", Value: "own"}, {Name: "B", Value: "$(A)$(PATH)"}}, "h")
+	if want := []string{"PATH=/only", "HOSTNAME=h", "A=own", "B=own$(PATH)"}; !slices.Equal(env, want) {
+		t.Errorf("%v", env)
+	}
+}
+
+func TestPhase(t *testing.T) {
+	ended := sandbox.ContainerState{Terminated: &sandbox.ContainerTerminated{}}
+	for _, c := range []struct {
+		policy string
+		runs   []run
+		want   string
+	}{
+		{always, []run{{State: waiting}}, phasePending},
+		{always, []run{{State: running}, {State: waiting}}, phasePending},
+		{always, []run{{State: running}, {State: waiting, Last: ended}}, phaseRunning},
+		{always, []run{{State: exited}}, phaseRunning},
+		{never, []run{{State: exited}, {State: running}}, phaseRunning},
+		{never, []run{{State: exited}, {State: exited, Code: 1}}, phaseFailed},
+		{never, []run{{State: exited}, {State: exited}}, phaseSucceeded},
+		{onFailure, []run{{State: exited, Code: 1}}, phaseRunning},
+		{onFailure, []run{{State: exited}}, phaseSucceeded},
+	} {
+		if got := phase(c.policy, c.runs); got != c.want {
+			t.Errorf("%s %+v: %s, want %s", c.policy, c.runs, got, c.want)
+		}
+	}
+}
+
+func TestBackOffDoubles(t *testing.T) {
+	c := &container{unit: &unit{engine: &Engine{cfg: Config{BackOff: 10 * time.Second}}}, run: &run{Finished: time.Now()}}
+	var got []int
+	for range 8 {
+		c.countRestart()
+		got = append(got, int(c.run.Delay.Seconds()))
+	}
+	if want := []int{10, 20, 40, 80, 160, 300, 300, 300}; !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+}
+
+func TestFirstDifference(t *testing.T) {
+	make := func(change func(*sandbox.PodSpec)) *object {
+		spec := sandbox.PodSpec{Containers: []sandbox.ContainerSpec{{Name: "a", Image: "one", Env: []sandbox.EnvVar{{Name: "A"}}}}, RestartPolicy: always}
+		change(&spec)
+		return &object{Ref: sandbox.Ref{Kind: sandbox.ManifestPod}, Spec: spec}
+	}
+	for want, change := range map[string]func(*sandbox.PodSpec){
+		"":                           func(s *sandbox.PodSpec) { s.Containers[0].Image, s.Containers[0].Args = "two", []string{} },
+		"spec.restartPolicy":         func(s *sandbox.PodSpec) { s.RestartPolicy = never },
+		"spec.containers":            func(s *sandbox.PodSpec) { s.Containers = append(s.Containers, sandbox.ContainerSpec{Name: "b"}) },
+		"spec.containers[0].env":     func(s *sandbox.PodSpec) { s.Containers[0].Env = nil },
+		"spec.containers[0].name":    func(s *sandbox.PodSpec) { s.Containers[0].Name = "b" },
+		"spec.hostPID":               func(s *sandbox.PodSpec) { s.HostPID = true },
+		"spec.containers[0].stdin":   func(s *sandbox.PodSpec) { s.Containers[0].Stdin = true },
+		"spec.volumes":               func(s *sandbox.PodSpec) { s.Volumes = []sandbox.VolumeSource{{Name: "v"}} },
+		"spec.containers[0].command": func(s *sandbox.PodSpec) { s.Containers[0].Command = []string{"x"} },
+	} {
+		if got := firstDifference(make(func(*sandbox.PodSpec) {}), make(change), true); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
+// TestFilterIsTight names calls that must never be let through, whatever the capabilities.
+func TestFilterIsTight(t *testing.T) {
+	f, err := filter([]string{"CAP_SYS_ADMIN", "CAP_BPF", "CAP_PERFMON", "CAP_SYS_MODULE", "CAP_DAC_READ_SEARCH"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, rule := range f.Syscalls {
+		if slices.Contains(forbidden, rule.Name) {
+			t.Errorf("%s is let through", rule.Name)
+		}
+	}
+	usualFilter, err := filter(usual)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, rule := range usualFilter.Syscalls {
+		if slices.Contains([]string{"mount", "unshare", "setns", "pivot_root", "ptrace_", "reboot"}, rule.Name) {
+			t.Errorf("%s is let through", rule.Name)
+		}
+	}
+	if !reflect.DeepEqual(f.Architectures, usualFilter.Architectures) || len(f.Architectures) != 1 {
+		t.Errorf("architectures %v", f.Architectures)
+	}
+}
+
+func TestLastLines(t *testing.T) {
+	for _, c := range []struct {
+		text string
+		n    int
+		want string
+	}{{"a\nb\nc\n", 2, "b\nc\n"}, {"a\nb\nc", 1, "c"}, {"a\n", 5, "a\n"}, {"a\nb\n", 0, "a\nb\n"}, {"", 3, ""}} {
+		if got := string(lastLines([]byte(c.text), c.n)); got != c.want {
+			t.Errorf("last %d of %q: %q", c.n, c.text, got)
+		}
+	}
+}
+
+func TestEntriesComeBack(t *testing.T) {
+	at := time.Date(2026, 11, 21, 3, 0, 0, 5, time.UTC)
+	entries := appendEntry(nil, at, "stdout", []byte("a  b\n"))
+	entries = appendEntry(entries, at, "stderr", []byte("part"))
+	entries = appendEntry(entries, at, "stderr", []byte("\n"))
+	if want := "2026-11-21T03:00:00.000000005Z stdout F a  b\n2026-11-21T03:00:00.000000005Z stderr P part\n2026-11-21T03:00:00.000000005Z stderr F \n"; string(entries) != want {
+		t.Errorf("%q", entries)
+	}
+	if got := string(texts(entries)); got != "a  b\npart\n" {
+		t.Errorf("%q", got)
+	}
+}
