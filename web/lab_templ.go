@@ -170,7 +170,7 @@ func LabPage(l Lab) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 12, "</section><pod-split class=\"grip-x\" data-split=\"lesson\"></pod-split><main class=\"stage\" id=\"main\" data-preview=\"")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 12, "<pod-split class=\"grip-x\" data-split=\"lesson\"></pod-split></section><main class=\"stage\" id=\"main\" data-preview=\"")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

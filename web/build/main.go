@@ -20,9 +20,14 @@ import (
 
 func main() {
 	check := flag.Bool("check", false, "fail when dist is not what the sources make")
+	tests := flag.String("tests", "", "bundle the unit tests (src/**/*.test.ts) into this folder instead")
 	flag.Parse()
 	if _, err := os.Stat("web/package.json"); err == nil {
 		must(os.Chdir("web"))
+	}
+	if *tests != "" {
+		bundleTests(*tests)
+		return
 	}
 	files, first := bundle()
 	if *check {

@@ -32,12 +32,17 @@ func routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle(web.AssetPrefix, web.Assets())
 	mux.HandleFunc("GET /{$}", index)
-	mux.HandleFunc("GET /{lang}/{$}", home)
-	mux.HandleFunc("GET /{lang}/l/{lab}/{step}", lab)
-	mux.HandleFunc("GET /{lang}/l/{lab}/{step}/hint/{check}/{tier}", hint)
-	mux.HandleFunc("GET /{lang}/l/{lab}/{step}/solution", solution)
-	mux.HandleFunc("GET /{lang}/error/{code}", failure)
-	mux.HandleFunc("GET /{lang}/full", full)
+	for _, lang := range web.Langs {
+		in := func(h http.HandlerFunc) http.HandlerFunc {
+			return func(w http.ResponseWriter, r *http.Request) { r.SetPathValue("lang", lang); h(w, r) }
+		}
+		mux.HandleFunc("GET /"+lang+"/{$}", in(home))
+		mux.HandleFunc("GET /"+lang+"/l/{lab}/{step}", in(lab))
+		mux.HandleFunc("GET /"+lang+"/l/{lab}/{step}/hint/{check}/{tier}", in(hint))
+		mux.HandleFunc("GET /"+lang+"/l/{lab}/{step}/solution", in(solution))
+		mux.HandleFunc("GET /"+lang+"/error/{code}", in(failure))
+		mux.HandleFunc("GET /"+lang+"/full", in(full))
+	}
 	mux.HandleFunc("GET /api/l/{lab}/{step}/file/{name}", file)
 	mux.HandleFunc("POST /api/l/{lab}/{step}/apply", apply)
 	mux.HandleFunc("POST /api/l/{lab}/{step}/preview", preview)

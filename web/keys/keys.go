@@ -10,15 +10,17 @@ import (
 	"strings"
 )
 
-// Use is a set of keys: whole ones, and beginnings that are completed while running ("error." + code).
+// Use is what the sources say of keys: those that are asked for by name, beginnings that are completed while running ("error." +
+// code), and every other string that looks like a key (chosen by a condition, handed on).
 type Use struct {
 	Exact    map[string]bool
 	Prefixes map[string]bool
+	Mentions map[string]bool
 }
 
 // Covers tells whether a key is used. A key that ends in ".do" is the next action of the error before it.
 func (u Use) Covers(key string) bool {
-	if u.Exact[key] {
+	if u.Exact[key] || u.Mentions[key] {
 		return true
 	}
 	for p := range u.Prefixes {
@@ -30,10 +32,11 @@ func (u Use) Covers(key string) bool {
 }
 
 var (
-	tsExact   = regexp.MustCompile(`\b(?:t|has)\(\s*"([a-zA-Z0-9_.]+)"`)
+	tsExact   = regexp.MustCompile(`\b(?:t|has)\(\s*"([a-zA-Z0-9_]+\.[a-zA-Z0-9_.]+)"`)
 	tsPrefix  = regexp.MustCompile("\\b(?:t|has)\\(\\s*`([a-zA-Z0-9_.]+)\\$\\{")
-	goExact   = regexp.MustCompile(`\b(?:say\([a-zA-Z.]+|Say\(|Has\()(?:, )?"([a-zA-Z0-9_.]+)"[,)]`)
+	goExact   = regexp.MustCompile(`\b(?:say\([a-zA-Z.]+|Say\(|Has\()(?:, )?"([a-zA-Z0-9_]+\.[a-zA-Z0-9_.]+)"[,)]`)
 	goPrefix  = regexp.MustCompile(`\b(?:say\([a-zA-Z.]+|Say\(|Has\()(?:, )?"([a-zA-Z0-9_.]+)"\s?\+`)
+	mention   = regexp.MustCompile(`"([a-z]+(?:\.[a-zA-Z0-9_]+)+)"`)
 	generated = "_templ.go"
 )
 
@@ -44,7 +47,7 @@ func TypeScript(dir string) (Use, error) { return scan(dir, tsExact, tsPrefix, "
 func Go(dir string) (Use, error) { return scan(dir, goExact, goPrefix, ".go", ".templ") }
 
 func scan(dir string, exact, prefix *regexp.Regexp, exts ...string) (Use, error) {
-	use := Use{Exact: map[string]bool{}, Prefixes: map[string]bool{}}
+	use := Use{Exact: map[string]bool{}, Prefixes: map[string]bool{}, Mentions: map[string]bool{}}
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -64,6 +67,9 @@ func scan(dir string, exact, prefix *regexp.Regexp, exts ...string) (Use, error)
 		}
 		for _, m := range exact.FindAllSubmatch(text, -1) {
 			use.Exact[string(m[1])] = true
+		}
+		for _, m := range mention.FindAllSubmatch(text, -1) {
+			use.Mentions[string(m[1])] = true
 		}
 		for _, m := range prefix.FindAllSubmatch(text, -1) {
 			use.Prefixes[string(m[1])] = true

@@ -95,17 +95,17 @@ function Legend() {
   return (
     <div class="legend">
       {s && (
-        <ul class="hint lg" aria-label={t("legend")}>
+        <ul class="hint lg" aria-label={t("legend.title")}>
           {[...pods].map(([pod, mark]) => (
             <li key={pod} data-o={`pod:${pod} container:${pod}/_infra`}>
               <Tag mark={mark} />
-              {t("legend.pod", { name: pod })}
+              {pods.size > 1 ? t("legend.pod", { name: pod }) : t("legend.onepod")}
             </li>
           ))}
           {names.slice(0, 6).map((c) => (
             <li key={c.id} data-o={(s.containers.filter((x) => x.name === c.name)).map((x) => `container:${x.id}`).join(" ")}>
               <Tag mark={of.get(c.id) ?? HOST} />
-              {c.name}
+              <span class="n" title={c.name}>{c.name}</span>
             </li>
           ))}
           <li data-o="node">

@@ -40,7 +40,7 @@ function extensions(apply: () => void, changed: (text: string) => void) {
     syntaxHighlighting(colours),
     EditorView.cspNonce.of(nonce),
     EditorView.lineWrapping,
-    EditorView.contentAttributes.of({ "aria-label": t("edit.label") }),
+    EditorView.contentAttributes.of({ "aria-label": t("edit.label"), tabindex: "0" }),
     EditorView.updateListener.of((u) => u.docChanged && changed(u.state.doc.toString())),
     keymap.of([{ key: "Mod-Enter", run: () => (apply(), true) }, { key: "Escape", run: leave }, indentWithTab, ...defaultKeymap, ...historyKeymap]),
   ];

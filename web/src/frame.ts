@@ -13,7 +13,7 @@ export function whole(frame: Frame): Frame {
   return frame;
 }
 
-function wholeSnapshot(s: Snapshot): void {
+export function wholeSnapshot(s: Snapshot): void {
   s.pods ??= [];
   s.containers ??= [];
   s.processes ??= [];

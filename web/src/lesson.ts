@@ -50,7 +50,7 @@ function button(cls: string, icon: string, label: string): HTMLButtonElement {
   const b = document.createElement("button");
   b.type = "button";
   b.className = `btn sm ${cls}`;
-  b.insertAdjacentHTML("afterbegin", `<svg class="i" viewBox="0 0 16 16" aria-hidden="true"><path d="${icon}"/></svg>`);
+  b.insertAdjacentHTML("afterbegin", `<svg class="i" viewBox="0 0 16 16" aria-hidden="true"><path d="${icon}"${icon === PLAY ? ' fill="currentColor"' : ""}/></svg>`);
   b.append(label);
   return b;
 }
@@ -202,7 +202,8 @@ export function startLesson(): void {
     if ((e.target as Element).closest("[data-reset]")) void ask("reset");
   });
   document.body.addEventListener("htmx:afterSwap", (e) => {
-    const target = (e as CustomEvent<{ target: Element }>).detail.target;
+    const target = (e as CustomEvent<{ target?: Element }>).detail.target;
+    if (!target) return; // going back: historyRestore follows
     if (target.id === "lesson" || !target.isConnected) enter(true);
     else addRuns(target);
   });

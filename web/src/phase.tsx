@@ -44,7 +44,9 @@ function Starting({ stage }: { stage: string }) {
   const at = stages.indexOf(stage as (typeof stages)[number]);
   return (
     <>
-      <h2 role="status">{t("phase.starting")}</h2>
+      <div role="status">
+        <h2>{t("phase.starting")}</h2>
+      </div>
       <ol class="stages">
         {stages.map((name, i) => (
           <li key={name} class={i < at ? "done" : i === at ? "now" : ""} aria-current={i === at ? "step" : undefined}>
@@ -92,7 +94,9 @@ function content(p: string) {
     case "queued":
       return (
         <>
-          <h2 role="status">{t("phase.queued", { n: s.place ?? 1 })}</h2>
+          <div role="status">
+        <h2>{t("phase.queued", { n: s.place ?? 1 })}</h2>
+      </div>
           <p>{t("phase.queued.do")}</p>
         </>
       );
@@ -100,7 +104,9 @@ function content(p: string) {
       const said = sayError(s.error ?? { code: "node_gone" });
       return (
         <>
-          <h2 role="status">{said.what}</h2>
+          <div role="status">
+        <h2>{said.what}</h2>
+      </div>
           <p>{said.next}</p>
           <p class="act">
             <Start label={t("phase.anew")} />
@@ -111,7 +117,9 @@ function content(p: string) {
     case "ended":
       return (
         <>
-          <h2 role="status">{t(s.deadline && s.deadline <= now() ? "phase.timeup" : "phase.ended")}</h2>
+          <div role="status">
+        <h2>{t(s.deadline && s.deadline <= now() ? "phase.timeup" : "phase.ended")}</h2>
+      </div>
           <p>{t("phase.ended.do")}</p>
           <p class="act">
             <Start label={t("phase.anew")} />

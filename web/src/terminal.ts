@@ -71,6 +71,7 @@ export class Terminal {
     this.term.onBinary((data) => this.typed(Uint8Array.from(data, (c) => c.charCodeAt(0))));
     this.term.attachCustomKeyEventHandler((e) => this.key(e));
     this.term.open(this.el);
+    this.term.write("\x1b[?1049h\x1b[?1049l"); // xterm draws no cursor before the first focus, unless a program has asked for it
     this.term.textarea?.setAttribute("aria-label", label);
     this.sizes.observe(this.el);
     this.connect();

@@ -191,6 +191,7 @@ export interface ContainerTerminated {
   exitCode: number;
   signal?: number;
   reason?: string;
+  message?: string;
   startedAt?: string;
   finishedAt?: string;
 }

@@ -29,10 +29,11 @@ export function sayError(problem: { code: string; params?: Record<string, string
   return { what: t(`error.${code}`, problem.params ?? {}), next: t(`error.${code}.do`, problem.params ?? {}) };
 }
 
-const list = new Intl.ListFormat(lang === "zh" ? "zh-Hans" : "en", { type: "conjunction" });
+/** "net, ipc, uts" */
+export const join = (items: string[]): string => items.join(lang === "zh" ? "、" : ", ");
 
 /** "net, ipc and uts" */
-export const join = (items: string[]): string => (lang === "zh" ? items.join("、") : list.format(items));
+export const joinAnd = (items: string[]): string => (items.length < 2 ? join(items) : t("list.and", { some: join(items.slice(0, -1)), last: items.at(-1)! }));
 
 const units = ["B", "KiB", "MiB", "GiB"];
 

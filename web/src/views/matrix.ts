@@ -22,12 +22,13 @@ export interface Cell {
 
 const zero = (ns: Namespaces): boolean => !ns.net && !ns.pid && !ns.mnt;
 
-/** Rows for the node (when asked for) and containers by id, in the order given. */
+/** Rows for the node (when asked for) and containers by id, in the order given; one that is not there yet has its place. */
 export function rowsOf(s: Snapshot, ids: string[], node: boolean): Row[] {
   const rows: Row[] = node ? [{ id: "", name: "node", note: s.node.hostname, ns: s.node.ns, state: "running" }] : [];
   for (const id of ids) {
     const c = s.containers.find((x) => x.id === id);
-    if (c) rows.push({ id, name: c.name, note: noteOf(s, c), ns: zero(c.ns) ? null : c.ns, state: c.state });
+    if (!c) rows.push({ id, name: id, note: "", ns: null, state: "absent" });
+    else rows.push({ id, name: c.name, note: noteOf(s, c), ns: zero(c.ns) ? null : c.ns, state: c.state });
   }
   return rows;
 }

@@ -1,9 +1,8 @@
 // Namespaces: one joined block is one shared namespace. Containers on the left, a pod on the right, each with its processes.
 
 import { HOST, Shape, marks } from "../identity.tsx";
-import { step } from "../store.ts";
 import type { Snapshot } from "../types.ts";
-import { join, t } from "../words.ts";
+import { join, joinAnd, t } from "../words.ts";
 import { type Cell, KINDS, type Kind, type Row, column, digits, ofNode, rowsOf, sharing } from "./matrix.ts";
 import { type Side, sides } from "./sides.ts";
 import { Tree } from "./tree.tsx";
@@ -24,18 +23,19 @@ export function Namespaces({ s, table }: { s: Snapshot; table: boolean }) {
 }
 
 function Card({ s, side }: { s: Snapshot; side: Side }) {
-  if (side.waiting || (side.key === "left" && side.ids.length === 0)) return <Waiting side={side} />;
+  if (side.waiting) return <Waiting side={side} />;
   const rows = rowsOf(s, side.ids, side.node);
+  const list = processesOf(s, side);
   const o = side.pod ? `pod:${side.pod}` : "";
   return (
-    <section class="card nscard" data-o={o} aria-label={titleOf(side)}>
+    <section class="card nscard" tabIndex={list.length ? undefined : 0} data-o={o} aria-label={titleOf(side)}>
       <header>
         <h3>{titleOf(side)}</h3>
         <span>{subtitle(s, rows)}</span>
       </header>
       <Matrix s={s} rows={rows} label={titleOf(side)} />
-      <hr />
-      <Tree list={processesOf(s, side)} label={t("tree.label", { name: titleOf(side) })} />
+      {list.length > 0 && <hr />}
+      {list.length > 0 && <Tree list={list} label={t("tree.label", { name: titleOf(side) })} />}
     </section>
   );
 }
@@ -48,7 +48,7 @@ function Waiting({ side }: { side: Side }) {
         <h3>{titleOf(side)}</h3>
         <span>{t("ns.waiting")}</span>
       </header>
-      <p class="hint">{side.waiting ? t("ns.waiting.pod", { name: side.waiting }) : t("ns.waiting.containers", { names: join(step.value.left) })}</p>
+      <p class="hint">{t("ns.waiting.pod", { name: side.waiting })}</p>
     </section>
   );
 }
@@ -56,7 +56,6 @@ function Waiting({ side }: { side: Side }) {
 export function titleOf(side: Side): string {
   if (side.pod) return t("ns.pod", { name: side.pod });
   if (side.ids.length === 0 && side.key === "all") return t("ns.node");
-  if (side.ids.length === 0) return t("ns.containers.none");
   return t("ns.containers", { n: side.ids.length });
 }
 
@@ -82,7 +81,7 @@ export function sentence(s: Snapshot): string {
     if (running < 2) continue;
     const together = shared.filter((k) => !common.has(k));
     const who = side.pod ? t("ns.say.pod", { name: side.pod }) : t("ns.say.containers", { n: running });
-    parts.push(together.length ? t("ns.say.shares", { who, kinds: join(together) }) : t("ns.say.nothing", { who }));
+    parts.push(together.length ? t("ns.say.shares", { who, kinds: joinAnd(together) }) : t("ns.say.nothing", { who }));
   }
   return parts.join(" ");
 }
@@ -91,7 +90,7 @@ function Matrix({ s, rows, label }: { s: Snapshot; rows: Row[]; label: string })
   const columns = new Map(KINDS.map((k) => [k, column(s, rows, k)]));
   const n = digits(rows.flatMap((r) => (r.ns ? KINDS.map((k) => r.ns![k]) : [])));
   return (
-    <table class="mx" aria-label={t("ns.table", { name: label })}>
+    <table class={`mx${rows.some((r) => r.name.length > 11) ? " long" : ""}`} aria-label={t("ns.table", { name: label })}>
       <thead>
         <tr>
           <td />

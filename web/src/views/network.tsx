@@ -47,17 +47,19 @@ function listenEnd(s: Snapshot, l: Link): string {
   return at ? endOf(at) : endOf(l.server);
 }
 
+const loopbackLast = (a: Interface, b: Interface): number => Number(a.kind === "loopback") - Number(b.kind === "loopback");
+
 /** The cables: a bridge's port here, a pod's card there. */
 function plugs(node: Net | undefined, others: Net[]): Wire[] {
   return others.flatMap((n) =>
-    n.interfaces.filter((i) => i.kind === "veth" && node?.interfaces.some((p) => p.index === i.peer)).map((i): Wire => ({ key: `v${n.inode}${i.index}`, from: `p${i.peer}`, to: `i${n.inode}.${i.index}`, cls: i.up ? "veth" : "veth off" })),
+    n.interfaces.filter((i) => i.kind === "veth" && node?.interfaces.some((p) => p.index === i.peer)).map((i): Wire => ({ key: `v${n.inode}${i.index}`, from: `p${i.peer}`, to: `n${n.inode}`, cls: i.up ? "veth" : "veth off" })),
   );
 }
 
+/** The node's network: its bridge, and over each card below the port that its cable is in. */
 function NodeBar({ net, others }: { net: Net; others: Net[] }) {
   const bridge = net.interfaces.find((i) => i.kind === "bridge");
-  const ports = net.interfaces.filter((i) => i.kind === "veth");
-  const owner = (p: Interface) => others.find((n) => n.interfaces.some((i) => i.index === p.peer || i.peer === p.index))?.owner;
+  const ports = others.map((n) => ({ n, at: net.interfaces.filter((p) => n.interfaces.some((i) => i.kind === "veth" && i.peer === p.index)) }));
   return (
     <section class="card nodebar" data-o="node net:node" aria-label={t("who.node")}>
       <div class="who">
@@ -66,20 +68,24 @@ function NodeBar({ net, others }: { net: Net; others: Net[] }) {
         <small class="mono">net …{String(net.inode).slice(-4)}</small>
       </div>
       {bridge ? (
-        <div class="bridge">
-          <span class="cap">
-            <b class="mono">{bridge.name}</b> {t("net.bridge")} <span class="mono">{bridge.addrs[0] ?? ""}</span>
-          </span>
-          <ul class="ports">
-            {ports.map((p) => (
-              <li key={p.index} class="mono" data-end={`p${p.index}`} data-o={owner(p) ? `net:${owner(p)}` : ""}>
-                {p.name}
-              </li>
-            ))}
-          </ul>
-        </div>
+        <span class="cap">
+          <b class="mono">{bridge.name}</b> <span class="mono">{bridge.addrs[0] ?? ""}</span> {t("net.bridge")}
+        </span>
       ) : (
         <span class="hint">{t("net.nobridge")}</span>
+      )}
+      {others.length > 0 && (
+        <ul class="ports">
+          {ports.map(({ n, at }) => (
+            <li key={n.inode} data-o={`net:${n.owner}`}>
+              {at.map((p) => (
+                <span key={p.index} class="mono" data-end={`p${p.index}`}>
+                  {p.name}
+                </span>
+              ))}
+            </li>
+          ))}
+        </ul>
       )}
     </section>
   );
@@ -90,15 +96,15 @@ function NetCard({ s, net, pairs }: { s: Snapshot; net: Net; pairs: Link[] }) {
   const mark = pod ? (marks.value.pods.get(net.owner) ?? HOST) : markOf(net.owner);
   const members = s.containers.filter((c) => c.ns.net === net.inode);
   return (
-    <section class={`card netcard ${mark.tone}`} data-o={`net:${net.owner} ns:${net.inode}${pod ? ` pod:${net.owner}` : ` container:${net.owner}`}`} aria-label={net.owner}>
+    <section class={`card netcard ${mark.tone}`} data-end={`n${net.inode}`} data-o={`net:${net.owner} ns:${net.inode}${pod ? ` pod:${net.owner}` : ` container:${net.owner}`}`} aria-label={net.owner}>
       <header>
         <Tag mark={mark} />
         <h3>{pod ? t("ns.pod", { name: net.owner }) : net.owner}</h3>
         <span class="mono">net …{String(net.inode).slice(-4)}</span>
       </header>
       <ul class="ifs">
-        {net.interfaces.map((i) => (
-          <li key={i.index} class={`if ${i.kind}${i.up ? "" : " off"}`} data-end={`i${net.inode}.${i.index}`}>
+        {[...net.interfaces].sort(loopbackLast).map((i) => (
+          <li key={i.index} class={`if ${i.kind}${i.up ? "" : " off"}`}>
             <b class="mono">{i.name}</b>
             <span class="mono addr">{i.addrs.map((a) => <span key={a}>{a}</span>)}</span>
             {i.kind !== "loopback" && (

@@ -148,6 +148,7 @@ function Line({ r, wide, change, closed, focus, threads, onToggle, onFocus }: Li
           <i key={i} class={`gd ${g}`} />
         ))}
         <span class="pn">{nameOf(p, wide)}</span>
+        {(p.role === "init" || p.role === "agent") && <span class="bdg">{t(`role.${p.role}`)}</span>}
         {closed && <span class="bdg">+{r.children}</span>}
         {r.folded > 0 && <span class="bdg">{t("tree.folded", { n: r.folded + 1 })}</span>}
         {p.threads.length > 0 && !threads && <span class="bdg">{t("tree.threads", { n: p.threads.length + 1 })}</span>}

@@ -72,7 +72,7 @@ function One({ s, v }: { s: Snapshot; v: Volume }) {
                 </b>
                 <span class="mono">{m.path}</span>
                 <small>
-                  {m.container.state !== "running" ? t(`state.${m.container.state}`) : m.same ? t("vol.same", { inode: v.inode }) : ""}
+                  {m.container.state !== "running" ? `${t(`state.${m.container.state}`)}${m.container.reason ? ` · ${m.container.reason}` : ""}` : m.same ? t("vol.same", { inode: v.inode }) : ""}
                   {m.readOnly ? ` · ${t("vol.readonly")}` : ""}
                 </small>
               </li>

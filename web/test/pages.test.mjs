@@ -1,0 +1,179 @@
+// Every state of the page in a real browser: no violation of the policy, no error, nothing from elsewhere, nothing that axe finds.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { axe, launch, open, serve } from "./browser.mjs";
+
+let site, browser;
+before(async () => {
+  site = await serve();
+  browser = await launch();
+});
+after(async () => {
+  await browser.close();
+  await site.stop();
+});
+
+const lab = (frames, lang = "en") => `/${lang}/l/sample/share?frames=${frames}`;
+const settled = (page) => page.waitForTimeout(900);
+
+async function sound(page, what) {
+  assert.deepEqual(page.wrongs, [], what);
+  assert.deepEqual(await axe(page), [], what);
+}
+
+const states = ["none", "starting", "queued", "gone", "ended", "other", "sides", "plain", "volumes", "many"];
+
+for (const lang of ["en", "zh"]) {
+  for (const theme of ["light", "dark"]) {
+    test(`states, ${lang}, ${theme}`, async () => {
+      for (const state of states) {
+        const page = await open(browser, site.base, lab(state, lang), { theme });
+        await settled(page);
+        await sound(page, `${state} ${lang} ${theme}`);
+        await page.context().close();
+      }
+    });
+    test(`pages, ${lang}, ${theme}`, async () => {
+      for (const path of [`/${lang}/`, `/${lang}/?resume`, `/${lang}/error/node_gone`, `/${lang}/full`]) {
+        const page = await open(browser, site.base, path, { theme });
+        await settled(page);
+        await sound(page, `${path} ${theme}`);
+        await page.context().close();
+      }
+    });
+  }
+}
+
+test("every view, as picture and as table", async () => {
+  const page = await open(browser, site.base, lab("volumes"));
+  await settled(page);
+  for (const view of ["namespaces", "processes", "network", "volumes", "resources", "timeline"]) {
+    await page.click(`#tab-${view}`);
+    await page.waitForTimeout(400);
+    await sound(page, view);
+    await page.click(".legend button");
+    await page.waitForTimeout(100);
+    assert.ok(await page.locator(`#view-${view} table.plain`).count(), `${view} has a table`);
+    await sound(page, `${view} as table`);
+    await page.click(".legend button");
+  }
+  await page.context().close();
+});
+
+test("narrow and wide: nothing runs out of the page", async () => {
+  for (const width of [390, 768, 1024, 1920, 2560]) {
+    const page = await open(browser, site.base, lab("sides", "zh"), { width, theme: "dark" });
+    await settled(page);
+    const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+    assert.ok(over <= 0, `${width}: ${over} px too wide`);
+    await sound(page, String(width));
+    await page.context().close();
+  }
+});
+
+test("Run in web types once, whatever is pressed", async () => {
+  const page = await open(browser, site.base, lab("sides"));
+  await settled(page);
+  const run = page.locator("[data-runbtn]").first();
+  await run.dblclick();
+  await run.click({ force: true });
+  await page.waitForTimeout(600);
+  const text = await page.locator('[data-group="0"] .xterm-rows').innerText();
+  assert.equal(text.match(/you typed: readlink/g)?.length, 1, text);
+  await page.context().close();
+});
+
+test("a replay that asks the terminal something types nothing", async () => {
+  const page = await open(browser, site.base, lab("sides"));
+  await settled(page);
+  const text = await page.locator('[data-group="0"] .xterm-rows').innerText();
+  assert.match(text, /root@web/);
+  assert.doesNotMatch(text, /\^\[/, "an answer was sent as if typed");
+  await page.context().close();
+});
+
+test("the manifest's error stands at its line", async () => {
+  const page = await open(browser, site.base, lab("volumes"));
+  await settled(page);
+  await page.click("#ptab-manifest\\:two-containers\\.yaml");
+  await page.waitForSelector(".cm-content");
+  await page.click(".ebar [data-apply]");
+  await page.waitForSelector(".cm-lint-marker-error");
+  assert.match(await page.locator(".esay").innerText(), /Line 8: .*shared-data/);
+  await sound(page, "editor");
+  await page.click(".cm-content");
+  await page.keyboard.press("Control+a");
+  await page.keyboard.type("apiVersion: v1");
+  await page.keyboard.press("Control+Enter");
+  await page.waitForFunction(() => /two-containers/.test(document.querySelector(".esay").textContent));
+  await page.context().close();
+});
+
+test("the preview says who answers and shows the page in a sandbox", async () => {
+  const page = await open(browser, site.base, lab("volumes"));
+  await settled(page);
+  await page.click("#ptab-preview\\:");
+  await page.waitForSelector(".prev iframe");
+  assert.equal(await page.locator(".prev iframe").getAttribute("sandbox"), "allow-scripts allow-forms");
+  assert.match(await page.locator(".pbar").innerText(), /nginx-container/);
+  await page.context().close();
+});
+
+test("by keyboard alone: predict, switch views, run, leave the terminal", async () => {
+  const page = await open(browser, site.base, lab("plain"));
+  await settled(page);
+  await page.focus('input[value="same"]');
+  await page.keyboard.press("Space");
+  await page.keyboard.press("Enter");
+  await page.focus("#tab-namespaces");
+  await page.keyboard.press("ArrowRight");
+  assert.equal(await page.getAttribute("#tab-processes", "aria-selected"), "true");
+  await page.waitForSelector("#view-processes [role=tree]");
+  const places = new Set();
+  for (let i = 0; i < 8; i++) {
+    await page.keyboard.press("F6");
+    places.add(await page.evaluate(() => document.activeElement.closest("[data-pane], [data-group], .scr")?.className));
+  }
+  assert.ok(places.size >= 4, [...places].join(", "));
+  await page.focus("#step-title");
+  await page.keyboard.press("?");
+  assert.ok(await page.isVisible("#keys"));
+  await sound(page, "keys");
+  await page.keyboard.press("Escape");
+  await page.focus("pod-split[data-split=dock]");
+  const before = await page.locator(".dock").evaluate((el) => el.clientHeight);
+  await page.keyboard.press("ArrowUp");
+  assert.equal(await page.locator(".dock").evaluate((el) => el.clientHeight), before + 16);
+  await page.context().close();
+});
+
+test("another step swaps the lesson alone: the terminal's screen stays", async () => {
+  const page = await open(browser, site.base, lab("sides"));
+  await settled(page);
+  await page.locator('[data-group="0"] .xterm-helper-textarea').focus();
+  await page.keyboard.type("still here");
+  await page.click("[data-next]");
+  await page.waitForFunction(() => location.pathname.endsWith("/localhost"));
+  await settled(page);
+  assert.match(await page.locator('[data-group="0"] .xterm-rows').innerText(), /still here/);
+  assert.equal(await page.evaluate(() => document.activeElement.id), "step-title");
+  await page.goBack();
+  await page.waitForFunction(() => document.querySelector(".step").dataset.step === "share");
+  await settled(page);
+  assert.match(await page.locator('[data-group="0"] .xterm-rows').innerText(), /still here/);
+  assert.deepEqual(page.wrongs, []);
+  await page.context().close();
+});
+
+test("text lights the thing, and the thing the text", async () => {
+  const page = await open(browser, site.base, lab("sides"));
+  await settled(page);
+  await page.hover('[data-obj="container:demo/_infra"]');
+  await page.waitForTimeout(100);
+  assert.ok(await page.locator('.mx tr[data-o="container:demo/_infra"][data-lit]').count());
+  await page.hover(".tr .row:has-text('pause')");
+  await page.waitForTimeout(100);
+  assert.ok(await page.locator('[data-obj="container:demo/_infra"][data-lit]').count());
+  await page.context().close();
+});
