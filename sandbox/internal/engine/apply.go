@@ -43,7 +43,7 @@ func (e *Engine) Apply(ctx context.Context, data []byte) (sandbox.Applied, error
 		})
 		return applied, err
 	}
-	if err := e.checkJoins(o); err != nil {
+	if err := e.checkJoins(ctx, o); err != nil {
 		return applied, err
 	}
 	applied.Action = created

@@ -279,6 +279,9 @@ func TestPodSharesNamespaces(t *testing.T) {
 	if got, _ := b.run("demo/logger", "ip", "-4", "addr", "show", "eth0"); !strings.Contains(got, ip+"/24") {
 		t.Errorf("address %s is not in %s", ip, got)
 	}
+	if got, _ := b.run("demo/web", "ip", "-6", "addr", "show", "eth0"); got != "" {
+		t.Errorf("IPv6: %s", got)
+	}
 	if _, exit := b.run("demo/web", "ping", "-c1", "-W1", "10.88.0.1"); exit.Code != 0 {
 		t.Error("the bridge cannot be reached")
 	}

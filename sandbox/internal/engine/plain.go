@@ -1,8 +1,10 @@
 package engine
 
 import (
+	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/opencontainers/runc/libcontainer/configs"
 
@@ -34,17 +36,40 @@ func (u *unit) plainNamespaces() (configs.Namespaces, error) {
 	return list, nil
 }
 
-// checkJoins refuses a plain container whose targets are not there or do not run.
-func (e *Engine) checkJoins(o *object) error {
+// joinWait is how long a plain container's target may take to start: both may be applied at once.
+const joinWait = 10 * time.Second
+
+// checkJoins refuses a plain container whose targets are not there or do not run. It waits for one that is being started.
+func (e *Engine) checkJoins(ctx context.Context, o *object) error {
+	ctx, cancel := context.WithTimeout(ctx, joinWait)
+	defer cancel()
 	for _, target := range o.joins() {
 		if target == "" || target == "host" {
 			continue
 		}
-		if _, err := e.pidOf(strings.TrimPrefix(target, "container:")); err != nil {
+		if err := e.awaitStart(ctx, strings.TrimPrefix(target, "container:")); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// awaitStart returns when a container that is being started for the first time runs, or will not.
+func (e *Engine) awaitStart(ctx context.Context, id string) error {
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		_, err := e.pidOf(id)
+		_, s, _ := e.find(id)
+		if err == nil || s.State != waiting || s.Reason != reasonCreating {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-tick.C:
+		}
+	}
 }
 
 // pidOf is the node's pid of a running container's first process.

@@ -533,10 +533,9 @@ func TestExecTerminal(t *testing.T) {
 func TestPlainContainers(t *testing.T) {
 	b := open(t)
 	b.apply(plain("one", fmt.Sprintf(`"image":"busybox","command":["sh","-c",%q]`, idle)))
-	one := b.running("one")
 	b.apply(plain("two", fmt.Sprintf(`"image":"busybox","command":["sh","-c",%q],"join":{"network":"container:one","ipc":"container:one","pid":"host"}`, idle)))
 	b.apply(plain("three", fmt.Sprintf(`"image":"busybox","command":["sh","-c",%q],"join":{"network":"host","uts":"host"}`, idle)))
-	two, three := b.running("two"), b.running("three")
+	one, two, three := b.running("one"), b.running("two"), b.running("three")
 	self := os.Getpid()
 	for _, c := range []struct {
 		what string

@@ -19,6 +19,9 @@ import (
 // Inside is the name of a pod's own interface, as in Kubernetes.
 const Inside = "eth0"
 
+// noAddress is IN6_ADDR_GEN_MODE_NONE of linux/if_link.h.
+const noAddress = 1
+
 // Bridge is the node's switch, which every pod's cable ends at. It is safe for concurrent use.
 type Bridge struct {
 	Name    string
@@ -67,7 +70,7 @@ func (b *Bridge) ensure() error {
 	if err := b.route.AddrAdd(link, address(b.Address, b.Subnet)); err != nil && !errors.Is(err, os.ErrExist) {
 		return err
 	}
-	return b.route.LinkSetUp(link)
+	return raise(b.route, link)
 }
 
 // Attach gives the network namespace of process pid an interface with addr, a default route and a working loopback. host names
@@ -99,7 +102,14 @@ func (b *Bridge) plug(host string, ns netns.NsHandle) error {
 	if err := b.route.LinkAdd(pair); err != nil {
 		return err
 	}
-	return b.route.LinkSetUp(pair)
+	return raise(b.route, pair)
+}
+
+// raise brings a card up without an IPv6 address of its own making: there is no IPv6 on a node but loopback's, and the kernel's
+// search for routers and neighbours would be all that ever moves.
+func raise(h *netlink.Handle, link netlink.Link) error {
+	_ = h.LinkSetIP6AddrGenMode(link, noAddress) // fails on kernels without IPv6, which have no need of it
+	return h.LinkSetUp(link)
 }
 
 // Detach removes the cable whose end at the bridge is host; one that is not there is no error.
@@ -151,7 +161,7 @@ func configure(inside *netlink.Handle, addr netip.Addr, subnet netip.Prefix, gat
 	if err := inside.AddrAdd(link, address(addr, subnet)); err != nil {
 		return "", err
 	}
-	if err := inside.LinkSetUp(link); err != nil {
+	if err := raise(inside, link); err != nil {
 		return "", err
 	}
 	route := &netlink.Route{LinkIndex: link.Attrs().Index, Gw: net.IP(gateway.AsSlice())}
