@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/cel-go/common/types/ref"
+
 	"podlab/sandbox"
 	"podlab/sandbox/manifest"
 )
@@ -15,6 +17,8 @@ import (
 type Actor struct {
 	Agent sandbox.Agent
 	Lab   *Lab
+	// seen is what waiting sees besides the snapshot; nil: nothing.
+	seen func() (moments []ref.Val, kept map[string]string)
 }
 
 // waitPace is between two looks of a wait action; actionLimit bounds one that runs a command.
@@ -87,7 +91,7 @@ func (a Actor) run(ctx context.Context, container string, argv ...string) error 
 	return nil
 }
 
-// wait looks at the node until the condition is true. It sees the snapshot only, no moments.
+// wait looks at the node until the condition is true.
 func (a Actor) wait(ctx context.Context, c *Condition) error {
 	ctx, cancel := context.WithTimeout(ctx, WaitLimit)
 	defer cancel()
@@ -101,7 +105,12 @@ func (a Actor) wait(ctx context.Context, c *Condition) error {
 			return fmt.Errorf("waiting for %s: %w", c.Source, err)
 		}
 		if err == nil {
-			holds, fault := c.Holds(newSight(words.facts, &snapshot, nil, nil))
+			var moments []ref.Val
+			var kept map[string]string
+			if a.seen != nil {
+				moments, kept = a.seen()
+			}
+			holds, fault := c.Holds(newSight(words.facts, &snapshot, moments, kept))
 			if holds {
 				return nil
 			}

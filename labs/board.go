@@ -4,6 +4,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/google/cel-go/common/types/ref"
 
@@ -99,9 +100,16 @@ func (b *board) holds(c *Condition, at *sight) bool {
 }
 
 func (b *board) tell(source string, err error) {
-	if err != nil && !errors.Is(err, errAbsent) {
+	if err != nil && !isAbsent(err) {
 		b.fault(source, err)
 	}
+}
+
+// isAbsent reports whether an evaluation failed because something is not there: an object, a key of a map, an element of a list.
+// CEL has no types for the latter two.
+func isAbsent(err error) bool {
+	text := err.Error()
+	return errors.Is(err, errAbsent) || strings.Contains(text, "no such key") || strings.Contains(text, "index out of bounds")
 }
 
 func (b *board) keep(at *sight) (changed bool) {

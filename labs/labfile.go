@@ -270,6 +270,11 @@ func (r *labReader) keptNames(p fieldPath, step *Step, raw *stepYAML) {
 		}
 		known[k.ID] = true
 	}
+	for i, a := range raw.Start {
+		if names, err := keptNames(a.Wait); err == nil && len(names) > 0 {
+			r.at(p.to("start", i, "wait"), "nothing is kept before the step began")
+		}
+	}
 	eachExpression(p, raw, func(at fieldPath, source string) {
 		names, err := keptNames(source)
 		if err != nil {
@@ -306,8 +311,14 @@ func eachExpression(p fieldPath, raw *stepYAML, visit func(fieldPath, string)) {
 	for i, x := range raw.Reached {
 		visit(p.to("reached", i, "when"), x.When)
 	}
+	for i, a := range raw.Solution {
+		visit(p.to("solution", i, "wait"), a.Wait)
+	}
 	for i, w := range raw.Wrong {
 		visit(p.to("wrong", i, "when"), w.When)
+		for j, a := range w.Do {
+			visit(p.to("wrong", i, "do", j, "wait"), a.Wait)
+		}
 	}
 }
 

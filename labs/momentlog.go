@@ -72,7 +72,7 @@ func (m *merger) take(run sandbox.Moments) (settled []sandbox.Moment, lost uint6
 		}
 		m.last[moment.Source] = moment.Seq
 		if moment.Kind == sandbox.MomentHidden {
-			m.hidden[moment.PID] = true
+			m.hide(moment.PID)
 			continue
 		}
 		m.held = append(m.held, moment)
@@ -87,6 +87,20 @@ func (m *merger) take(run sandbox.Moments) (settled []sandbox.Moment, lost uint6
 		}
 	}
 	return m.release(), lost
+}
+
+// hide leaves out a probe: its process, what that forks, and the stages that led to it, which the agent forked. Their moments are
+// still held: nothing that the agent forks belongs to anybody before a snapshot says so.
+func (m *merger) hide(pid int) {
+	for pid != m.agent && !m.hidden[pid] {
+		m.hidden[pid] = true
+		for i := range m.held {
+			if m.held[i].Kind == sandbox.MomentFork && m.held[i].PID == pid {
+				pid = m.held[i].PPID
+				break
+			}
+		}
+	}
 }
 
 // settle finds the container of one moment; false: not known yet.

@@ -1,14 +1,18 @@
 package labs
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/google/cel-go/common/types/ref"
 
 	"podlab/sandbox"
 )
@@ -210,7 +214,7 @@ func (p *proof) wrong(ctx context.Context, step *Step, w *Wrong) error {
 		return i >= 0 && v.Checks[i].State == CheckPassed
 	}
 	if err := page.until(ctx, proveResult, recognised); err != nil {
-		p.say(step, what, false, "is not recognised: %s", missing(step, page.view))
+		p.say(step, what, false, "is not recognised: %s", cmp.Or(missing(step, page.view), "all checks are passed"))
 		return ctx.Err()
 	}
 	err = page.until(ctx, proveQuiet, passed)
@@ -252,7 +256,23 @@ func (p *proof) act(ctx context.Context, actions []Action) error {
 	if err != nil {
 		return err
 	}
-	return Actor{Agent: access, Lab: p.lab}.Do(ctx, actions)
+	return Actor{Agent: access, Lab: p.lab, seen: p.seen}.Do(ctx, actions)
+}
+
+// seen is what the board of the proof's session saw and kept.
+func (p *proof) seen() (moments []ref.Val, kept map[string]string) {
+	who := p.sessions.known(prover, nil)
+	if who == nil {
+		return nil, nil
+	}
+	defer p.sessions.release(who)
+	who.mu.Lock()
+	defer who.mu.Unlock()
+	if who.session == nil || who.session.board == nil {
+		return nil, nil
+	}
+	b := who.session.board
+	return slices.Clone(b.seen), maps.Clone(b.marks.Kept)
 }
 
 // clean ends the proof's session and waits until its nodes are gone.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
 
 	"podlab/sandbox"
 )
@@ -404,16 +405,35 @@ func (s *session) setUp(ctx context.Context, agent sandbox.Agent, step *Step, fr
 			return err
 		}
 	}
+	boot := bootTime()
 	now, err := agent.Snapshot(ctx)
 	if err != nil {
 		return err
 	}
-	s.begin(step, &now)
+	s.begin(step, &now, stepStart(&now, boot))
 	return s.learner.save(ctx)
 }
 
+// stepStart is from when on moments count: not those of the step's own start, which may be younger than the last change that a
+// snapshot shows. boot is this host's clock before the snapshot was asked for; a node elsewhere has another one.
+func stepStart(now *sandbox.Snapshot, boot time.Duration) int64 {
+	if since := boot.Microseconds(); since > now.Time && since-now.Time < time.Minute.Microseconds() {
+		return since
+	}
+	return now.Time
+}
+
+// bootTime is the time since the host's start (CLOCK_BOOTTIME), the clock of moments and snapshots; 0 where there is none.
+func bootTime() time.Duration {
+	var since unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &since); err != nil {
+		return 0
+	}
+	return time.Duration(since.Nano())
+}
+
 // begin opens a step's board. now is how the node stands: nothing needs to change before it is judged.
-func (s *session) begin(step *Step, now *sandbox.Snapshot) {
+func (s *session) begin(step *Step, now *sandbox.Snapshot, since int64) {
 	s.learner.mu.Lock()
 	defer s.learner.mu.Unlock()
 	if s.step != step || s.wish != nil {
@@ -424,7 +444,7 @@ func (s *session) begin(step *Step, now *sandbox.Snapshot) {
 		s.log.Error("board", "error", err)
 		return
 	}
-	s.board, s.since, s.ready = board, now.Time, true
+	s.board, s.since, s.ready = board, since, true
 	if s.snapshot == nil || s.snapshot.Time < now.Time {
 		s.snapshot = now
 	}

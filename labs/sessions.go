@@ -12,8 +12,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"podlab/sandbox"
 	"podlab/sandbox/manifest"
 )
@@ -197,13 +195,7 @@ func (s *Sessions) discard(id string, vacant bool) <-chan struct{} {
 }
 
 // boot is the time of the host's start in Unix milliseconds.
-func (s *Sessions) boot() int64 {
-	var since unix.Timespec
-	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &since); err != nil {
-		return 0
-	}
-	return time.Now().UnixMilli() - since.Nano()/int64(time.Millisecond)
-}
+func (s *Sessions) boot() int64 { return time.Now().UnixMilli() - bootTime().Milliseconds() }
 
 // tracer is where kernel moments come from; empty until the daemon was asked.
 func (s *Sessions) tracer() string {

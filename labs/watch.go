@@ -171,12 +171,22 @@ func (w *watch) update(m *merger, u sandbox.Update) {
 		return
 	}
 	w.settle(m.look(u.Snapshot))
+	if w.newer(u.Snapshot) {
+		w.look()
+	}
+}
+
+// newer shows a snapshot to the pages, unless it was on its way while a newer one was asked for.
+func (w *watch) newer(snapshot *sandbox.Snapshot) bool {
 	s := w.session
 	s.learner.mu.Lock()
-	s.snapshot = u.Snapshot
+	defer s.learner.mu.Unlock()
+	if s.snapshot != nil && s.snapshot.Agent == snapshot.Agent && s.snapshot.Time > snapshot.Time {
+		return false
+	}
+	s.snapshot = snapshot
 	s.learner.notify()
-	s.learner.mu.Unlock()
-	w.look()
+	return true
 }
 
 func (w *watch) moments(m *merger, run sandbox.Moments) {
@@ -222,7 +232,7 @@ func (w *watch) look() {
 	l := s.learner
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if s.board == nil || s.snapshot == nil || s.snapshot.Time < s.since || s.cancelSee == nil {
+	if s.board == nil || s.snapshot == nil || s.cancelSee == nil {
 		return
 	}
 	if s.board.look(s.snapshot, time.Now().UnixMilli()) {
