@@ -62,7 +62,9 @@ func (e *Engine) create(o *object) error {
 	if err := e.admit(u); err != nil {
 		return err
 	}
-	u.emit(sandbox.MomentPod, "Scheduled", nil, "node", e.cfg.Hostname)
+	if !o.plain() {
+		u.emit(sandbox.MomentPod, "Scheduled", nil, "node", e.cfg.Hostname)
+	}
 	e.start(e.life, u)
 	return nil
 }

@@ -279,8 +279,26 @@ func (c *container) begin(made *launched, config *configs.Config, streams *stdio
 	if made.mac, err = c.network(made.pid); err != nil {
 		return err
 	}
+	if err := lc.Exec(); err != nil {
+		return err
+	}
+	awaitProgram(made.pid)
 	made.at, made.boot = time.Now(), bootTime()
-	return lc.Exec()
+	return nil
+}
+
+// firstStage is the name of libcontainer's first stage, as nsexec.c sets it, until it executes the container's program.
+const firstStage = "runc:[2:INIT]"
+
+// awaitProgram returns when the container's own program runs: libcontainer lets go of its first stage some 2 ms before. Whoever is
+// told that a container runs may at once signal it, or look for it by its name.
+func awaitProgram(pid int) {
+	for deadline := time.Now().Add(500 * time.Millisecond); time.Now().Before(deadline); time.Sleep(200 * time.Microsecond) {
+		name, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/comm")
+		if err != nil || strings.TrimSpace(string(name)) != firstStage {
+			return
+		}
+	}
 }
 
 // network connects a container that has a network namespace of its own: infra, or a plain one that joins none.

@@ -344,6 +344,11 @@ func (u *unit) emit(kind, reason string, c *container, params ...string) {
 	m := sandbox.Moment{Kind: kind, Reason: reason}
 	if !u.object.plain() {
 		m.Pod = u.object.Ref.Name
+	} else if c == nil { // what happens to the whole of a plain container happens to a container
+		c = u.apps[0]
+		if kind == sandbox.MomentPod {
+			m.Kind = sandbox.MomentContainer
+		}
 	}
 	if c != nil {
 		m.Container = u.record.id(c.name())
