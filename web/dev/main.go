@@ -14,7 +14,6 @@ import (
 	"github.com/a-h/templ"
 	"github.com/gorilla/websocket"
 
-	"podlab/labs"
 	"podlab/sandbox"
 	"podlab/web"
 	"podlab/web/golden"
@@ -168,9 +167,6 @@ func live(w http.ResponseWriter, r *http.Request) {
 		name = c.Value
 	}
 	frames := golden.All()[name]
-	if name == "recording" {
-		frames = append([]labs.Frame{golden.Sides()}, frames...)
-	}
 	for i := 0; ; i++ {
 		if len(frames) == 0 || (i > 0 && len(frames) == 1) {
 			time.Sleep(time.Second)

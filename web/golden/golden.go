@@ -14,20 +14,19 @@ const (
 	at   = 2 * 3600 * 1_000_000 // Now in microseconds since boot
 )
 
-// All returns the frames by name. Each is a list: most hold one frame, a recording holds many.
+// All returns the frames by name. Each is a list: what the live socket sends, one after the other.
 func All() map[string][]labs.Frame {
 	return map[string][]labs.Frame{
-		"none":      {idle(labs.PhaseNone)},
-		"starting":  {starting()},
-		"queued":    {queued()},
-		"gone":      {gone()},
-		"ended":     {idle(labs.PhaseEnded)},
-		"other":     {other()},
-		"sides":     {Sides()},
-		"plain":     {plain()},
-		"volumes":   {Volumes()},
-		"many":      {Many(300)},
-		"recording": Recording(),
+		"none":     {idle(labs.PhaseNone)},
+		"starting": {starting()},
+		"queued":   {queued()},
+		"gone":     {gone()},
+		"ended":    {idle(labs.PhaseEnded)},
+		"other":    {other()},
+		"sides":    {Sides()},
+		"plain":    {plain()},
+		"volumes":  {Volumes()},
+		"many":     {Many(300)},
 	}
 }
 

@@ -14,16 +14,24 @@ func moments() []sandbox.Moment {
 	web, demo := inode(280), inode(471)
 	return []sandbox.Moment{
 		with(m(sandbox.SourceAgent, 1, 52_000, sandbox.MomentPod), func(m *sandbox.Moment) { m.Pod, m.Reason = "demo", "Scheduled" }),
-		with(m(sandbox.SourceKernel, 1, 51_900, sandbox.MomentExec), func(m *sandbox.Moment) { m.PID, m.PPID, m.Name, m.Path, m.Container = 2402, 18, "pause", "/pause", "demo/_infra" }),
+		with(m(sandbox.SourceKernel, 1, 51_900, sandbox.MomentExec), func(m *sandbox.Moment) {
+			m.PID, m.PPID, m.Name, m.Path, m.Container = 2402, 18, "pause", "/pause", "demo/_infra"
+		}),
 		with(m(sandbox.SourceAgent, 2, 51_200, sandbox.MomentContainer), func(m *sandbox.Moment) { m.Pod, m.Container, m.Reason = "demo", "demo/web", "Created" }),
-		with(m(sandbox.SourceKernel, 2, 51_100, sandbox.MomentExec), func(m *sandbox.Moment) { m.PID, m.PPID, m.PIDInside, m.PIDNS, m.Name, m.Path = 2431, 18, 1, demo, "nginx", "/usr/sbin/nginx" }),
+		with(m(sandbox.SourceKernel, 2, 51_100, sandbox.MomentExec), func(m *sandbox.Moment) {
+			m.PID, m.PPID, m.PIDInside, m.PIDNS, m.Name, m.Path = 2431, 18, 1, demo, "nginx", "/usr/sbin/nginx"
+		}),
 		with(m(sandbox.SourceAgent, 3, 51_000, sandbox.MomentContainer), func(m *sandbox.Moment) { m.Pod, m.Container, m.Reason = "demo", "demo/web", "Started" }),
 		with(m(sandbox.SourceAgent, 4, 50_600, sandbox.MomentContainer), func(m *sandbox.Moment) { m.Pod, m.Container, m.Reason = "demo", "demo/cache", "Started" }),
 		with(m(sandbox.SourceKernel, 3, 31_000, sandbox.MomentFork), func(m *sandbox.Moment) { m.PID, m.PPID, m.PIDNS, m.Name = 2290, 2231, web, "sh" }),
-		with(m(sandbox.SourceKernel, 4, 30_990, sandbox.MomentExec), func(m *sandbox.Moment) { m.PID, m.PPID, m.PIDNS, m.Name, m.Path = 2290, 2231, web, "curl", "/usr/bin/curl" }),
+		with(m(sandbox.SourceKernel, 4, 30_990, sandbox.MomentExec), func(m *sandbox.Moment) {
+			m.PID, m.PPID, m.PIDNS, m.Name, m.Path = 2290, 2231, web, "curl", "/usr/bin/curl"
+		}),
 		with(m(sandbox.SourceKernel, 5, 29_900, sandbox.MomentExit), func(m *sandbox.Moment) { m.PID, m.PPID, m.PIDNS, m.Name, m.Code = 2290, 2231, web, "curl", 7 }),
 		with(m(sandbox.SourceKernel, 6, 12_000, sandbox.MomentFork), func(m *sandbox.Moment) { m.PID, m.PPID, m.PIDInside, m.PIDNS, m.Name = 2519, 2431, 9, demo, "sh" }),
-		with(m(sandbox.SourceKernel, 7, 8_000, sandbox.MomentExit), func(m *sandbox.Moment) { m.PID, m.PPID, m.PIDInside, m.PIDNS, m.Name, m.Signal = 2519, 2431, 9, demo, "sh", 9 }),
+		with(m(sandbox.SourceKernel, 7, 8_000, sandbox.MomentExit), func(m *sandbox.Moment) {
+			m.PID, m.PPID, m.PIDInside, m.PIDNS, m.Name, m.Signal = 2519, 2431, 9, demo, "sh", 9
+		}),
 	}
 }
 
@@ -70,33 +78,4 @@ func Volumes() labs.Frame {
 	n.wire()
 	f.Snapshot = &n.Snapshot
 	return f
-}
-
-// Recording is a pod being made, for the front page: nothing, pause, web joins, cache joins, a socket is opened.
-func Recording() []labs.Frame {
-	full := Sides()
-	full.Session.Generation = 0
-	keep := func(containers int) labs.Frame {
-		f := full
-		f.Moments = nil
-		s := *full.Snapshot
-		s.Containers, s.Processes = nil, nil
-		here := map[string]bool{"": true}
-		for _, c := range full.Snapshot.Containers {
-			if c.Pod == "demo" && len(s.Containers) < containers {
-				s.Containers = append(s.Containers, c)
-				here[c.ID] = true
-			}
-		}
-		for _, p := range full.Snapshot.Processes {
-			if here[p.Container] && p.State != "Z" && p.Role != "shell" {
-				s.Processes = append(s.Processes, p)
-			}
-		}
-		s.Seq += uint64(containers)
-		s.Networks, s.Volumes = nil, nil
-		f.Snapshot = &s
-		return f
-	}
-	return []labs.Frame{keep(1), keep(2), keep(3)}
 }

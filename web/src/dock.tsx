@@ -208,8 +208,7 @@ function TerminalPane({ name }: { name: string }) {
   useEffect(() => void open(name), [name]);
   useLayoutEffect(() => {
     if (!term || !box.current) return;
-    box.current.append(term.el);
-    term.refit();
+    term.attach(box.current);
   }, [term]);
   const state = term?.state.value ?? "connecting";
   const exit = term?.exit.value;

@@ -73,8 +73,14 @@ export class Terminal {
     this.term.open(this.el);
     this.term.write("\x1b[?1049h\x1b[?1049l"); // xterm draws no cursor before the first focus, unless a program has asked for it
     this.term.textarea?.setAttribute("aria-label", label);
+  }
+
+  /** Shows the terminal in a box. The program is reached when the size is known, so that it starts with the right one. */
+  attach(box: HTMLElement): void {
+    box.append(this.el);
     this.sizes.observe(this.el);
-    this.connect();
+    if (!this.socket && !this.retry) this.connect();
+    else this.refit();
   }
 
   /** Keys that are the page's: leaving the terminal, copy, paste. */

@@ -141,6 +141,7 @@ test("by keyboard alone: predict, switch views, run, leave the terminal", async 
   assert.ok(await page.isVisible("#keys"));
   await sound(page, "keys");
   await page.keyboard.press("Escape");
+  await page.waitForSelector("#keys", { state: "hidden" });
   await page.focus("pod-split[data-split=dock]");
   const before = await page.locator(".dock").evaluate((el) => el.clientHeight);
   await page.keyboard.press("ArrowUp");

@@ -33,9 +33,11 @@ function Card({ s, side }: { s: Snapshot; side: Side }) {
         <h3>{titleOf(side)}</h3>
         <span>{subtitle(s, rows)}</span>
       </header>
-      <Matrix s={s} rows={rows} label={titleOf(side)} />
-      {list.length > 0 && <hr />}
-      {list.length > 0 && <Tree list={list} label={t("tree.label", { name: titleOf(side) })} />}
+      <div class="nsbody">
+        <Matrix s={s} rows={rows} label={titleOf(side)} />
+        {list.length > 0 && <hr />}
+        {list.length > 0 && <Tree list={list} label={t("tree.label", { name: titleOf(side) })} />}
+      </div>
     </section>
   );
 }

@@ -151,7 +151,7 @@ function Line({ r, wide, change, closed, focus, threads, onToggle, onFocus }: Li
         {(p.role === "init" || p.role === "agent") && <span class="bdg">{t(`role.${p.role}`)}</span>}
         {closed && <span class="bdg">+{r.children}</span>}
         {r.folded > 0 && <span class="bdg">{t("tree.folded", { n: r.folded + 1 })}</span>}
-        {p.threads.length > 0 && !threads && <span class="bdg">{t("tree.threads", { n: p.threads.length + 1 })}</span>}
+        {p.threads.length > 0 && !threads && !p.role && <span class="bdg">{t("tree.threads", { n: p.threads.length + 1 })}</span>}
         {threads && p.threads.slice(0, 24).map((th) => <span class="bdg th" key={th.tid}>{`{${th.name}} ${th.tid}`}</span>)}
         <State p={p} change={change} />
       </span>
@@ -166,7 +166,7 @@ function Line({ r, wide, change, closed, focus, threads, onToggle, onFocus }: Li
 /** nginx: master … as ps shows it when the program set its title, else the short name; arguments where there is room. */
 function nameOf(p: Process, wide: boolean): string {
   const title = p.args.length === 1 && p.args[0]!.includes(":") ? p.args[0]! : "";
-  if (title) return title.length > 40 ? `${title.slice(0, 40)}…` : title;
+  if (title) return title.length > 30 ? `${title.slice(0, 30)}…` : title;
   if (!wide || p.args.length < 2) return p.name;
   const rest = p.args.slice(1).join(" ");
   return `${p.name} ${rest.length > 60 ? `${rest.slice(0, 60)}…` : rest}`;
