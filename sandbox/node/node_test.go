@@ -127,9 +127,9 @@ func TestPodAndTerminalsOutliveTheAgent(t *testing.T) {
 	before := until(ctx, t, agent, "the pod", ready)
 	node, web := attach(ctx, t, agent, "node", "node"), attach(ctx, t, agent, "demo/web", "demo/web")
 	typed(t, node, "V=kept; echo $((40+2))\r")
-	read(t, node, "\r\n42\r\n")
+	read(t, node, "42\r\n")
 	typed(t, web, "W=too; echo $((50+3))\r")
-	read(t, web, "\r\n53\r\n")
+	read(t, web, "53\r\n")
 	before = until(ctx, t, agent, "terminals", func(s sandbox.Snapshot) bool { return len(s.Terminals) == 2 })
 
 	killed := time.Now()
@@ -155,7 +155,7 @@ func TestPodAndTerminalsOutliveTheAgent(t *testing.T) {
 		t.Errorf("terminals: %+v, were %+v", after.Terminals, before.Terminals)
 	}
 	for _, c := range []struct{ id, shows, types, answer string }{
-		{"node", "\r\n42\r\n", "echo $V\r", "kept\r\n"}, {"demo/web", "\r\n53\r\n", "echo $W\r", "too\r\n"},
+		{"node", "42\r\n", "echo $V\r", "kept\r\n"}, {"demo/web", "53\r\n", "echo $W\r", "too\r\n"},
 	} {
 		again := attach(ctx, t, agent, c.id, c.id)
 		screen := make([]byte, again.Replay())
@@ -202,7 +202,7 @@ func restarted(ctx context.Context, t *testing.T, agent sandbox.Agent) {
 				reasons = append(reasons, m.Reason)
 			}
 		}
-		if !slices.Equal(reasons, []string{"Started", "Restarted"}) {
+		if n := len(reasons); n < 2 || reasons[0] != "Started" || reasons[n-1] != "Restarted" {
 			return fmt.Errorf("agent's moments: %v", reasons)
 		}
 		return stop
@@ -390,9 +390,9 @@ func TestNodeShellIsWalled(t *testing.T) {
 	ctx, agent := newNode(t)
 	for _, c := range []struct{ script, want string }{
 		{"unshare -U true 2>&1 || echo denied", "denied"},
-		{"unshare -n ip link show lo | grep -c lo", "1"},
-		{"mount -t tmpfs none /mnt && umount /mnt && echo ok", "ok"},
-		{"nsenter -t 1 -a true && echo ok", "ok"},
+		{"unshare -n ip -o link | wc -l", "1"},
+		{"mkdir -p /tmp/m && mount -t tmpfs none /tmp/m && umount /tmp/m && echo ok", "ok"},
+		{"nsenter -t 1 -m -u -i -n -p true && echo ok", "ok"},
 		{"dmesg 2>&1 >/dev/null || echo denied", "denied"},
 		{"cat /proc/self/oom_score_adj", "300"},
 		{"grep CapBnd /proc/self/status | cut -f2", "00000000002c34fb"},
