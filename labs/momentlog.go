@@ -51,13 +51,14 @@ func (l *momentLog) read(from uint64) (items []sandbox.Moment, next, missed uint
 type merger struct {
 	last   map[string]uint64 // by source: the last number seen
 	owner  map[int]string    // by pid: Container.ID, or empty for the node's own
+	inside map[uint64]string // by inode of a pid namespace: the only container in it
 	agent  int               // its pid: what it forks belongs to nobody yet
 	hidden map[int]bool      // pids of probes and what they forked
 	held   []sandbox.Moment
 }
 
 func newMerger() *merger {
-	return &merger{last: map[string]uint64{}, owner: map[int]string{}, hidden: map[int]bool{}}
+	return &merger{last: map[string]uint64{}, owner: map[int]string{}, inside: map[uint64]string{}, hidden: map[int]bool{}}
 }
 
 // take adds a run of moments of one source. It returns those that are settled, by time, and how many were lost.
@@ -117,12 +118,18 @@ func (m *merger) settle(moment *sandbox.Moment) bool {
 		}
 	}
 	owner, known := m.owner[moment.PID]
+	if !known {
+		if owner, known = m.inside[moment.PIDNS]; known {
+			m.owner[moment.PID] = owner
+		}
+	}
 	moment.Container = owner
 	return known || m.hidden[moment.PID]
 }
 
-// look learns from a snapshot whose processes belong where. It returns what is settled by it.
-func (m *merger) look(s *sandbox.Snapshot) []sandbox.Moment {
+// look learns from a snapshot whose processes belong where. It returns what is settled by it: all that is not younger than the
+// snapshot, but while a probe is being started (patient), whose process is not known yet, only what is known for sure.
+func (m *merger) look(s *sandbox.Snapshot, patient bool) []sandbox.Moment {
 	if len(m.owner) > maxOwners {
 		m.owner = map[int]string{}
 	}
@@ -130,11 +137,30 @@ func (m *merger) look(s *sandbox.Snapshot) []sandbox.Moment {
 	for i := range s.Processes {
 		m.owner[s.Processes[i].PID] = s.Processes[i].Container
 	}
+	m.inside = alone(s)
 	i := 0
-	for i < len(m.held) && (m.settle(&m.held[i]) || m.held[i].Time <= s.Time) {
+	for i < len(m.held) && (m.settle(&m.held[i]) || !patient && m.held[i].Time <= s.Time) {
 		i++
 	}
 	return m.cut(i)
+}
+
+// alone are the pid namespaces that hold one container only. Processes come and go between two snapshots; what they were in
+// stays.
+func alone(s *sandbox.Snapshot) map[uint64]string {
+	inside := map[uint64]string{}
+	shared := map[uint64]bool{0: true, s.Node.NS.PID: true}
+	for i := range s.Containers {
+		ns := s.Containers[i].NS.PID
+		if _, twice := inside[ns]; twice {
+			shared[ns] = true
+		}
+		inside[ns] = s.Containers[i].ID
+	}
+	for ns := range shared {
+		delete(inside, ns)
+	}
+	return inside
 }
 
 // cut takes the first n held moments out, without those of probes, and forgets processes that ended.

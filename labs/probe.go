@@ -38,7 +38,9 @@ func (s *session) probe(ctx context.Context, agent sandbox.Agent) error {
 				next = soonest(next, wait)
 				continue
 			}
+			s.asking.Store(true)
 			holds := c.ask(ctx, agent)
+			s.asking.Store(false)
 			last[c] = time.Now()
 			if s.answered(c, holds) {
 				next = soonest(next, probeGap)

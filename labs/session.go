@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -37,6 +38,7 @@ type session struct {
 	judge   chan struct{} // the board is to be looked at anew
 	probing chan struct{} // a probe may be due
 	stop    context.CancelFunc
+	asking  atomic.Bool // a probe runs
 
 	// ────
 	step       *Step

@@ -170,7 +170,7 @@ func (w *watch) update(m *merger, u sandbox.Update) {
 	if u.Snapshot == nil {
 		return
 	}
-	w.settle(m.look(u.Snapshot))
+	w.settle(m.look(u.Snapshot, w.session.asking.Load()))
 	if w.newer(u.Snapshot) {
 		w.look()
 	}

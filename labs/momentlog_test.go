@@ -1,0 +1,88 @@
+package labs
+
+import (
+	"strings"
+	"testing"
+
+	"podlab/sandbox"
+)
+
+// kernel makes a run of kernel moments numbered from first on.
+func kernel(first uint64, moments ...sandbox.Moment) sandbox.Moments {
+	for i := range moments {
+		moments[i].Source, moments[i].Seq, moments[i].Time = sandbox.SourceKernel, first+uint64(i), int64(first)*10+int64(i)
+	}
+	return sandbox.Moments{Items: moments}
+}
+
+func told(moments []sandbox.Moment) string {
+	var all []string
+	for _, m := range moments {
+		all = append(all, m.Kind+" "+m.Name+"@"+m.Container)
+	}
+	return strings.Join(all, ", ")
+}
+
+func TestMomentsGetTheirContainer(t *testing.T) {
+	m := newMerger()
+	s := &sandbox.Snapshot{
+		Time: 5, Node: sandbox.NodeView{AgentPID: 7, NS: sandbox.Namespaces{PID: 100}},
+		Containers: []sandbox.Container{
+			{ID: "web", NS: sandbox.Namespaces{PID: 200}},
+			{ID: "demo/_infra", NS: sandbox.Namespaces{PID: 300}}, {ID: "demo/a", NS: sandbox.Namespaces{PID: 300}},
+		},
+		Processes: []sandbox.Process{{PID: 1}, {PID: 7}, {PID: 9}, {PID: 20, Container: "web"}, {PID: 31, Container: "demo/a"}},
+	}
+	m.look(s, false)
+	for _, test := range []struct {
+		what string
+		run  sandbox.Moments
+		want string
+	}{
+		{"one that came and went between two snapshots, in a namespace of one container", kernel(1,
+			sandbox.Moment{Kind: "fork", PPID: 40, PID: 41, PIDNS: 200, Name: "sh"}, sandbox.Moment{Kind: "exit", PID: 41, PIDNS: 200, Name: "wget"}),
+			"fork sh@web, exit wget@web"},
+		{"a child in a shared namespace, by its parent", kernel(3,
+			sandbox.Moment{Kind: "fork", PPID: 31, PID: 32, PIDNS: 300, Name: "sh"}, sandbox.Moment{Kind: "exit", PID: 32, PIDNS: 300, Name: "sh"}),
+			"fork sh@demo/a, exit sh@demo/a"},
+		{"the node's shell", kernel(5, sandbox.Moment{Kind: "fork", PPID: 9, PID: 50, PIDNS: 100, Name: "ps"}), "fork ps@"},
+		{"what the agent forks is held, and what comes after it", kernel(6,
+			sandbox.Moment{Kind: "fork", PPID: 7, PID: 60, PIDNS: 100, Name: "agent"}, sandbox.Moment{Kind: "exec", PID: 20, PIDNS: 200, Name: "late"}), ""},
+	} {
+		out, lost := m.take(test.run)
+		if got := told(out); got != test.want || lost != 0 {
+			t.Errorf("%s: %q, want %q (lost %d)", test.what, got, test.want, lost)
+		}
+	}
+	s.Time = 65
+	s.Processes = append(s.Processes, sandbox.Process{PID: 60, Container: "new"})
+	if got := told(m.look(s, false)); got != "fork agent@new, exec late@web" {
+		t.Error(got)
+	}
+}
+
+func TestProbesLeaveNoMoments(t *testing.T) {
+	m := newMerger()
+	s := &sandbox.Snapshot{Node: sandbox.NodeView{AgentPID: 7}, Processes: []sandbox.Process{{PID: 7}, {PID: 20, Container: "web"}}, Containers: []sandbox.Container{{ID: "web", NS: sandbox.Namespaces{PID: 200}}}}
+	m.look(s, false)
+	out, _ := m.take(kernel(1,
+		sandbox.Moment{Kind: "fork", PPID: 7, PID: 61, Name: "stage0"},
+		sandbox.Moment{Kind: "fork", PPID: 61, PID: 62, Name: "stage1"},
+		sandbox.Moment{Kind: "fork", PPID: 62, PID: 63, PIDNS: 200, Name: "stage2"},
+		sandbox.Moment{Kind: "fork", PPID: 20, PID: 21, PIDNS: 200, Name: "learner"},
+		sandbox.Moment{Kind: "exit", PID: 61, Name: "stage0"},
+		sandbox.Moment{Kind: "exec", PID: 63, PIDNS: 200, Name: "probe"},
+		sandbox.Moment{Kind: "fork", PPID: 63, PID: 64, PIDNS: 200, Name: "child"},
+	))
+	if len(out) != 0 {
+		t.Fatal(told(out))
+	}
+	s.Time = 1000
+	if out := m.look(s, true); len(out) != 0 {
+		t.Fatal("not patient:", told(out))
+	}
+	out, _ = m.take(sandbox.Moments{Items: []sandbox.Moment{{Source: sandbox.SourceAgent, Seq: 1, Kind: sandbox.MomentHidden, PID: 63, Time: 17}}})
+	if got := told(append(out, m.release()...)); got != "fork learner@web" {
+		t.Fatal(got)
+	}
+}
