@@ -9,7 +9,7 @@ export GOFLAGS="${GOFLAGS:-} -buildvcs=false"                         # a clone 
 CACHE=${PODLAB_CACHE:-/var/cache/podlab} # Debian packages, the linter: kept between runs, safe to remove
 
 # What the programs need to be built and the nodes to be made.
-PACKAGES="gcc libc6-dev libseccomp-dev e2fsprogs iproute2 util-linux ca-certificates"
+PACKAGES="gcc libc6-dev libseccomp-dev pkg-config e2fsprogs iproute2 util-linux ca-certificates"
 
 say() { printf '\033[2mpodlab\033[0m  %s\n' "$*"; }
 die() { printf 'podlab  %s\n' "$*" >&2; exit 1; }
@@ -20,15 +20,21 @@ step() {
 	shift
 	begin=$EPOCHREALTIME
 	printf '\033[2mpodlab\033[0m  %-34s' "$words"
+	log=$(mktemp)
+	exec 9<>"$log"
+	rm "$log" # Ctrl-C shall leave nothing
+	set +e # `if` and `||` would switch off -e inside the command: its own subshell keeps it
 	if [ -n "${VERBOSE:-}" ]; then
 		echo
-		"$@" || status=$?
+		(set -e; "$@") 9>&-
+		status=$?
 	else
-		log=$(mktemp)
-		"$@" >"$log" 2>&1 || status=$?
-		[ $status = 0 ] || { echo; cat "$log"; }
-		rm -f "$log"
+		(set -e; "$@") >&9 2>&1 9>&-
+		status=$?
 	fi
+	set -e
+	[ $status = 0 ] || { echo; cat /proc/self/fd/9; }
+	exec 9>&-
 	[ $status = 0 ] || die "$words failed: see above"
 	awk -v a="$begin" -v b="$EPOCHREALTIME" 'BEGIN { printf "%6.1f s\n", b - a }'
 }
