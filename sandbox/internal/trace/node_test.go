@@ -88,7 +88,8 @@ type pidns struct {
 func newPIDNS(t testing.TB) *pidns {
 	t.Helper()
 	cmd := exec.Command("/proc/self/exe")
-	cmd.Env = append(os.Environ(), asInit+"=1", "GOMAXPROCS=2")
+	// The race detector would let each of the programs below wait a second at its end.
+	cmd.Env = append(os.Environ(), asInit+"=1", "GOMAXPROCS=2", "GORACE=atexit_sleep_ms=0")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID, Pdeathsig: syscall.SIGKILL}
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
