@@ -106,7 +106,7 @@ func (c *container) adopt(kept map[string][]*os.File) bool {
 	living := c.alive.pidfd >= 0 && lc != nil && startTime(r.PID) == r.Start
 	go c.watchOrphan(r.Attempt, r.PID, r.Start, living)
 	if living {
-		go c.watchMemory(lc, r.Attempt)
+		c.watchMemory()
 	}
 	return living
 }

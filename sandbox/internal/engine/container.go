@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -40,6 +41,7 @@ type alive struct {
 	pidfd    int
 	recorder *recorder
 	rootfs   *rootfs
+	alarm    *os.File // of memory; nil without the controller
 }
 
 func (c *container) name() string {
@@ -101,7 +103,7 @@ func (c *container) started(made *launched) {
 		c.unit.emit(sandbox.MomentNetwork, "Attached", c, "address", addr, "mac", made.mac, "host", c.unit.record.Cable)
 	}
 	go c.watch(made)
-	go c.watchMemory(made.lc, r.Attempt)
+	c.watchMemory()
 	if !c.unit.record.Deleted.IsZero() {
 		c.stop(time.Duration(c.unit.record.Grace)*time.Second, "") // it was being started when deletion was asked for
 	}
@@ -134,39 +136,6 @@ func (c *container) watch(made *launched) {
 	}
 	attempt := made.attempt
 	c.unit.post(func() { c.ended(attempt, status, state != nil) })
-}
-
-// watchMemory looks at the group's count of kills whenever the kernel says that it ran out of memory. It ends with the group.
-func (c *container) watchMemory(lc *libcontainer.Container, attempt int) {
-	events, err := lc.NotifyOOM()
-	if err != nil {
-		return // no memory controller: then there is no limit either
-	}
-	for range events {
-		c.unit.post(func() { c.lookForOOM(attempt) })
-		// On cgroup v1 the word comes before the kill.
-		time.AfterFunc(oomKillTime, func() { c.unit.post(func() { c.lookForOOM(attempt) }) })
-	}
-}
-
-// oomKillTime is how long after the kernel said that a group is out of memory its kill is counted, at the latest.
-const oomKillTime = 100 * time.Millisecond
-
-func (c *container) lookForOOM(attempt int) {
-	if c.run.Attempt == attempt && c.run.State == running && c.countOOM() {
-		c.unit.publish()
-	}
-}
-
-// countOOM reports processes that the kernel killed for want of memory since it was last asked.
-func (c *container) countOOM() bool {
-	kills := oomKills(c.cgroup())
-	if kills <= c.run.OOM {
-		return false
-	}
-	c.unit.emit(sandbox.MomentOOM, reasonOOM, c, "kills", strconv.FormatInt(kills-c.run.OOM, 10))
-	c.run.OOM = kills
-	return true
 }
 
 // ended takes note of the end of the attempt's first process and clears away what only a running container needs. known is
@@ -331,7 +300,10 @@ func (c *container) release() {
 		return
 	}
 	unix.Close(a.pidfd)
-	if err := a.lc.Destroy(); err != nil {
+	if a.alarm != nil {
+		a.alarm.Close()
+	}
+	if err := a.destroy(); err != nil {
 		c.unit.log.Error("container not destroyed", "container", c.id(), "err", err)
 		c.clearLeftovers()
 	}
@@ -342,6 +314,14 @@ func (c *container) release() {
 	if err := a.rootfs.unmount(); err != nil {
 		c.unit.log.Error("root not unmounted", "container", c.id(), "err", err)
 	}
+}
+
+// destroy removes the control group and libcontainer's state.
+func (a *alive) destroy() error {
+	if a.lc == nil {
+		return errors.New("libcontainer's state is lost")
+	}
+	return a.lc.Destroy()
 }
 
 // clearLeftovers removes what a half-made or badly ended run left: processes, group, libcontainer's state, mount, kept pipes.

@@ -121,7 +121,10 @@ func (b *Bridge) Detach(host string) error {
 	if err != nil {
 		return err
 	}
-	return b.route.LinkDel(link)
+	if err := b.route.LinkDel(link); !errors.Is(err, unix.ENODEV) { // it went with its other end just now
+		return err
+	}
+	return nil
 }
 
 // Loopback brings up lo in the network namespace of process pid.
