@@ -72,6 +72,16 @@ func groups(blocks []labs.Block) [][]labs.Block {
 	return out
 }
 
+// firstChecks tells whether group i is the first list of checks: the one that has the heading.
+func firstChecks(blocks []labs.Block, i int) bool {
+	for _, g := range groups(blocks)[:i] {
+		if g[0].Kind == labs.BlockCheck {
+			return false
+		}
+	}
+	return true
+}
+
 // wrongs are the ids of a check's named wrong solutions, in a steady order.
 func wrongs(c *labs.CheckText) []string {
 	ids := make([]string, 0, len(c.Wrong))

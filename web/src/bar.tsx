@@ -99,7 +99,7 @@ function Legend() {
           {[...pods].map(([pod, mark]) => (
             <li key={pod} data-o={`pod:${pod} container:${pod}/_infra`}>
               <Tag mark={mark} />
-              {pods.size > 1 ? t("legend.pod", { name: pod }) : t("legend.onepod")}
+              <span class="n">{pods.size > 1 ? t("legend.pod", { name: pod }) : t("legend.onepod")}</span>
             </li>
           ))}
           {names.slice(0, 6).map((c) => (
@@ -110,7 +110,7 @@ function Legend() {
           ))}
           <li data-o="node">
             <Tag mark={HOST} />
-            {t("who.node")}
+            <span class="n">{t("who.node")}</span>
           </li>
         </ul>
       )}

@@ -6,6 +6,7 @@ import type { ComponentType } from "preact";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { Refused, post } from "./api.ts";
 import { element } from "./element.ts";
+import { recall, remember } from "./memory.ts";
 import { Icon } from "./icons.tsx";
 import { Shape } from "./identity.tsx";
 import { wanted } from "./lit.ts";
@@ -90,10 +91,12 @@ function keep(): void {
       const mine = all.filter((p) => p.group === g);
       const asked = first ? mine.find((p) => s.terminals.includes(p.name)) : undefined;
       const stay = mine.find((p) => p.id === front.peek()[g]);
-      return (stay ?? asked ?? mine[0])?.id ?? "";
+      const before = first ? mine.find((p) => p.id === recall(`front.${g}`)) : undefined;
+      return (stay ?? before ?? asked ?? mine[0])?.id ?? "";
     }) as [string, string];
     if (next[0] !== front.peek()[0] || next[1] !== front.peek()[1]) front.value = next;
   });
+  effect(() => front.value.forEach((id, g) => id && remember(`front.${g}`, id)));
   effect(() => {
     const what = wanted.value.what;
     if (/^(terminal|manifest):/.test(what) && bringPane(what)) focusPane(what);

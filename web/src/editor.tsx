@@ -41,9 +41,21 @@ function extensions(apply: () => void, changed: (text: string) => void) {
     EditorView.cspNonce.of(nonce),
     EditorView.lineWrapping,
     EditorView.contentAttributes.of({ "aria-label": t("edit.label"), tabindex: "0" }),
+    EditorView.domEventHandlers({ beforeinput: replace }),
     EditorView.updateListener.of((u) => u.docChanged && changed(u.state.doc.toString())),
     keymap.of([{ key: "Mod-Enter", run: () => (apply(), true) }, { key: "Escape", run: leave }, indentWithTab, ...defaultKeymap, ...historyKeymap]),
   ];
+}
+
+/**
+ * Typing over a selection is done here: Chromium would keep the colour of what was selected in a style attribute, which the page's
+ * policy refuses.
+ */
+function replace(e: InputEvent, view: EditorView): boolean {
+  if (e.inputType !== "insertText" || e.data === null || e.isComposing || view.state.selection.main.empty) return false;
+  e.preventDefault();
+  view.dispatch(view.state.replaceSelection(e.data));
+  return true;
 }
 
 /** Escape leaves the editor, since Tab indents in it. */

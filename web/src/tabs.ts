@@ -1,6 +1,7 @@
 // The tabs of the views (role=tablist, automatic activation): which view is in front, remembered for each step.
 
 import { effect, signal } from "@preact/signals";
+import { recall, remember } from "./memory.ts";
 import { wanted } from "./lit.ts";
 import { step } from "./store.ts";
 
@@ -11,6 +12,7 @@ const tabs = (): HTMLButtonElement[] => [...document.querySelectorAll<HTMLButton
 export function show(name: string): void {
   if (!tabs().some((t) => t.dataset["view"] === name)) return;
   current.value = name;
+  remember(`view.${step.peek().step}`, name);
 }
 
 export function startTabs(): void {
@@ -35,7 +37,9 @@ export function startTabs(): void {
     const here = `${s.lab}/${s.step}`;
     if (here === at) return;
     at = here;
-    if (s.views[0]) show(s.views[0]);
+    const before = recall(`view.${s.step}`);
+    if (before) show(before);
+    else if (s.views[0]) show(s.views[0]);
   });
   effect(() => {
     const [kind, name] = wanted.value.what.split(":");

@@ -17,6 +17,9 @@ export function learnNamespaces(s: Snapshot, known: Map<number, string>): void {
   for (const [ns, ids] of here) if (ids.length === 1) known.set(ns, ids[0]!);
 }
 
+/** Steps of the container runtime on its way to a program: real, and seldom what one looks for. */
+export const ofRuntime = (m: Moment): boolean => m.source === "kernel" && (/^runc:/.test(m.name ?? "") || /^\/proc\/self\/(fd|exe)/.test(m.path ?? ""));
+
 const file = (path: string): string => path.slice(path.lastIndexOf("/") + 1);
 
 /** One moment in a sentence. */

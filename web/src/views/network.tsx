@@ -30,7 +30,7 @@ export function Network({ s, table }: ViewProps) {
           {others.map((n) => (
             <NetCard key={n.inode} s={s} net={n} pairs={pairs} />
           ))}
-          {others.length === 0 && <p class="card hint pad">{t("net.none")}</p>}
+          {others.length === 0 && <p class="empty">{t("net.none")}</p>}
         </div>
         <Wires wires={wires} vertical />
       </div>

@@ -1,12 +1,12 @@
 // Timeline: what happened, a lane for the node and for each container, newest at the right; below, the same as a list.
 
-import { useEffect, useReducer, useRef } from "preact/hooks";
+import { useEffect, useReducer, useRef, useState } from "preact/hooks";
 import { HOST, Shape, markOf } from "../identity.tsx";
 import { boot, lost, now, paused, shownMoments, tracer } from "../store.ts";
 import type { Moment, Snapshot } from "../types.ts";
 import { t } from "../words.ts";
 import type { ViewProps } from "../view.tsx";
-import { laneOf, learnNamespaces, say } from "./moments.ts";
+import { laneOf, learnNamespaces, ofRuntime, say } from "./moments.ts";
 
 export const summary = (_: Snapshot): string => t("time.summary", { n: shownMoments.value.filter((m) => !m.thread).length });
 
@@ -32,7 +32,9 @@ export function Timeline({ s, table }: ViewProps) {
     const timer = setInterval(() => !paused.value && tick(undefined as never), 1000);
     return () => clearInterval(timer);
   }, []);
-  const all = shownMoments.value.filter((m) => !m.thread);
+  const [runtime, withRuntime] = useState(false);
+  const all = shownMoments.value.filter((m) => !m.thread && (runtime || !ofRuntime(m)));
+  const name = (id: string) => (id ? shortName(s, id) : t("who.node"));
   const end = paused.value ? (all.at(-1)?.time ?? s.time) : Math.max((now() - boot.value) * 1000, all.at(-1)?.time ?? 0);
   const at = (m: Moment) => 100 * (1 - (end - m.time) / SPAN);
   const recent = all.filter((m) => end - m.time < SPAN).slice(-DOTS);
@@ -47,6 +49,9 @@ export function Timeline({ s, table }: ViewProps) {
         <h3>{t("time.happened")}</h3>
         <span>{tracer.value ? t(`tracer.${tracer.value}`) : ""}</span>
         <span class="sp" />
+        <label class="check">
+          <input type="checkbox" checked={runtime} onChange={(e) => withRuntime(e.currentTarget.checked)} /> {t("time.runtime")}
+        </label>
         {lost.value > 0 && <span class="bdg z">{t("time.lost", { n: lost.value })}</span>}
       </header>
       {!table && (
@@ -55,8 +60,8 @@ export function Timeline({ s, table }: ViewProps) {
             const mark = id ? markOf(id) : HOST;
             return (
               <div key={id} class={`lane ${mark.tone}`} data-o={id ? `container:${id}` : "node"}>
-                <span class="who">
-                  <Shape mark={mark} /> {id || t("who.node")}
+                <span class="who" title={id}>
+                  <Shape mark={mark} /> <span>{name(id)}</span>
                 </span>
                 <svg role="img" aria-label={t("time.lane", { name: id || t("who.node"), n: recent.filter((m) => laneOf(m, known) === id).length })}>
                   <line x1="0" x2="100%" y1="50%" y2="50%" />
@@ -100,7 +105,7 @@ export function Timeline({ s, table }: ViewProps) {
                 <tr key={m.source + m.seq} class={m.kind === "oom" || m.signal ? "hot" : ""} data-o={m.pid ? `process:${m.pid}` : ""}>
                   <td class="mono">{clock(m.time)}</td>
                   <td class={mark.tone}>
-                    <Shape mark={mark} /> {lane || t("who.node")}
+                    <Shape mark={mark} /> {name(lane)}
                   </td>
                   <td>
                     <svg class={`gl ${m.kind}${m.signal ? " sig" : ""}`} viewBox="0 0 10 10" aria-hidden="true">
@@ -118,6 +123,13 @@ export function Timeline({ s, table }: ViewProps) {
       </div>
     </section>
   );
+}
+
+/** A container's name, with its pod where that is needed to tell it from another. */
+function shortName(s: Snapshot, id: string): string {
+  const c = s.containers.find((x) => x.id === id);
+  if (!c) return id;
+  return s.containers.some((x) => x.name === c.name && x.id !== id) ? (c.pod ? `${c.pod}/${c.name}` : c.name) : c.name;
 }
 
 /** 14:03:07.123 by the server's clock. */

@@ -31,7 +31,7 @@ export function Volumes({ s, table }: ViewProps) {
   if (table) return <Table s={s} />;
   return (
     <div class="volview">
-      {s.volumes.length === 0 && <p class="card hint pad">{t("vol.none")}</p>}
+      {s.volumes.length === 0 && <p class="empty">{t("vol.none")}</p>}
       {s.volumes.slice(0, 12).map((v) => (
         <One key={idOf(v)} s={s} v={v} />
       ))}
