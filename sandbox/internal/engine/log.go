@@ -19,6 +19,9 @@ const (
 	maxLog  = 1 << 20  // bytes of one file; a full one becomes FILE.1 in place of an older FILE.1
 	maxLine = 16 << 10 // bytes of one entry; a longer line is written in parts, as in the CRI log format
 	oldLog  = ".1"
+
+	logRate  = 2 << 20 // bytes a second that are written of one run, in the long run; its writers wait
+	logBurst = 4 << 20 // bytes that may come at once
 )
 
 // logFile is the log of one run of a container in the CRI format, which kubelets write too:
@@ -30,6 +33,20 @@ type logFile struct {
 	path string
 	file *os.File
 	size int64
+	pace pace
+}
+
+// pace bounds what an endless output costs the node and the host's disk. It is in debt when more was written than time allows.
+type pace struct {
+	debt int64 // bytes
+	at   time.Time
+}
+
+// add takes n bytes into account and says how long to wait before the next.
+func (p *pace) add(n int, now time.Time) time.Duration {
+	p.debt = max(0, p.debt-int64(now.Sub(p.at).Seconds()*logRate)) + int64(n)
+	p.at = now
+	return time.Duration(max(0, p.debt-logBurst)) * time.Second / logRate
 }
 
 func openLog(path string) (*logFile, error) {
@@ -50,18 +67,17 @@ func openLog(path string) (*logFile, error) {
 
 func (l *logFile) Close() error { return l.file.Close() }
 
-// write appends entries that are already formatted.
-func (l *logFile) write(entries []byte) error {
+// write appends entries that are already formatted, and says how long to wait before the next. A disk that is full costs entries,
+// never the container.
+func (l *logFile) write(entries []byte) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.size+int64(len(entries)) > maxLog {
-		if err := l.rotate(); err != nil {
-			return err
-		}
+	if l.size+int64(len(entries)) > maxLog && l.rotate() != nil {
+		return l.pace.add(len(entries), time.Now())
 	}
-	n, err := l.file.Write(entries)
+	n, _ := l.file.Write(entries)
 	l.size += int64(n)
-	return err
+	return l.pace.add(len(entries), time.Now())
 }
 
 func (l *logFile) rotate() error {
@@ -77,7 +93,7 @@ func (l *logFile) rotate() error {
 	return nil
 }
 
-// copyLog writes what comes from r into l until r ends. A disk that is full costs entries, never the container: reading goes on.
+// copyLog writes what comes from r into l until r ends.
 func copyLog(l *logFile, stream string, r io.Reader) {
 	in := bufio.NewReaderSize(r, maxLine)
 	var entries []byte
@@ -87,7 +103,7 @@ func copyLog(l *logFile, stream string, r io.Reader) {
 			entries = appendEntry(entries, time.Now(), stream, line)
 		}
 		if len(entries) > 0 && (in.Buffered() == 0 || len(entries) > maxLine) {
-			_ = l.write(entries)
+			time.Sleep(l.write(entries))
 			entries = entries[:0]
 		}
 		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {

@@ -184,6 +184,12 @@ func (o *object) validateVolumes() (names []string, err error) {
 		if h := v.HostPath; h != nil && !isPath(h.Path) {
 			return nil, badValue(at+"hostPath.path", h.Path, "not an absolute path without ..")
 		}
+		if h := v.HostPath; h != nil && !slices.Contains(hostPathTypes, h.Type) {
+			return nil, badValue(at+"hostPath.type", h.Type, strings.Join(hostPathTypes, ", "))
+		}
+		if e := v.EmptyDir; e != nil && e.Medium != "" && e.Medium != mediumMemory {
+			return nil, badValue(at+"emptyDir.medium", e.Medium, mediumMemory+" or nothing")
+		}
 		if e := v.EmptyDir; e != nil && e.SizeLimit != "" {
 			if _, err := sandbox.ParseQuantity(e.SizeLimit); err != nil {
 				return nil, badValue(at+"emptyDir.sizeLimit", e.SizeLimit, err.Error())

@@ -442,7 +442,7 @@ func TestLogs(t *testing.T) {
 		t.Errorf("tail: %q", got)
 	}
 	b.remove("p")
-	b.apply(pod("p", `"restartPolicy":"Never"`, sh("a", `yes | head -c 6000000; echo end`)))
+	b.apply(pod("p", `"restartPolicy":"Never"`, sh("a", `yes 0123456789012345678901234567890123456789 | head -n 50000; echo end`)))
 	b.phase("p", "Succeeded")
 	var size int64
 	for _, name := range []string{"", oldLog} {

@@ -150,3 +150,17 @@ func TestEntriesComeBack(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+func TestPace(t *testing.T) {
+	var p pace
+	now := time.Unix(1, 0)
+	if wait := p.add(logBurst, now); wait != 0 {
+		t.Errorf("a burst waits %v", wait)
+	}
+	if wait := p.add(logRate, now); wait != time.Second {
+		t.Errorf("a second's worth waits %v", wait)
+	}
+	if wait := p.add(0, now.Add(time.Second)); wait != 0 {
+		t.Errorf("after that second: %v", wait)
+	}
+}

@@ -27,6 +27,9 @@ const mediumMemory = "Memory"
 // memoryInodes bounds the files of one tmpfs: each costs the node kernel memory.
 const memoryInodes = 16384
 
+// hostPathTypes are v1.HostPathType's.
+var hostPathTypes = []string{"", "DirectoryOrCreate", "Directory", "FileOrCreate", "File", "Socket", "CharDevice", "BlockDevice"}
+
 // A mountError is a volume that cannot be had, in Kubernetes' words.
 type mountError struct {
 	volume, path, kind, detail string
