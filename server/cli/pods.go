@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -170,24 +171,44 @@ func plain(w io.Writer, snapshot sandbox.Snapshot, gap bool) {
 	}
 }
 
-// podState is the word that kubectl prints under STATUS: the phase, or the reason of the first container that is in trouble.
+// podState is the word that kubectl prints under STATUS (printPod of k8s.io/kubernetes/pkg/printers): the phase, or the reason of
+// the first container that waits or has ended.
 func podState(p sandbox.Pod) string {
 	if p.Metadata.DeletionTimestamp != "" {
 		return "Terminating"
 	}
-	state := p.Status.Phase
+	state, runs := p.Status.Phase, false
 	if p.Status.Reason != "" {
 		state = p.Status.Reason
 	}
-	for _, c := range p.Status.ContainerStatuses {
+	for _, c := range slices.Backward(p.Status.ContainerStatuses) {
 		switch {
 		case c.State.Waiting != nil && c.State.Waiting.Reason != "":
-			return clean(c.State.Waiting.Reason)
-		case c.State.Terminated != nil && c.State.Terminated.Reason != "" && p.Status.Phase != "Running":
-			state = c.State.Terminated.Reason
+			state = c.State.Waiting.Reason
+		case c.State.Terminated != nil:
+			state = ended(*c.State.Terminated)
+		case c.Ready && c.State.Running != nil:
+			runs = true
 		}
 	}
-	return clean(state)
+	if state != "Completed" || !runs {
+		return clean(state)
+	}
+	isReady := func(c sandbox.PodCondition) bool { return c.Type == "Ready" && c.Status == "True" }
+	if slices.ContainsFunc(p.Status.Conditions, isReady) {
+		return "Running"
+	}
+	return "NotReady"
+}
+
+func ended(t sandbox.ContainerTerminated) string {
+	switch {
+	case t.Reason != "":
+		return t.Reason
+	case t.Signal != 0:
+		return fmt.Sprintf("Signal:%d", t.Signal)
+	}
+	return fmt.Sprintf("ExitCode:%d", t.ExitCode)
 }
 
 // clean takes control characters out of what a node says of itself before it reaches somebody's terminal.
