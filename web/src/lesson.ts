@@ -6,7 +6,7 @@ import { post } from "./api.ts";
 import { copy } from "./clipboard.ts";
 import { markOf } from "./identity.tsx";
 import { ask } from "./phase.tsx";
-import { type StepInfo, ready, session, step } from "./store.ts";
+import { type StepInfo, about, phase, ready, session, step } from "./store.ts";
 import { failed, toast } from "./toasts.tsx";
 import type { CheckState, PredictionState } from "./types.ts";
 import { t } from "./words.ts";
@@ -31,7 +31,9 @@ function read(): StepInfo {
 
 /** Takes up a lesson that was just put into the page. */
 export function enter(focus: boolean): void {
+  const before = session.peek()?.step;
   step.value = read();
+  if (focus) goOn(before);
   for (const block of root().querySelectorAll<HTMLElement>(".run")) addRun(block);
   follow();
   if (focus) {
@@ -39,6 +41,13 @@ export function enter(focus: boolean): void {
     root().querySelector<HTMLElement>("h1")?.focus({ preventScroll: true });
     document.querySelector(".les")?.scrollIntoView({ block: "nearest" });
   }
+}
+
+/** Going on to the next step takes the node along: it keeps what the step continues, else it begins anew (the lab says which). */
+function goOn(before: string | undefined): void {
+  const dots = [...root().querySelectorAll<HTMLElement>("[data-dot]")].map((d) => d.dataset["dot"]);
+  const live = phase.peek() === "ready" || phase.peek() === "starting";
+  if (live && before && dots.indexOf(step.peek().step) === dots.indexOf(before) + 1) void ask("start");
 }
 
 /** Gives run blocks that came later (a hint, the solution) their buttons. */
@@ -157,7 +166,7 @@ function showPrediction(p: PredictionState): void {
 function follow(): void {
   const s = session.peek();
   const here = step.peek();
-  if (!s || s.step !== here.step) return;
+  if (!s || about.peek() !== here.step) return;
   s.checks.forEach(showCheck);
   s.predictions.forEach(showPrediction);
   for (const el of root().querySelectorAll<HTMLElement>("[data-reached]")) el.hidden = !s.reached.includes(el.dataset["reached"]!);

@@ -31,7 +31,7 @@ export function connect(): void {
     heard = Date.now();
     tries = 0;
     link.value = "live";
-    take(JSON.parse(e.data as string) as Frame);
+    take(JSON.parse(e.data as string) as Frame, id);
   };
   ws.onclose = () => {
     if (ws === socket) again();

@@ -5,7 +5,7 @@ import { useState } from "preact/hooks";
 import { post } from "./api.ts";
 import { element } from "./element.ts";
 import { Icon } from "./icons.tsx";
-import { now, phase, session, step } from "./store.ts";
+import { elsewhere, now, phase, session, step } from "./store.ts";
 import { failed } from "./toasts.tsx";
 import { lang, sayError, t } from "./words.ts";
 
@@ -59,10 +59,24 @@ function Starting({ stage }: { stage: string }) {
   );
 }
 
+/** The reader looks at another step than the one the node is at: said, and mended with one press. */
+function Elsewhere({ at }: { at: string }) {
+  const title = document.querySelector(`[data-dot="${CSS.escape(at)}"]`)?.getAttribute("title") ?? at;
+  return (
+    <div class="elsewhere" role="status">
+      <span>{t("phase.elsewhere", { title })}</span>
+      <button type="button" class="btn sm" onClick={() => void ask("start")}>
+        {t("phase.bring")}
+      </button>
+    </div>
+  );
+}
+
 function Phase() {
   const s = session.value;
   const p = phase.value;
   document.getElementById("main")?.setAttribute("data-phase", p || "unknown");
+  if (elsewhere.value) return <Elsewhere at={elsewhere.value} />;
   if (!s || p === "ready") return null;
   return (
     <div class="phase" data-phase={p}>

@@ -13,7 +13,9 @@ export type Link = "connecting" | "live" | "reconnecting" | "offline";
 export const link = signal<Link>("connecting");
 /** When the connection was lost, by this browser's clock (ms). */
 export const lostAt = signal(0);
+/** Its checks and predictions are those of the step `about`; its `step` is where the node is. */
 export const session = signal<SessionView | null>(null);
+export const about = signal("");
 export const snapshot = signal<Snapshot | null>(null);
 export const moments = signal<Moment[]>([]);
 export const lost = signal(0);
@@ -41,6 +43,11 @@ const frozen = signal<{ snapshot: Snapshot | null; moments: Moment[] } | null>(n
 export const shown = computed(() => (frozen.value ? frozen.value.snapshot : snapshot.value));
 export const shownMoments = computed(() => (frozen.value ? frozen.value.moments : moments.value));
 export const phase = computed(() => session.value?.phase ?? "");
+/** The node stands at another step of this lab than the page. */
+export const elsewhere = computed(() => {
+  const s = session.value;
+  return s && about.value === step.value.step && (s.phase === "ready" || s.phase === "starting") && s.step !== step.value.step ? s.step : "";
+});
 export const ready = computed(() => phase.value === "ready");
 
 /** Server's clock now, Unix ms. */
@@ -55,13 +62,13 @@ export function pause(on: boolean): void {
 
 let generation = -1;
 let seen: Record<string, number> = {};
-let waiting: Frame[] = [];
+let waiting: { frame: Frame; step: string }[] = [];
 let timer = 0;
 let last = 0;
 
-/** Takes a frame in: at once when the last was some time ago, else at the views' pace. Nothing is dropped. */
-export function take(frame: Frame): void {
-  waiting.push(whole(frame));
+/** Takes in a frame for the page of a step: at once when the last was some time ago, else at the views' pace. Nothing is dropped. */
+export function take(frame: Frame, step: string): void {
+  waiting.push({ frame: whole(frame), step });
   if (timer) return;
   const wait = Math.max(0, last + PACE - performance.now());
   if (wait === 0) flush();
@@ -76,12 +83,13 @@ function flush(): void {
   batch(() => frames.forEach(apply));
 }
 
-function apply(f: Frame): void {
+function apply({ frame: f, step }: { frame: Frame; step: string }): void {
   if (f.session.generation !== generation) forget(f.session.generation);
   skew.value = f.now - Date.now();
   boot.value = f.boot;
   tracer.value = f.tracer;
   session.value = f.session;
+  about.value = step;
   if (f.snapshot) snapshot.value = f.snapshot;
   if (f.session.phase !== "ready" && f.session.phase !== "starting") snapshot.value = null;
   if (f.lost) lost.value += f.lost;
