@@ -70,6 +70,7 @@ var chinese = words{
 	"error.not_found":              "找不到{kind}“{name}”",
 	"error.not_running":            "{kind}“{name}”没有在运行",
 	"error.cannot_start":           "无法在 {container} 中启动“{command}”：{detail}",
+	"error.cannot_start.container": "容器 {container} 无法启动：{detail}",
 	"error.node_gone":              "节点已不存在",
 	"error.bad_request":            "请求无效：{detail}",
 	"error.bad_request.path":       "不能使用这个路径",

@@ -11,7 +11,6 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"sync"
 
 	"podlab/sandbox"
 )
@@ -215,39 +214,48 @@ func (o *runOptions) security(spec *sandbox.PlainSpec) error {
 
 // foreground shows what the container prints until it ends, and passes its exit code on. ^C stops it, as docker run does.
 func (p *program) foreground(ctx context.Context, name string, remove bool) (int, error) {
-	logs, stopLogs := context.WithCancel(ctx)
-	defer stopLogs()
-	var printing sync.WaitGroup
-	printing.Go(func() { _ = p.agent.Logs(logs, sandbox.LogOptions{Container: name, Follow: true}, p.out) }) // its end is seen below
-	exit, err := p.untilExited(ctx, name)
-	if ctx.Err() != nil {
-		stopLogs()
-		printing.Wait()
-		ctx, err, exit.Code = context.WithoutCancel(ctx), nil, 130
-		if _, err := p.stopAndMaybeRemove(ctx, name, remove); err != nil {
-			return 0, err
+	exit, err := p.follow(ctx, name)
+	if sandbox.CodeOf(err) == sandbox.CodeCannotStart {
+		p.complain(p.words.problem(err))
+		err = nil
+	}
+	if ctx.Err() != nil { // ^C: docker run would pass the signal on and wait
+		exit.Code, err = exitInterrupted, nil
+		ctx = context.WithoutCancel(ctx)
+		if !remove {
+			return exit.Code, p.stop(ctx, name, 1)
 		}
-		return exit.Code, nil
 	}
-	if err != nil {
-		return 0, err
-	}
-	printing.Wait()
-	if remove {
+	if err == nil && remove {
 		err = p.agent.Delete(ctx, sandbox.Ref{Kind: sandbox.ManifestContainer, Name: name}, 0)
 	}
 	return exit.Code, err
 }
 
-func (p *program) stopAndMaybeRemove(ctx context.Context, name string, _ bool) (int, error) {
-	return 0, p.agent.Delete(ctx, sandbox.Ref{Kind: sandbox.ManifestContainer, Name: name}, 1)
+// follow prints a container's log until its end. Before it runs it has none.
+func (p *program) follow(ctx context.Context, name string) (sandbox.Exit, error) {
+	began, err := p.until(ctx, name, func(c sandbox.Container) bool { return c.State != sandbox.StateWaiting })
+	if err != nil {
+		return sandbox.Exit{Code: began.ExitCode}, err
+	}
+	if err := p.agent.Logs(ctx, sandbox.LogOptions{Container: name, Follow: true}, p.out); err != nil {
+		return sandbox.Exit{}, err
+	}
+	c, err := p.untilExited(ctx, name)
+	return sandbox.Exit{Code: c.ExitCode, Signal: c.Signal}, err
 }
 
-var errExited = errors.New("exited")
+var errSeen = errors.New("seen")
 
-// untilExited waits for a plain container's end.
-func (p *program) untilExited(ctx context.Context, name string) (exit sandbox.Exit, err error) {
+func (p *program) untilExited(ctx context.Context, name string) (sandbox.Container, error) {
+	return p.until(ctx, name, func(c sandbox.Container) bool { return c.State == sandbox.StateExited })
+}
+
+// until waits until a plain container is as wanted. One that cannot be started is cannot_start.
+func (p *program) until(ctx context.Context, name string, wanted func(sandbox.Container) bool) (out sandbox.Container, err error) {
+	detail := ""
 	err = p.agent.Watch(ctx, nil, func(u sandbox.Update) error {
+		detail = failure(u.Moments, name, detail)
 		if u.Snapshot == nil {
 			return nil
 		}
@@ -255,21 +263,39 @@ func (p *program) untilExited(ctx context.Context, name string) (exit sandbox.Ex
 			if c.ID != name || c.Kind != sandbox.KindPlain {
 				continue
 			}
-			if c.State == sandbox.StateExited {
-				exit = sandbox.Exit{Code: c.ExitCode, Signal: c.Signal}
-				return errExited
+			if detail != "" && c.State != sandbox.StateRunning {
+				out = c
+				return sandbox.Errorf(sandbox.CodeCannotStart, "container", name, "detail", detail)
 			}
-			if c.State == sandbox.StateWaiting && strings.Contains(c.Reason, "Error") {
-				return sandbox.Errorf(sandbox.CodeCannotStart, "container", name, "command", "", "detail", c.Reason)
+			if wanted(c) {
+				out = c
+				return errSeen
 			}
 			return nil
 		}
 		return sandbox.Errorf(sandbox.CodeNotFound, "kind", sandbox.ManifestContainer, "name", name)
 	})
-	if errors.Is(err, errExited) {
-		return exit, nil
+	if errors.Is(err, errSeen) {
+		return out, nil
 	}
-	return exit, err
+	return out, err
+}
+
+// failure is what the agent's moments say of a container that could not be started: the newest.
+func failure(moments *sandbox.Moments, name, before string) string {
+	if moments == nil {
+		return before
+	}
+	for _, m := range moments.Items {
+		switch {
+		case m.Container != name:
+		case m.Reason == "Failed":
+			before = m.Params["detail"]
+		case m.Reason == "Deleted": // an earlier one of the same name
+			before = ""
+		}
+	}
+	return before
 }
 
 func (p *program) listContainers(ctx context.Context, args []string) (int, error) {

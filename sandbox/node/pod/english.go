@@ -70,6 +70,7 @@ var english = words{
 	"error.not_found":              "{kind} \"{name}\" not found",
 	"error.not_running":            "{kind} \"{name}\" is not running",
 	"error.cannot_start":           "cannot start \"{command}\" in {container}: {detail}",
+	"error.cannot_start.container": "container {container} cannot start: {detail}",
 	"error.node_gone":              "the node is gone",
 	"error.bad_request":            "this request is not valid: {detail}",
 	"error.bad_request.path":       "this path cannot be used",

@@ -22,6 +22,8 @@ const agentSocket = "/run/podlab/agent.sock"
 const (
 	exitFailed = 1
 	exitUsage  = 2
+	// exitInterrupted is what a shell gives for ^C.
+	exitInterrupted = 130
 )
 
 // program is one run of the command.
@@ -101,7 +103,7 @@ func (p *program) main(ctx context.Context, args []string) int {
 		return code
 	}
 	if ctx.Err() != nil {
-		return 130 // as a shell gives for ^C
+		return exitInterrupted
 	}
 	return p.fail(err, c)
 }

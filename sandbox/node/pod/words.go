@@ -66,6 +66,9 @@ func (w words) problem(err error) string {
 	if e.Code == sandbox.CodeBadValue && e.Params["detail"] == "" {
 		key = "error.bad_value.other"
 	}
+	if e.Code == sandbox.CodeCannotStart && e.Params["command"] == "" {
+		key = "error.cannot_start.container"
+	}
 	params := make([]string, 0, 2*len(e.Params))
 	for name, value := range e.Params {
 		if name == "kind" {
