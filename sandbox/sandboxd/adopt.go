@@ -43,7 +43,7 @@ func (h *host) adoptAll() error {
 }
 
 // adopt finds one node again, by its record. The node must still be the one recorded: same process, same pid namespace.
-func (h *host) adopt(id string) error {
+func (h *host) adopt(id string) (err error) {
 	data, err := os.ReadFile(filepath.Join(h.set.state(id), recordFile))
 	if err != nil {
 		return fmt.Errorf("half made: %w", err)
@@ -56,8 +56,12 @@ func (h *host) adopt(id string) error {
 	if err := n.identify(r.PID); err != nil {
 		return err
 	}
+	defer func() {
+		if err != nil {
+			n.pidfd.Close()
+		}
+	}()
 	if n.PIDNS != r.PIDNS || r.Spec.ID != id {
-		n.pidfd.Close()
 		return errors.New("its init has ended")
 	}
 	if n.container, err = libcontainer.Load(h.set.states(), id); err != nil {

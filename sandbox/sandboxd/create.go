@@ -43,7 +43,7 @@ func (h *host) create(ctx context.Context, spec sandbox.NodeSpec) (sandbox.Node,
 	}
 	h.live(n)
 	h.log.Info("node", "node", spec.ID, "pid", n.PID, "took", time.Since(time.UnixMilli(n.Started)).Round(time.Millisecond))
-	return n.public(h.set.nodeSocket(spec.ID)), nil
+	return h.public(n), nil
 }
 
 // start brings a node to life. What is only needed while it is made goes in any case, what shall stay goes when a step fails.
@@ -137,6 +137,7 @@ func (h *host) startInit(n *node, config *configs.Config, files *filesystem, soc
 	if err := n.identify(pid); err != nil {
 		return err
 	}
+	made.Add(func() { n.pidfd.Close() })
 	n.container, n.process = container, process
 	if err := h.groups.delegate(n.Spec.ID, n.Base); err != nil {
 		return err

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"hash/fnv"
@@ -10,16 +8,13 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"sync"
 	"time"
 
-	"github.com/opencontainers/runc/libcontainer"
 	"golang.org/x/sys/unix"
 
 	"podlab/sandbox"
 	"podlab/sandbox/internal/trace"
-	"podlab/sandbox/internal/userns"
 )
 
 // How long things may take.
@@ -151,206 +146,4 @@ func (h *host) info() sandbox.HostInfo {
 	defer h.mu.RUnlock()
 	info.Nodes = len(h.nodes)
 	return info
-}
-
-// list returns the living nodes, oldest first.
-func (h *host) list() []sandbox.Node {
-	h.mu.RLock()
-	defer h.mu.RUnlock()
-	nodes := []sandbox.Node{}
-	for id, n := range h.nodes {
-		if n.alive {
-			nodes = append(nodes, n.public(h.set.nodeSocket(id)))
-		}
-	}
-	slices.SortFunc(nodes, func(a, b sandbox.Node) int {
-		return cmp.Or(cmp.Compare(a.Started, b.Started), cmp.Compare(a.Spec.ID, b.Spec.ID))
-	})
-	return nodes
-}
-
-// reserve takes a name, room and ids for a node.
-func (h *host) reserve(spec sandbox.NodeSpec) (*node, error) {
-	var disk unix.Statfs_t
-	if err := unix.Statfs(h.set.disks(), &disk); err != nil {
-		return nil, err
-	}
-	if int64(disk.Bavail)*disk.Bsize < spec.Disk {
-		return nil, sandbox.Errorf(sandbox.CodeMachineFull, "limit", "disk")
-	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.nodes[spec.ID] != nil {
-		return nil, sandbox.Errorf(sandbox.CodeNameTaken, "kind", "node", "name", spec.ID)
-	}
-	taken := h.set.places(spec)
-	for _, other := range h.nodes {
-		taken += h.set.places(other.Spec)
-	}
-	if taken > h.set.maxNodes {
-		return nil, sandbox.Errorf(sandbox.CodeMachineFull, "limit", fmt.Sprint(h.set.maxNodes))
-	}
-	n := newNode(record{Spec: spec, Base: h.freeBase(), Started: time.Now().UnixMilli()})
-	h.nodes[spec.ID] = n
-	return n, nil
-}
-
-// freeBase returns the first of ids that no living node has, and that none had for long.
-func (h *host) freeBase() uint32 {
-	for {
-		base := firstBase + h.nextBase%bases*userns.Size
-		h.nextBase++
-		inUse := false
-		for _, n := range h.nodes {
-			inUse = inUse || n.Base == base
-		}
-		if !inUse {
-			return base
-		}
-	}
-}
-
-// find returns a living node, after its creation if that is going on. ok is false when there is none.
-func (h *host) find(ctx context.Context, id string) (n *node, ok bool) {
-	h.mu.RLock()
-	n = h.nodes[id]
-	h.mu.RUnlock()
-	if n == nil {
-		return nil, false
-	}
-	select {
-	case <-n.ready:
-	case <-ctx.Done():
-		return nil, false
-	}
-	h.mu.RLock()
-	defer h.mu.RUnlock()
-	return n, n.alive
-}
-
-// live makes a node known and waits for its end in a goroutine.
-func (h *host) live(n *node) {
-	h.mu.Lock()
-	h.nodes[n.Spec.ID], n.alive = n, true
-	h.mu.Unlock()
-	h.waiting.Go(func() {
-		if n.wait() == nil { // else the daemon ends first
-			h.bury(n)
-		}
-	})
-}
-
-// bury removes what is left of a node whose init has ended.
-func (h *host) bury(n *node) {
-	h.mu.Lock()
-	n.alive = false
-	h.mu.Unlock()
-	if n.process != nil {
-		_, _ = n.process.Wait() // killed, mostly: that is no error here
-	}
-	n.removing.Lock()
-	h.clear(n.Spec.ID)
-	n.removing.Unlock()
-	h.forget(n)
-	n.pidfd.Close()
-	close(n.gone)
-	h.log.Info("node is gone", "node", n.Spec.ID)
-}
-
-// forget frees a node's name and room, and ends its moments.
-func (h *host) forget(n *node) {
-	if n.PIDNS != 0 {
-		h.tracer.Remove(n.PIDNS)
-	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	delete(h.nodes, n.Spec.ID)
-	delete(h.rings, n.PIDNS)
-	if n.moments != nil {
-		n.moments.close()
-	}
-}
-
-// clear removes whatever may be left of a node by that name. It is the one way in which nodes go: destroyed, dead or half made.
-func (h *host) clear(id string) {
-	ctx, cancel := context.WithTimeout(context.Background(), clearTime)
-	defer cancel()
-	failed := h.groups.remove(ctx, id)
-	if err := os.Remove(h.set.nodeSocket(id)); err != nil && !errors.Is(err, os.ErrNotExist) {
-		failed = errors.Join(failed, err)
-	}
-	if failed = errors.Join(failed, os.RemoveAll(h.set.state(id))); failed != nil {
-		h.log.Error("something of a node stays until the next start", "node", id, "error", failed)
-	}
-}
-
-// destroy removes a node. One that is not there is no error.
-func (h *host) destroy(ctx context.Context, id string) error {
-	n, ok := h.find(ctx, id)
-	if n == nil {
-		return ctx.Err()
-	}
-	if ok {
-		if err := n.kill(); err != nil && !errors.Is(err, os.ErrClosed) {
-			return err
-		}
-		n.removing.Lock()
-		err := h.groups.remove(ctx, id) // now, since it thaws too, and what is frozen does not die
-		n.removing.Unlock()
-		if err != nil {
-			return err
-		}
-	}
-	select {
-	case <-n.gone:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-func (h *host) destroyAll() error {
-	ctx, cancel := context.WithTimeout(context.Background(), 2*clearTime)
-	defer cancel()
-	var all sync.WaitGroup
-	for _, n := range h.list() {
-		all.Go(func() {
-			if err := h.destroy(ctx, n.Spec.ID); err != nil {
-				h.log.Error("node stays", "node", n.Spec.ID, "error", err)
-			}
-		})
-	}
-	all.Wait()
-	if left := len(h.list()); left > 0 {
-		return fmt.Errorf("%d nodes stay", left)
-	}
-	return nil
-}
-
-// freeze stops a node's processes, or lets them go on.
-func (h *host) freeze(ctx context.Context, id string, freeze bool) error {
-	n, ok := h.find(ctx, id)
-	if !ok {
-		return errNoNode(id)
-	}
-	n.freezing.Lock()
-	defer n.freezing.Unlock()
-	if n.frozen == freeze {
-		return nil
-	}
-	change := (*libcontainer.Container).Resume
-	if freeze {
-		change = (*libcontainer.Container).Pause
-	}
-	if err := change(n.container); err != nil {
-		return err
-	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	n.frozen = freeze
-	return nil
-}
-
-func errNoNode(id string) error {
-	return sandbox.Errorf(sandbox.CodeNotFound, "kind", "node", "name", id)
 }

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -450,6 +451,73 @@ func TestStrangersAreDenied(t *testing.T) {
 	}()
 	if err := <-denied; code(err) != sandbox.CodeDenied {
 		t.Errorf("a stranger got %v", err)
+	}
+}
+
+func TestGroupIsAdmitted(t *testing.T) {
+	name, gid := someGroup(t)
+	d := start(t, "--group", name)
+	ended := make(chan error)
+	go func() {
+		runtime.LockOSThread()
+		const nobody = 65534
+		unix.RawSyscall(unix.SYS_SETRESGID, gid, gid, gid)
+		unix.RawSyscall(unix.SYS_SETRESUID, nobody, nobody, nobody)
+		_, err := d.Create(t.Context(), sandbox.NodeSpec{ID: "n"})
+		if err == nil {
+			err = d.Destroy(t.Context(), "n")
+		}
+		ended <- err
+	}()
+	if err := <-ended; err != nil {
+		t.Errorf("somebody of group %s got %v", name, err)
+	}
+}
+
+// someGroup returns a group of this machine that is not root's.
+func someGroup(t testing.TB) (name string, gid uintptr) {
+	t.Helper()
+	file, err := os.ReadFile("/etc/group")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(file)) {
+		fields := strings.Split(line, ":")
+		if id, err := strconv.Atoi(fields[2]); err == nil && id > 0 {
+			return fields[0], uintptr(id)
+		}
+	}
+	t.Fatal("no group in /etc/group but root")
+	return "", 0
+}
+
+// TestBrokenNode makes a node whose init ends at once: the answer comes at once too, and nothing stays.
+func TestBrokenNode(t *testing.T) {
+	good, err := standIn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	broken := t.TempDir()
+	must := func(err error) {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	must(os.MkdirAll(filepath.Join(broken, "node", "bin"), 0o755))
+	must(os.Symlink(filepath.Join(good, "images"), filepath.Join(broken, "images")))
+	must(os.WriteFile(filepath.Join(broken, "node", "bin", "podlab-node"), []byte("#!/bin/sh\necho no such luck\n"), 0o755))
+	sandboxtest.Root(t)
+	d := sandboxtest.Start(t, sandboxtest.Data(broken))
+	began := time.Now()
+	if _, err := d.Create(t.Context(), sandbox.NodeSpec{ID: "n"}); code(err) != sandbox.CodeInternal {
+		t.Errorf("creating: %v", err)
+	}
+	if took := time.Since(began); took > 2*time.Second {
+		t.Errorf("it took %v to see that init had ended", took)
+	}
+	nothingLeft(t, d)
+	if nodes, err := d.List(t.Context()); err != nil || len(nodes) != 0 {
+		t.Errorf("list: %v %v", nodes, err)
 	}
 }
 

@@ -72,6 +72,10 @@ func run(log *slog.Logger) error {
 	if err := ownMountNamespace(); err != nil {
 		return err
 	}
+	unix.Umask(0o022)                                                                               // ids of nodes must reach the mounts
+	if err := os.Setenv("PATH", os.Getenv("PATH")+":/usr/local/sbin:/usr/sbin:/sbin"); err != nil { // mkfs.ext4
+		return err
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGTERM)
 	defer stop()
 	interrupt := make(chan os.Signal, 1)

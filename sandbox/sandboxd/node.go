@@ -92,11 +92,6 @@ func (n *node) kill() error {
 	})
 }
 
-// public is what others may know of the node.
-func (n *node) public(socket string) sandbox.Node {
-	return sandbox.Node{Spec: n.Spec, PID: n.PID, Started: n.Started, Frozen: n.frozen, Socket: socket, PIDNS: n.PIDNS}
-}
-
 // wait returns when the node's init has ended, or with os.ErrClosed when the pidfd was closed.
 func (n *node) wait() error {
 	raw, err := n.pidfd.SyscallConn()
