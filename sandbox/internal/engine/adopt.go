@@ -92,7 +92,7 @@ func (c *container) adopt(kept map[string][]*os.File) bool {
 	}
 	files := kept[c.keepKey()]
 	delete(kept, c.keepKey())
-	c.alive = &alive{lc: lc, pidfd: -1, rootfs: &rootfs{dir: c.overlayDir(r.Attempt), layers: r.Layers}}
+	c.alive = &alive{lc: lc, rootfs: &rootfs{dir: c.overlayDir(r.Attempt), layers: r.Layers}}
 	c.killed = false
 	if len(files) > 0 {
 		c.alive.recorder, err = newRecorder(c.unit.logPath(c.name(), r.Attempt), repoll(files))
@@ -100,10 +100,11 @@ func (c *container) adopt(kept map[string][]*os.File) bool {
 			c.unit.log.Error("log not opened", "container", c.id(), "err", err)
 		}
 	}
-	if fd, err := unix.PidfdOpen(r.PID, 0); err == nil {
-		c.alive.pidfd = fd
+	if c.alive.pidfd, err = openPID(r.PID); err == nil && startTime(r.PID) != r.Start {
+		c.alive.pidfd.Close() // another process has the pid now
+		c.alive.pidfd = nil
 	}
-	living := c.alive.pidfd >= 0 && lc != nil && startTime(r.PID) == r.Start
+	living := c.alive.pidfd != nil && lc != nil
 	go c.watchOrphan(r.Attempt, r.PID, r.Start, living)
 	if living {
 		c.watchMemory()

@@ -83,7 +83,7 @@ func (u *unit) appConfig(spec *sandbox.ContainerSpec, rootfs string, namespaces 
 	c.Mounts = append(c.Mounts, u.fileMounts()...)
 	c.Mounts = append(c.Mounts, u.volumeMounts(spec)...)
 	if privileged(spec.SecurityContext) {
-		lay(c)
+		openUp(c)
 		return c, nil
 	}
 	c.MaskPaths, c.ReadonlyPaths = masked, readOnly
@@ -93,9 +93,9 @@ func (u *unit) appConfig(spec *sandbox.ContainerSpec, rootfs string, namespaces 
 	return c, err
 }
 
-// lay opens up a privileged container: /sys and the cgroup file systems of the node can be written as far as the node's user
-// namespace allows, nothing is masked, and no second filter is added to the node's.
-func lay(c *configs.Config) {
+// openUp is for a privileged container: the node's control groups are there to be written, nothing is masked, and no second filter
+// is added to the node's. /sys stays read-only, since a user namespace can have no other.
+func openUp(c *configs.Config) {
 	for _, m := range c.Mounts {
 		if m.Device == "cgroup" {
 			m.Flags &^= unix.MS_RDONLY

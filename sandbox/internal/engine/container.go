@@ -38,7 +38,7 @@ type container struct {
 // alive is what a running container holds on to.
 type alive struct {
 	lc       *libcontainer.Container
-	pidfd    int
+	pidfd    *os.File // nil when the process was gone before it could be opened
 	recorder *recorder
 	rootfs   *rootfs
 	alarm    *os.File // of memory; nil without the controller
@@ -127,6 +127,9 @@ func (c *container) countRestart() {
 
 // watch waits for the end of a process that this agent started.
 func (c *container) watch(made *launched) {
+	if err := awaitEnd(made.pidfd); err != nil {
+		c.unit.log.Error("wait", "container", c.id(), "err", err)
+	}
 	state, err := made.process.Wait()
 	var status syscall.WaitStatus
 	if state != nil {
@@ -287,7 +290,10 @@ func (c *container) signalKill() {
 }
 
 func (c *container) signal(s unix.Signal) {
-	if err := unix.PidfdSendSignal(c.alive.pidfd, s, nil, 0); err != nil && err != unix.ESRCH {
+	if c.alive.pidfd == nil {
+		return
+	}
+	if err := sendSignal(c.alive.pidfd, s); err != nil {
 		c.unit.log.Error("signal", "container", c.id(), "signal", s, "err", err)
 	}
 }
@@ -299,9 +305,10 @@ func (c *container) release() {
 	if a == nil {
 		return
 	}
-	unix.Close(a.pidfd)
-	if a.alarm != nil {
-		a.alarm.Close()
+	for _, f := range []*os.File{a.pidfd, a.alarm} {
+		if f != nil {
+			f.Close()
+		}
 	}
 	if err := a.destroy(); err != nil {
 		c.unit.log.Error("container not destroyed", "container", c.id(), "err", err)

@@ -195,6 +195,10 @@ func connectStdio(process *libcontainer.Process, p Process) {
 }
 
 func (r *Running) wait(process *libcontainer.Process) {
+	if pidfd, err := openPID(r.PID); err == nil { // else the wait below costs a thread
+		_ = awaitEnd(pidfd)
+		pidfd.Close()
+	}
 	state, err := process.Wait()
 	if state == nil {
 		r.err = err

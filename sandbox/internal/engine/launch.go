@@ -268,10 +268,10 @@ func (c *container) begin(made *launched, config *configs.Config, streams *stdio
 		return err
 	}
 	made.pid, made.start = state.InitProcessPid, state.InitProcessStartTime
-	if made.pidfd, err = unix.PidfdOpen(made.pid, 0); err != nil {
-		return fmt.Errorf("pidfd: %w", err)
+	if made.pidfd, err = openPID(made.pid); err != nil {
+		return err
 	}
-	steps.Add(func() { unix.Close(made.pidfd) })
+	steps.Add(func() { made.pidfd.Close() })
 	steps.Add(func() { _ = c.unit.engine.keeper.Drop(c.keepKey()) }) // node init is away: nothing is kept
 	if err := c.keep(made, streams); err != nil {
 		return err

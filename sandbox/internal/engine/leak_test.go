@@ -24,6 +24,10 @@ func TestNothingLeaks(t *testing.T) {
 					t.Error(err)
 					return
 				}
+				if i == 0 { // deletion overtakes the start
+					b.remove(name)
+					return
+				}
 				b.until(name+"/a", "running", isRunning)
 				if r, err := b.Exec(context.Background(), name+"/a", Process{Argv: []string{"true"}, Hidden: i%2 == 0}); err != nil {
 					t.Error(err)
