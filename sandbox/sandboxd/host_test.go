@@ -143,7 +143,8 @@ func TestCreateListDestroy(t *testing.T) {
 	if _, err := d.Create(ctx, sandbox.NodeSpec{ID: "one"}); code(err) != sandbox.CodeNameTaken {
 		t.Errorf("second node of a name: %v", err)
 	}
-	for _, bad := range []sandbox.NodeSpec{{ID: "../x"}, {ID: ""}, {ID: "x", Hostname: "a b"}, {ID: "x", Memory: 1}, {ID: "x", PIDs: 1 << 40}, {ID: "x", Disk: -1}} {
+	for _, bad := range []sandbox.NodeSpec{{ID: "../x"}, {ID: ""}, {ID: "x", Hostname: "a b"},
+		{ID: "x", Memory: 1}, {ID: "x", PIDs: 1 << 40}, {ID: "x", Disk: -1}} {
 		if _, err := d.Create(ctx, bad); code(err) != sandbox.CodeBadRequest {
 			t.Errorf("%+v: %v", bad, err)
 		}
@@ -247,7 +248,8 @@ func TestLimits(t *testing.T) {
 	if got := sh(t, node, "i=0; while :>/root/f$i; do i=$((i+1)); done; echo $i; rm -f /root/f*"); !strings.Contains(got, "No space left") {
 		t.Errorf("inodes: %q", got)
 	}
-	if got := sh(t, node, "dd if=/dev/zero of=/run/big bs=1M count=128; rm -f /run/big"); !strings.Contains(got, "No space left") && !strings.Contains(got, "killed") {
+	got := sh(t, node, "dd if=/dev/zero of=/run/big bs=1M count=128; rm -f /run/big")
+	if !strings.Contains(got, "No space left") && !strings.Contains(got, "killed") {
 		t.Errorf("tmpfs: %q", got)
 	}
 	if got := sh(t, node, "tail /dev/zero; echo ended $?"); !strings.Contains(got, "ended 137") {

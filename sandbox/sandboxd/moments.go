@@ -56,6 +56,9 @@ func openRing(path string) (*ring, error) {
 func (r *ring) add(m sandbox.Moment) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.closed {
+		return
+	}
 	r.advance(1)
 	m.Source, m.Seq = sandbox.SourceKernel, r.last
 	if len(r.items) < ringSize {
@@ -70,14 +73,13 @@ func (r *ring) add(m sandbox.Moment) {
 func (r *ring) lose(n uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.advance(n)
+	if !r.closed {
+		r.advance(n)
+	}
 }
 
 // advance is called with mu held.
 func (r *ring) advance(n uint64) {
-	if r.closed {
-		return
-	}
 	r.last += n
 	var last [8]byte
 	binary.LittleEndian.PutUint64(last[:], r.last)
