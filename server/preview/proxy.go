@@ -58,7 +58,6 @@ func (p *Preview) wall(h http.Header, r *http.Request) {
 	h.Set("X-Content-Type-Options", "nosniff")
 	// The path of a preview's page tells which preview an absolute link belongs to; it never leaves this origin.
 	h.Set("Referrer-Policy", "same-origin")
-	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 	h.Set("Permissions-Policy", "camera=(), microphone=(), geolocation=(), payment=(), usb=()")
 	h.Set("X-Robots-Tag", "noindex")
 }
