@@ -117,11 +117,11 @@ func (m *merger) settle(moment *sandbox.Moment) bool {
 			m.owner[moment.PID] = owner
 		}
 	}
-	owner, known := m.owner[moment.PID]
-	if !known {
-		if owner, known = m.inside[moment.PIDNS]; known {
-			m.owner[moment.PID] = owner
-		}
+	owner, known := m.inside[moment.PIDNS]
+	if known {
+		m.owner[moment.PID] = owner
+	} else {
+		owner, known = m.owner[moment.PID]
 	}
 	moment.Container = owner
 	return known || m.hidden[moment.PID]
@@ -135,7 +135,9 @@ func (m *merger) look(s *sandbox.Snapshot, patient bool) []sandbox.Moment {
 	}
 	m.agent = s.Node.AgentPID
 	for i := range s.Processes {
-		m.owner[s.Processes[i].PID] = s.Processes[i].Container
+		if p := &s.Processes[i]; p.Container != "" || settledIn(p, s) {
+			m.owner[p.PID] = p.Container
+		}
 	}
 	m.inside = alone(s)
 	i := 0
@@ -143,6 +145,12 @@ func (m *merger) look(s *sandbox.Snapshot, patient bool) []sandbox.Moment {
 		i++
 	}
 	return m.cut(i)
+}
+
+// settledIn reports whether a process without a container is really the node's own. The first stages of a container and of an exec
+// look like it too, until they are where they belong: they are children of the agent without a role, or in another pid namespace.
+func settledIn(p *sandbox.Process, s *sandbox.Snapshot) bool {
+	return p.NS.PID == s.Node.NS.PID && (p.Role != "" || p.PPID != s.Node.AgentPID)
 }
 
 // alone are the pid namespaces that hold one container only. Processes come and go between two snapshots; what they were in

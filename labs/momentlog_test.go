@@ -31,8 +31,15 @@ func TestMomentsGetTheirContainer(t *testing.T) {
 			{ID: "web", NS: sandbox.Namespaces{PID: 200}},
 			{ID: "demo/_infra", NS: sandbox.Namespaces{PID: 300}}, {ID: "demo/a", NS: sandbox.Namespaces{PID: 300}},
 		},
-		Processes: []sandbox.Process{{PID: 1}, {PID: 7}, {PID: 9}, {PID: 20, Container: "web"}, {PID: 31, Container: "demo/a"}},
+		Processes: []sandbox.Process{
+			{PID: 1}, {PID: 7, PPID: 1}, {PID: 9, PPID: 7, Role: "shell"}, {PID: 20, Container: "web"}, {PID: 31, Container: "demo/a"},
+			{PID: 70, PPID: 7, Name: "stage0"}, {PID: 71, PPID: 7, Name: "stage2"},
+		},
 	}
+	for i := range s.Processes {
+		s.Processes[i].NS.PID = 100
+	}
+	s.Processes[6].NS.PID = 200
 	m.look(s, false)
 	for _, test := range []struct {
 		what string
@@ -46,7 +53,9 @@ func TestMomentsGetTheirContainer(t *testing.T) {
 			sandbox.Moment{Kind: "fork", PPID: 31, PID: 32, PIDNS: 300, Name: "sh"}, sandbox.Moment{Kind: "exit", PID: 32, PIDNS: 300, Name: "sh"}),
 			"fork sh@demo/a, exit sh@demo/a"},
 		{"the node's shell", kernel(5, sandbox.Moment{Kind: "fork", PPID: 9, PID: 50, PIDNS: 100, Name: "ps"}), "fork ps@"},
-		{"what the agent forks is held, and what comes after it", kernel(6,
+		{"the last stage of an exec, which a snapshot has shown before it was where it belongs", kernel(6,
+			sandbox.Moment{Kind: "exec", PID: 71, PIDNS: 200, Name: "wget"}), "exec wget@web"},
+		{"what the agent forks is held, and what comes after it", kernel(7,
 			sandbox.Moment{Kind: "fork", PPID: 7, PID: 60, PIDNS: 100, Name: "agent"}, sandbox.Moment{Kind: "exec", PID: 20, PIDNS: 200, Name: "late"}), ""},
 	} {
 		out, lost := m.take(test.run)
@@ -54,7 +63,7 @@ func TestMomentsGetTheirContainer(t *testing.T) {
 			t.Errorf("%s: %q, want %q (lost %d)", test.what, got, test.want, lost)
 		}
 	}
-	s.Time = 65
+	s.Time = 75
 	s.Processes = append(s.Processes, sandbox.Process{PID: 60, Container: "new"})
 	if got := told(m.look(s, false)); got != "fork agent@new, exec late@web" {
 		t.Error(got)
