@@ -84,7 +84,7 @@ func TestEBPFTellsEveryProcess(t *testing.T) {
 		}
 	}
 	if seen != n {
-		t.Errorf("%d of %d processes; lost %v", seen, n, got.lost)
+		t.Errorf("%d of %d processes; lost %d", seen, n, got.missing(node.inode))
 	}
 	if now := bootMicros(); all[0].Time > now || all[0].Time < now-60e6 {
 		t.Errorf("time %d is not boot time, now %d", all[0].Time, now)
@@ -203,6 +203,8 @@ func TestEBPFTellsNothingOfOthers(t *testing.T) {
 	node.run(t, "true\n")
 	tr.Remove(node.inode)
 	got.until(t, node.inode, func(all []sandbox.Moment) bool { return len(all) >= 3 })
+	got.mu.Lock()
+	defer got.mu.Unlock()
 	if len(got.moments) != 1 {
 		t.Errorf("told of %d namespaces", len(got.moments))
 	}
@@ -222,9 +224,9 @@ func TestEBPFCountsTheLost(t *testing.T) {
 	must(t, few.Add(node.inode, node.pid))
 	node.run(t, "20*\ttrue\n")
 	want := len(whole.until(t, node.inode, ends("true", 20)))
-	got := part.until(t, node.inode, func(some []sandbox.Moment) bool { return len(some)+int(part.lost[node.inode]) >= want })
-	if part.lost[node.inode] == 0 || len(got)+int(part.lost[node.inode]) != want {
-		t.Errorf("%d told and %d lost of %d", len(got), part.lost[node.inode], want)
+	got := part.until(t, node.inode, func(some []sandbox.Moment) bool { return len(some)+part.missing(node.inode) >= want })
+	if part.missing(node.inode) == 0 || len(got)+part.missing(node.inode) != want {
+		t.Errorf("%d told and %d lost of %d", len(got), part.missing(node.inode), want)
 	}
 }
 

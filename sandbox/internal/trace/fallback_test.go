@@ -29,7 +29,7 @@ func TestConnectorTellsProcesses(t *testing.T) {
 	tr, got := listen(t, KindProc)
 	node := newPIDNS(t)
 	must(t, tr.Add(node.inode, node.pid))
-	node.run(t, "20*\tsh\t-c\tsleep 0.01; exit 3\nunshare\t--pid\t--fork\tsh\t-c\tsleep 0.01; exit 4\n")
+	node.run(t, "20*\tsh\t-c\tsleep 0.05; exit 3\nunshare\t--pid\t--fork\tsh\t-c\tsleep 0.3; exit 4\n")
 	all := got.until(t, node.inode, ends("unshare", 1))
 	codes := map[int]int{}
 	for _, m := range all {
@@ -40,8 +40,9 @@ func TestConnectorTellsProcesses(t *testing.T) {
 			}
 		}
 	}
-	if codes[3] != 20 {
-		t.Errorf("codes %v", codes)
+	// What ended before it could be read is lost, and counted.
+	if codes[3] < 10 || codes[3]+got.missing(node.inode) < 20 {
+		t.Errorf("codes %v, %d lost", codes, got.missing(node.inode))
 	}
 	inner := slices.IndexFunc(all, func(m sandbox.Moment) bool { return m.Kind == sandbox.MomentExit && m.Code == 4 })
 	if inner < 0 || all[inner].PIDInside != 1 || all[inner].PID < 2 || all[inner].PIDNS == node.inode {
@@ -82,14 +83,20 @@ func TestPollTellsProcessesThatStay(t *testing.T) {
 	time.Sleep(3 * pollEvery)
 	node.run(t, "sh\t-c\tsleep 0.3; exec sleep 0.3\n")
 	all := got.until(t, node.inode, func(all []sandbox.Moment) bool { return len(kinds(all, "sleep")) >= 4 })
-	var told []string
+	shell, child := all[0].PID, 0
+	told := map[int][]string{}
 	for _, m := range all {
-		told = append(told, m.Kind+" "+m.Name)
+		told[m.PID] = append(told[m.PID], m.Kind+" "+m.Name)
+		if m.PPID == shell {
+			child = m.PID
+		}
 	}
-	// The shell, its first sleep, and the sleep that it becomes. The parent has taken note of how they ended before a reading could.
-	want := []string{"fork sh", "exec sh", "fork sleep", "exec sleep", "exit sleep", "exec sleep", "exit sleep"}
-	if !slices.Equal(told, want) {
-		t.Errorf("%q", told)
+	// Which of two processes changed first within one round is not known; of each by itself the order is.
+	if want := []string{"fork sh", "exec sh", "exec sleep", "exit sleep"}; !slices.Equal(told[shell], want) {
+		t.Errorf("shell: %q", told[shell])
+	}
+	if want := []string{"fork sleep", "exec sleep", "exit sleep"}; !slices.Equal(told[child], want) {
+		t.Errorf("its child: %q", told[child])
 	}
 	if last := all[len(all)-1]; last.PPID != 1 || last.PID != last.PIDInside || last.Params["code"] != "unknown" {
 		t.Errorf("%+v", last)

@@ -55,7 +55,7 @@ func runThreads(how string) {
 		return
 	}
 	go func() {
-		time.Sleep(20 * time.Millisecond)
+		time.Sleep(300 * time.Millisecond)
 		os.Exit(7)
 	}()
 	_, _, _ = syscall.RawSyscall(syscall.SYS_EXIT, 0, 0, 0) // the thread, not the process
@@ -172,6 +172,12 @@ func (g *told) sink() Sink {
 			g.lost[node] += n
 		},
 	}
+}
+
+func (g *told) missing(node uint64) int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return int(g.lost[node])
 }
 
 // until waits until the node's moments satisfy the condition and returns them.

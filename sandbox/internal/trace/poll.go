@@ -116,12 +116,17 @@ func (s *pollSource) one(pid int, sink Sink) {
 // begin tells of a new process, and of its exec when it no longer is what its parent is.
 func (s *pollSource) begin(pid int, t task, sink Sink) {
 	const tick = 10_000 // µs: USER_HZ is 100
+	parent := s.tasks[t.ppid]
+	execed := t.mark != parent.mark
+	if t.mark == [2]uint64{} { // in the midst of an exec: the next round sees its end
+		t.mark, execed = parent.mark, false
+	}
 	s.tasks[pid] = t
 	if !s.begun[t.node] {
 		return // it was there before the node was added
 	}
 	s.tell(sink, s.tasks.moment(sandbox.MomentFork, t, pid, int64(t.start)*tick), t.node)
-	if parent, ok := s.tasks[t.ppid]; !ok || parent.mark != t.mark {
+	if execed {
 		s.exec(pid, t, sink)
 	}
 }

@@ -19,7 +19,7 @@ type task struct {
 	ppid   int    // on the host
 	leader int    // on the host: the process it is a thread of, itself when it is none
 	name   string
-	mark   [2]uint64 // changes with every exec: addresses that the kernel chooses at random
+	mark   [2]uint64 // of its program: changes with every exec; zero in the midst of one, and for a zombie
 	start  uint64    // ticks since boot
 	ended  bool      // it is a zombie
 	status uint32    // wait status, once it has ended
@@ -119,7 +119,11 @@ func (t *task) parseStat(b []byte) error {
 		return v
 	}
 	t.ended = len(words) > 0 && words[0][0] == 'Z'
-	t.ppid, t.start, t.mark, t.status = int(field(4)), field(22), [2]uint64{field(28), field(48)}, uint32(field(52))
+	t.ppid, t.start, t.status = int(field(4)), field(22), uint32(field(52))
+	// Where code and stack begin; the kernel chooses these addresses at random. During an exec the first is still 0.
+	if code := field(26); code != 0 {
+		t.mark = [2]uint64{code, field(28)}
+	}
 	return nil
 }
 
