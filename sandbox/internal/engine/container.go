@@ -68,8 +68,12 @@ func (c *container) overlayDir(attempt int) string {
 
 // willRun reports whether the container runs or will be started again by its policy.
 func (c *container) willRun() bool {
-	switch c.run.State {
-	case running, waiting:
+	switch {
+	case c.run.State == running:
+		return true
+	case c.unit.record.Evicted != "":
+		return false
+	case c.run.State == waiting:
 		return true
 	}
 	return c.replaced || restarts(c.unit.object.Spec.RestartPolicy, c.run.Code)

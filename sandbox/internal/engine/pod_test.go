@@ -586,3 +586,20 @@ func TestTerminalContainer(t *testing.T) {
 		t.Errorf("its input ended: %+v", s)
 	}
 }
+
+func TestDiskVolumeOverItsLimit(t *testing.T) {
+	b := open(t)
+	b.apply(pod("p", `"volumes":[{"name":"v","emptyDir":{"sizeLimit":"1Mi"}}]`,
+		sh("a", "dd if=/dev/zero of=/v/half bs=512k count=1; sleep 0.5; dd if=/dev/zero of=/v/more bs=1M count=1; "+idle, `"volumeMounts":[{"name":"v","mountPath":"/v"}]`), sh("b", idle)))
+	b.running("p/b")
+	if p := b.pod("p"); p.Status.Phase != "Running" {
+		t.Errorf("below its limit: %+v", p.Status)
+	}
+	p := b.phase("p", "Failed")
+	if p.Status.Reason != "Evicted" || p.Status.Message != `Usage of EmptyDir volume "v" exceeds the limit "1Mi". ` {
+		t.Errorf("%+v", p.Status)
+	}
+	for _, id := range []string{"p/a", "p/b", "p/_infra"} {
+		b.until(id, "stopped", func(s Subject) bool { return s.State == exited })
+	}
+}

@@ -24,6 +24,7 @@ type record struct {
 	Infra      run
 	Containers []run
 	Finished   bool      // every container has ended for good
+	Evicted    string    // why the pod was evicted, empty when it was not
 	Deleted    time.Time // when deletion was asked for
 	Grace      int64     // of the deletion, seconds
 }

@@ -35,6 +35,9 @@ func (r *record) status(hostIP string) sandbox.PodStatus {
 		s.ContainerStatuses = append(s.ContainerStatuses, r.Containers[i].status(r.id(r.Containers[i].Name)))
 	}
 	s.Phase = phase(r.Object.Spec.RestartPolicy, r.Containers)
+	if r.Evicted != "" {
+		s.Phase, s.Reason, s.Message = phaseFailed, reasonEvicted, r.Evicted
+	}
 	s.Conditions = r.conditions(s.Phase)
 	return s
 }

@@ -32,6 +32,8 @@ type unit struct {
 	retryAt  time.Time // of making the sandbox
 	retry    time.Duration
 
+	measureAt time.Time // when disk volumes with a limit are measured next
+
 	commands chan func()
 	done     chan struct{} // closed when nothing of the unit is left
 	view     atomic.Pointer[view]
@@ -121,6 +123,9 @@ func (u *unit) do(ctx context.Context, fn func() error) error {
 // sync takes the unit one step nearer to what it shall be, and says when to look again (zero: when something happens).
 func (u *unit) sync() (next time.Time, gone bool) {
 	u.killOverdue(time.Now())
+	if u.record.Deleted.IsZero() {
+		u.checkSizes(time.Now())
+	}
 	switch {
 	case !u.record.Deleted.IsZero():
 		if u.anyRunning() {
@@ -245,7 +250,7 @@ func (u *unit) nextDeadline() (next time.Time) {
 }
 
 func (u *unit) nextDue() time.Time {
-	next := u.nextDeadline()
+	next := earliest(u.nextDeadline(), u.measureAt)
 	for _, c := range u.apps {
 		if c.run.State != running && c.willRun() {
 			next = earliest(next, c.due)
