@@ -11,7 +11,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { Refused, post, readFile } from "./api.ts";
 import { failed } from "./toasts.tsx";
 import type { Applied, Problem } from "./types.ts";
-import { join, sayError, t } from "./words.ts";
+import { gap, join, sayError, t } from "./words.ts";
 
 const nonce = document.querySelector<HTMLScriptElement>("script[nonce]")?.nonce ?? "";
 
@@ -70,7 +70,7 @@ function mark(view: EditorView, problem: Problem): void {
   const line = view.state.doc.line(n);
   const from = line.from + Math.max(0, line.text.search(/\S/));
   const said = sayError(problem);
-  const d: Diagnostic = { from, to: Math.max(from, line.to), severity: "error", message: `${said.what} ${said.next}` };
+  const d: Diagnostic = { from, to: Math.max(from, line.to), severity: "error", message: `${said.what}${gap}${said.next}` };
   view.dispatch(setDiagnostics(view.state, [d]));
   if (problem.params?.["line"]) view.dispatch({ selection: { anchor: from }, effects: EditorView.scrollIntoView(from, { y: "center" }) });
 }
@@ -139,8 +139,10 @@ export function Editor({ name }: { name: string }) {
         <p class={`esay ${problem ? "er" : ""}`} role="status">
           {said ? (
             <>
-              {problem?.params?.["line"] && <b>{t("edit.line", { n: problem.params["line"] })}: </b>}
-              {said.what} {said.next}
+              {problem?.params?.["line"] && <b>{t("edit.line", { n: problem.params["line"] })}{gap}</b>}
+              {said.what}
+            {gap}
+            {said.next}
             </>
           ) : done ? (
             join(done.map((a) => t(`applied.${a.action}`, { kind: a.kind, name: a.name })))

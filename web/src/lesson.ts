@@ -74,6 +74,8 @@ function addRun(block: HTMLElement): void {
   if (block.querySelector(".bar")) return;
   const target = block.dataset["run"] ?? "node";
   const code = (block.querySelector("code") ?? block).textContent!.replace(/\n+$/, "");
+  // A long line is wrapped, not cut; a hanging indent tells it from the next.
+  block.querySelector("code")?.replaceChildren(...code.split("\n").map((line) => Object.assign(document.createElement("span"), { className: "ln", textContent: line })));
   const bar = document.createElement("div");
   bar.className = "bar";
   const run = button("pri", PLAY, t("run.in", { name: nameOf(target) }));

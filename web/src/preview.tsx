@@ -6,7 +6,7 @@ import { Icon } from "./icons.tsx";
 import { Tag, markOf } from "./identity.tsx";
 import { ports } from "./panes.ts";
 import type { Problem } from "./types.ts";
-import { sayError, t } from "./words.ts";
+import { gap, sayError, t } from "./words.ts";
 
 export function Preview() {
   const all = ports.value;
@@ -59,7 +59,9 @@ export function Preview() {
       </div>
       {said ? (
         <p class="hint pad">
-          {said.what} {said.next}
+          {said.what}
+          {gap}
+          {said.next}
         </p>
       ) : port.answers && url ? (
         <iframe key={`${key}${turn}`} src={url} title={t("preview.title", { pod: port.pod, port: port.port })} sandbox="allow-scripts allow-forms" referrerpolicy="no-referrer" />

@@ -59,7 +59,7 @@ export class Terminal {
     this.el.className = "xt";
     this.term = new XTerm({
       allowProposedApi: true, convertEol: false, cursorBlink: false, fontFamily: '"JetBrains Mono Variable", "Noto Sans Mono CJK SC", ui-monospace, Menlo, Consolas, monospace',
-      fontSize: 13.5, lineHeight: 1.3, scrollback: 5000, theme, screenReaderMode: screenReader.value, macOptionIsMeta: false, rightClickSelectsWord: false,
+      fontSize: matchMedia("(min-width: 2200px)").matches ? 16 : 13.5, lineHeight: 1.3, scrollback: 5000, theme, screenReaderMode: screenReader.value, macOptionIsMeta: false, rightClickSelectsWord: false,
       linkHandler: { activate: (_e, uri) => openLink(uri) }, minimumContrastRatio: 4.5,
     });
     this.term.loadAddon(this.fit);

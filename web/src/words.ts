@@ -29,6 +29,9 @@ export function sayError(problem: { code: string; params?: Record<string, string
   return { what: t(`error.${code}`, problem.params ?? {}), next: t(`error.${code}.do`, problem.params ?? {}) };
 }
 
+/** What stands between two sentences. */
+export const gap = lang === "zh" ? "" : " ";
+
 /** "net, ipc, uts" */
 export const join = (items: string[]): string => items.join(lang === "zh" ? "、" : ", ");
 

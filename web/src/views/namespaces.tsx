@@ -2,7 +2,7 @@
 
 import { HOST, Shape, marks } from "../identity.tsx";
 import type { Snapshot } from "../types.ts";
-import { join, joinAnd, t } from "../words.ts";
+import { gap, join, joinAnd, t } from "../words.ts";
 import { type Cell, KINDS, type Kind, type Row, column, digits, ofNode, rowsOf, sharing } from "./matrix.ts";
 import { type Side, sides } from "./sides.ts";
 import { Tree } from "./tree.tsx";
@@ -85,7 +85,7 @@ export function sentence(s: Snapshot): string {
     const who = side.pod ? t("ns.say.pod", { name: side.pod }) : t("ns.say.containers", { n: running });
     parts.push(together.length ? t("ns.say.shares", { who, kinds: joinAnd(together) }) : t("ns.say.nothing", { who }));
   }
-  return parts.join(" ");
+  return parts.join(gap);
 }
 
 function Matrix({ s, rows, label }: { s: Snapshot; rows: Row[]; label: string }) {

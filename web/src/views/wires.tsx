@@ -26,10 +26,13 @@ export function Wires({ wires, vertical = false }: { wires: Wire[]; vertical?: b
     const base = box.getBoundingClientRect();
     const ends = new Map<string, DOMRect>();
     for (const el of box.querySelectorAll<HTMLElement>("[data-end]")) ends.set(el.dataset["end"]!, el.getBoundingClientRect());
+    // Rectangles are in the window's pixels, the drawing in the box's own: they differ where the page is zoomed (lab.css).
+    const scale = base.width / box.offsetWidth || 1;
+    const inside = (r: DOMRect): Box => ({ left: (r.left - base.left) / scale, right: (r.right - base.left) / scale, top: (r.top - base.top) / scale, bottom: (r.bottom - base.top) / scale });
     const next = wires.flatMap((w): Line[] => {
       const a = ends.get(w.from);
       const b = ends.get(w.to);
-      return a && b ? [{ key: w.key, cls: w.cls ?? "", d: vertical ? down(a, b, base) : across(a, b, base) }] : [];
+      return a && b ? [{ key: w.key, cls: w.cls ?? "", d: (vertical ? down : across)(inside(a), inside(b)) }] : [];
     });
     const now = JSON.stringify(next);
     if (now === drawn.current) return;
@@ -53,34 +56,36 @@ export function Wires({ wires, vertical = false }: { wires: Wire[]; vertical?: b
   );
 }
 
-function across(a: DOMRect, b: DOMRect, base: DOMRect): string {
-  const right = a.left > b.left;
-  const [l, r] = right ? [b, a] : [a, b];
-  const x1 = l.right - base.left;
-  const x2 = r.left - base.left;
-  const y1 = l.top + l.height / 2 - base.top;
-  const y2 = r.top + r.height / 2 - base.top;
-  if (x2 < x1 + 8) return bow(a, b, base);
-  const m = (x1 + x2) / 2;
-  return `M${x1} ${y1}C${m} ${y1} ${m} ${y2} ${x2} ${y2}`;
+interface Box {
+  left: number;
+  right: number;
+  top: number;
+  bottom: number;
+}
+
+const middle = (a: number, b: number): number => (a + b) / 2;
+
+function across(a: Box, b: Box): string {
+  const [l, r] = a.left > b.left ? [b, a] : [a, b];
+  const y1 = middle(l.top, l.bottom);
+  const y2 = middle(r.top, r.bottom);
+  if (r.left < l.right + 8) return bow(a, b);
+  const m = middle(l.right, r.left);
+  return `M${l.right} ${y1}C${m} ${y1} ${m} ${y2} ${r.left} ${y2}`;
 }
 
 /** Ends above each other: a bow to the right of both. */
-function bow(a: DOMRect, b: DOMRect, base: DOMRect): string {
-  const x1 = a.right - base.left;
-  const x2 = b.right - base.left;
-  const x = Math.max(x1, x2) + 26;
-  const y1 = a.top + a.height / 2 - base.top;
-  const y2 = b.top + b.height / 2 - base.top;
-  return `M${x1} ${y1}C${x} ${y1} ${x} ${y2} ${x2} ${y2}`;
+function bow(a: Box, b: Box): string {
+  const x = Math.max(a.right, b.right) + 26;
+  const y1 = middle(a.top, a.bottom);
+  const y2 = middle(b.top, b.bottom);
+  return `M${a.right} ${y1}C${x} ${y1} ${x} ${y2} ${b.right} ${y2}`;
 }
 
-function down(a: DOMRect, b: DOMRect, base: DOMRect): string {
+function down(a: Box, b: Box): string {
   const [t, u] = a.top > b.top ? [b, a] : [a, b];
-  const x1 = t.left + t.width / 2 - base.left;
-  const x2 = u.left + u.width / 2 - base.left;
-  const y1 = t.bottom - base.top;
-  const y2 = u.top - base.top;
-  const m = (y1 + y2) / 2;
-  return `M${x1} ${y1}C${x1} ${m} ${x2} ${m} ${x2} ${y2}`;
+  const x1 = middle(t.left, t.right);
+  const x2 = middle(u.left, u.right);
+  const m = middle(t.bottom, u.top);
+  return `M${x1} ${t.bottom}C${x1} ${m} ${x2} ${m} ${x2} ${u.top}`;
 }
