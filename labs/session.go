@@ -4,13 +4,11 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
-	"errors"
 	"log/slog"
 	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
-	"golang.org/x/sys/unix"
 
 	"podlab/sandbox"
 )
@@ -100,7 +98,17 @@ func (s *session) launch() {
 		s.run(ctx)
 		stop()
 		_ = group.Wait() // neither returns an error
+		s.lastSave()
 	})
+}
+
+// lastSave writes what the saver did not come to when the server stopped.
+func (s *session) lastSave() {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.all.ctx), 5*time.Second)
+	defer cancel()
+	if err := s.learner.save(ctx); err != nil {
+		s.log.Error("session is not saved", "error", err)
+	}
 }
 
 // run follows one node after the other until the session ends or the server stops. Then nodes live on.
@@ -198,11 +206,6 @@ func (s *session) finish() {
 	l.dirtyLive = true
 	l.notify()
 	l.mu.Unlock()
-	ctx, cancel := context.WithTimeout(s.all.ctx, 10*time.Second)
-	defer cancel()
-	if err := l.save(ctx); err != nil {
-		s.log.Error("the end of a session could not be saved", "error", err)
-	}
 }
 
 // want makes a wish known. The caller holds the lock.
@@ -211,337 +214,6 @@ func (s *session) want(w wish) {
 	poke(s.wished)
 	if s.cancelLife != nil {
 		s.cancelLife()
-	}
-}
-
-// live follows one node until ctx ends or the node is gone.
-func (s *session) live(ctx context.Context) error {
-	node, err := s.reach(ctx)
-	if err != nil {
-		return err
-	}
-	agent := s.all.cfg.Nodes.Agent(node)
-	s.opened(ctx, agent)
-	group, inner := errgroup.WithContext(ctx)
-	w := newWatch(s, node, agent)
-	group.Go(func() error { return w.agent(inner) })
-	group.Go(func() error { return w.kernel(inner) })
-	group.Go(func() error { return w.merge(inner) })
-	group.Go(func() error { return s.prepare(inner, agent) })
-	group.Go(func() error { return s.probe(inner, agent) })
-	return group.Wait()
-}
-
-// opened lets others at the node.
-func (s *session) opened(ctx context.Context, agent sandbox.Agent) {
-	s.learner.mu.Lock()
-	defer s.learner.mu.Unlock()
-	s.access = &Access{Agent: agent, Generation: s.generation, Gone: ctx.Done()}
-	if !s.ready {
-		s.phase, s.stage, s.err = PhaseStarting, StageSetup, nil
-	} else {
-		s.phase, s.stage, s.err = PhaseReady, "", nil
-	}
-	s.learner.notify()
-}
-
-// reach makes the node, or finds again the one that the session had.
-func (s *session) reach(ctx context.Context) (sandbox.Node, error) {
-	s.learner.mu.Lock()
-	id, ready := s.node, s.ready
-	s.learner.mu.Unlock()
-	if ready {
-		return s.find(ctx, id)
-	}
-	return s.create(ctx, id)
-}
-
-// find looks for a node for as long as the daemon is away.
-func (s *session) find(ctx context.Context, id string) (sandbox.Node, error) {
-	for wait := retryFirst; ; wait = min(2*wait, retryLast) {
-		nodes, err := s.all.cfg.Nodes.List(ctx)
-		if err == nil {
-			for _, n := range nodes {
-				if n.Spec.ID == id {
-					return n, nil
-				}
-			}
-			return sandbox.Node{}, sandbox.Errorf(sandbox.CodeNodeGone)
-		}
-		s.away(err)
-		if err := sleep(ctx, wait); err != nil {
-			return sandbox.Node{}, err
-		}
-	}
-}
-
-// away shows that something is being waited for.
-func (s *session) away(err error) {
-	s.log.Debug("away", "error", err)
-	s.learner.mu.Lock()
-	defer s.learner.mu.Unlock()
-	s.err = unavailable("sandboxd")
-	s.learner.notify()
-}
-
-// create makes a node, in turn when the machine is full, and for as long as the daemon is away.
-func (s *session) create(ctx context.Context, id string) (sandbox.Node, error) {
-	q := s.all.queue
-	var t *ticket
-	defer func() {
-		if t != nil {
-			q.leave(t)
-		}
-	}()
-	if err := s.learner.save(ctx); err != nil { // the record comes before the node: no node is ever nobody's
-		return sandbox.Node{}, err
-	}
-	size := s.lab.Node
-	spec := sandbox.NodeSpec{ID: id, Hostname: "node", Memory: size.Memory, CPU: size.CPU, PIDs: size.PIDs, Disk: size.Disk}
-	removed := s.predecessor()
-	full := removed == nil && !q.empty()
-	for wait := retryFirst; ; wait = min(2*wait, retryLast) {
-		if full {
-			again := t != nil
-			if t == nil {
-				t = q.enter(removed != nil, s.queued)
-			}
-			if err := t.turn(ctx, q, again); err != nil {
-				return sandbox.Node{}, err
-			}
-		}
-		node, err := s.all.cfg.Nodes.Create(ctx, spec)
-		code := sandbox.CodeOf(err)
-		switch {
-		case err == nil:
-			return node, nil
-		case code == sandbox.CodeMachineFull && pending(removed):
-			if err := until(ctx, removed); err != nil {
-				return sandbox.Node{}, err
-			}
-		case code == sandbox.CodeMachineFull:
-			full = true
-		case isAway(err):
-			s.away(err)
-			if err := sleep(ctx, wait); err != nil {
-				return sandbox.Node{}, err
-			}
-		case code == sandbox.CodeNameTaken: // the answer to an earlier try was lost with the daemon
-			return s.find(ctx, id)
-		default:
-			return sandbox.Node{}, err
-		}
-	}
-}
-
-func (s *session) predecessor() <-chan struct{} {
-	s.learner.mu.Lock()
-	defer s.learner.mu.Unlock()
-	return s.removed
-}
-
-// pending reports whether c is a channel that is still open.
-func pending(c <-chan struct{}) bool {
-	if c == nil {
-		return false
-	}
-	select {
-	case <-c:
-		return false
-	default:
-		return true
-	}
-}
-
-func until(ctx context.Context, c <-chan struct{}) error {
-	select {
-	case <-c:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-// isAway reports whether the other side of a socket is not there for now.
-func isAway(err error) bool {
-	e, ok := errors.AsType[*sandbox.Error](err)
-	return ok && (e.Code == sandbox.CodeUnavailable || e.Code == sandbox.CodeNotFound && e.Params["kind"] == "socket")
-}
-
-// queued shows the place in the queue.
-func (s *session) queued(place int) {
-	s.learner.mu.Lock()
-	defer s.learner.mu.Unlock()
-	s.phase, s.stage, s.place, s.err = PhaseQueued, "", place, nil
-	s.learner.notify()
-}
-
-// prepare puts the node into the step's start, and again for every step that goes on with the same node.
-func (s *session) prepare(ctx context.Context, agent sandbox.Agent) error {
-	fresh := true
-	for {
-		s.learner.mu.Lock()
-		step, ready := s.step, s.ready
-		s.learner.mu.Unlock()
-		if !ready {
-			if err := s.setUp(ctx, agent, step, fresh); err != nil {
-				return err
-			}
-		}
-		fresh = false
-		select {
-		case <-s.moved:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-}
-
-func (s *session) setUp(ctx context.Context, agent sandbox.Agent, step *Step, fresh bool) error {
-	actions := Actor{Agent: agent, Lab: s.lab}
-	if err := actions.manifests(ctx, step, fresh); err != nil {
-		return err
-	}
-	if fresh {
-		if err := actions.Do(ctx, step.Start); err != nil {
-			return err
-		}
-	}
-	boot := bootTime()
-	now, err := agent.Snapshot(ctx)
-	if err != nil {
-		return err
-	}
-	s.begin(step, &now, stepStart(&now, boot))
-	return s.learner.save(ctx)
-}
-
-// stepStart is from when on moments count: not those of the step's own start, which may be younger than the last change that a
-// snapshot shows. boot is this host's clock before the snapshot was asked for; a node elsewhere has another one.
-func stepStart(now *sandbox.Snapshot, boot time.Duration) int64 {
-	if since := boot.Microseconds(); since > now.Time && since-now.Time < time.Minute.Microseconds() {
-		return since
-	}
-	return now.Time
-}
-
-// bootTime is the time since the host's start (CLOCK_BOOTTIME), the clock of moments and snapshots; 0 where there is none.
-func bootTime() time.Duration {
-	var since unix.Timespec
-	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &since); err != nil {
-		return 0
-	}
-	return time.Duration(since.Nano())
-}
-
-// begin opens a step's board. now is how the node stands: nothing needs to change before it is judged.
-func (s *session) begin(step *Step, now *sandbox.Snapshot, since int64) {
-	s.learner.mu.Lock()
-	defer s.learner.mu.Unlock()
-	if s.step != step || s.wish != nil {
-		return
-	}
-	board, err := s.newBoard(Marks{})
-	if err != nil {
-		s.log.Error("board", "error", err)
-		return
-	}
-	s.board, s.since, s.ready = board, since, true
-	if s.snapshot == nil || s.snapshot.Time < now.Time {
-		s.snapshot = now
-	}
-	s.phase, s.stage, s.err = PhaseReady, "", nil
-	s.touched()
-	s.learner.notify()
-	poke(s.judge)
-}
-
-func (s *session) newBoard(marks Marks) (*board, error) {
-	b, err := newBoard(s.step, marks)
-	if err != nil {
-		return nil, err
-	}
-	lab, step := s.lab.ID, s.step.ID
-	b.fault = func(source string, err error) { s.all.cfg.Fault(lab, step, source, err) }
-	return b, nil
-}
-
-// proceed goes on to a step on the same node. The caller holds the lock.
-func (s *session) proceed(step *Step) {
-	s.step, s.ready, s.board = step, false, nil
-	s.phase, s.stage = PhaseStarting, StageSetup
-	s.learner.update(s.lab.ID, step.ID, func(*StepProgress) {})
-	s.touched()
-	s.learner.notify()
-	poke(s.moved)
-}
-
-// continues reports whether the step follows the session's own and keeps its node. The caller holds the lock.
-func (s *session) continues(step *Step) bool {
-	_, before, _ := s.lab.Step(step.ID)
-	return step.Continue && before == s.step && s.ready && s.access != nil && s.wish == nil
-}
-
-// show fills in what a page sees of the session. The caller holds the lock.
-func (s *session) show(v *SessionView) {
-	v.Step, v.Phase, v.Stage, v.Place, v.Error = s.step.ID, s.phase, s.stage, s.place, s.err
-	v.Started, v.Deadline, v.Generation = s.started, s.deadline, s.generation
-	v.Extendable = s.extendable(time.Now())
-	if s.board != nil {
-		v.Checks, v.Reached = s.board.checks(), append([]string{}, s.board.marks.Reached...)
-		v.Predictions = append([]PredictionState{}, s.board.marks.Predictions...)
-	}
-}
-
-// record is what the store keeps. The caller holds the lock.
-func (s *session) record() *Record {
-	r := &Record{
-		Learner: s.learner.id, Lab: s.lab.ID, Step: s.step.ID, Generation: s.generation, Node: s.node, Ready: s.ready,
-		Started: s.started, Deadline: s.deadline, Since: s.since,
-	}
-	if s.board != nil {
-		r.Board = s.board.saved()
-	}
-	return r
-}
-
-// adopt takes up a session that an earlier life of the server had. The caller holds the lock.
-func (s *session) adopt(r Record) error {
-	s.generation, s.node, s.ready = r.Generation, r.Node, r.Ready
-	s.started, s.deadline, s.since = r.Started, r.Deadline, r.Since
-	switch {
-	case r.Node == "":
-		s.phase, s.stage, s.err = PhaseGone, "", sandbox.Errorf(sandbox.CodeNodeGone)
-	case !r.Ready: // it fell between two chairs: once more
-		s.wish = &wish{fresh: s.step}
-	default:
-		board, err := s.newBoard(r.Board)
-		if err != nil {
-			return err
-		}
-		s.board = board
-	}
-	return nil
-}
-
-// saver writes what changed, and tries again what could not be written.
-func (s *session) saver(ctx context.Context) {
-	for {
-		select {
-		case <-s.unsaved:
-		case <-ctx.Done():
-			return
-		}
-		for wait := retryFirst; ; wait = min(2*wait, retryLast) {
-			err := s.learner.save(ctx)
-			if err == nil {
-				break
-			}
-			s.log.Error("session is not saved", "error", err)
-			if sleep(ctx, wait) != nil {
-				return
-			}
-		}
 	}
 }
 

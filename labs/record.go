@@ -1,0 +1,71 @@
+package labs
+
+import (
+	"context"
+	"time"
+
+	"podlab/sandbox"
+)
+
+// show fills in what a page sees of the session. The caller holds the lock.
+func (s *session) show(v *SessionView) {
+	v.Step, v.Phase, v.Stage, v.Place, v.Error = s.step.ID, s.phase, s.stage, s.place, s.err
+	v.Started, v.Deadline, v.Generation = s.started, s.deadline, s.generation
+	v.Extendable = s.extendable(time.Now())
+	if s.board != nil {
+		v.Checks, v.Reached = s.board.checks(), append([]string{}, s.board.marks.Reached...)
+		v.Predictions = append([]PredictionState{}, s.board.marks.Predictions...)
+	}
+}
+
+// record is what the store keeps. The caller holds the lock.
+func (s *session) record() *Record {
+	r := &Record{
+		Learner: s.learner.id, Lab: s.lab.ID, Step: s.step.ID, Generation: s.generation, Node: s.node, Ready: s.ready,
+		Started: s.started, Deadline: s.deadline, Since: s.since,
+	}
+	if s.board != nil {
+		r.Board = s.board.saved()
+	}
+	return r
+}
+
+// adopt takes up a session that an earlier life of the server had. The caller holds the lock.
+func (s *session) adopt(r Record) error {
+	s.generation, s.node, s.ready = r.Generation, r.Node, r.Ready
+	s.started, s.deadline, s.since = r.Started, r.Deadline, r.Since
+	switch {
+	case r.Node == "":
+		s.phase, s.stage, s.err = PhaseGone, "", sandbox.Errorf(sandbox.CodeNodeGone)
+	case !r.Ready: // it fell between two chairs: once more
+		s.wish = &wish{fresh: s.step}
+	default:
+		board, err := s.newBoard(r.Board)
+		if err != nil {
+			return err
+		}
+		s.board = board
+	}
+	return nil
+}
+
+// saver writes what changed, and tries again what could not be written.
+func (s *session) saver(ctx context.Context) {
+	for {
+		select {
+		case <-s.unsaved:
+		case <-ctx.Done():
+			return
+		}
+		for wait := retryFirst; ; wait = min(2*wait, retryLast) {
+			err := s.learner.save(ctx)
+			if err == nil {
+				break
+			}
+			s.log.Error("session is not saved", "error", err)
+			if sleep(ctx, wait) != nil {
+				return
+			}
+		}
+	}
+}

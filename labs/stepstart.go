@@ -1,0 +1,116 @@
+package labs
+
+import (
+	"context"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"podlab/sandbox"
+)
+
+// prepare puts the node into the step's start, and again for every step that goes on with the same node.
+func (s *session) prepare(ctx context.Context, agent sandbox.Agent) error {
+	fresh := true
+	for {
+		s.learner.mu.Lock()
+		step, ready := s.step, s.ready
+		s.learner.mu.Unlock()
+		if !ready {
+			if err := s.setUp(ctx, agent, step, fresh); err != nil {
+				return err
+			}
+		}
+		fresh = false
+		select {
+		case <-s.moved:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func (s *session) setUp(ctx context.Context, agent sandbox.Agent, step *Step, fresh bool) error {
+	actions := Actor{Agent: agent, Lab: s.lab}
+	if err := actions.manifests(ctx, step, fresh); err != nil {
+		return err
+	}
+	if fresh {
+		if err := actions.Do(ctx, step.Start); err != nil {
+			return err
+		}
+	}
+	boot := bootTime()
+	now, err := agent.Snapshot(ctx)
+	if err != nil {
+		return err
+	}
+	s.begin(step, &now, stepStart(&now, boot))
+	return s.learner.save(ctx)
+}
+
+// stepStart is from when on moments count: not those of the step's own start, which may be younger than the last change that a
+// snapshot shows. boot is this host's clock before the snapshot was asked for; a node elsewhere has another one.
+func stepStart(now *sandbox.Snapshot, boot time.Duration) int64 {
+	if since := boot.Microseconds(); since > now.Time && since-now.Time < time.Minute.Microseconds() {
+		return since
+	}
+	return now.Time
+}
+
+// bootTime is the time since the host's start (CLOCK_BOOTTIME), the clock of moments and snapshots; 0 where there is none.
+func bootTime() time.Duration {
+	var since unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &since); err != nil {
+		return 0
+	}
+	return time.Duration(since.Nano())
+}
+
+// begin opens a step's board. now is how the node stands: nothing needs to change before it is judged.
+func (s *session) begin(step *Step, now *sandbox.Snapshot, since int64) {
+	s.learner.mu.Lock()
+	defer s.learner.mu.Unlock()
+	if s.step != step || s.wish != nil {
+		return
+	}
+	board, err := s.newBoard(Marks{})
+	if err != nil {
+		s.log.Error("board", "error", err)
+		return
+	}
+	s.board, s.since, s.ready = board, since, true
+	if s.snapshot == nil || s.snapshot.Time < now.Time {
+		s.snapshot = now
+	}
+	s.phase, s.stage, s.err = PhaseReady, "", nil
+	s.touched()
+	s.learner.notify()
+	poke(s.judge)
+}
+
+func (s *session) newBoard(marks Marks) (*board, error) {
+	b, err := newBoard(s.step, marks)
+	if err != nil {
+		return nil, err
+	}
+	lab, step := s.lab.ID, s.step.ID
+	b.fault = func(source string, err error) { s.all.cfg.Fault(lab, step, source, err) }
+	return b, nil
+}
+
+// proceed goes on to a step on the same node. The caller holds the lock.
+func (s *session) proceed(step *Step) {
+	s.step, s.ready, s.board = step, false, nil
+	s.phase, s.stage = PhaseStarting, StageSetup
+	s.learner.update(s.lab.ID, step.ID, func(*StepProgress) {})
+	s.touched()
+	s.learner.notify()
+	poke(s.moved)
+}
+
+// continues reports whether the step follows the session's own and keeps its node. The caller holds the lock.
+func (s *session) continues(step *Step) bool {
+	_, before, _ := s.lab.Step(step.ID)
+	return step.Continue && before == s.step && s.ready && s.access != nil && s.wish == nil
+}
