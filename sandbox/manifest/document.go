@@ -200,12 +200,10 @@ func boolean(node *yaml.Node) (value, ok bool) {
 	if node.Kind != yaml.ScalarNode || node.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle) != 0 {
 		return false, false
 	}
-	word := node.Value
-	if title := strings.ToUpper(word[:min(1, len(word))]) + strings.ToLower(word[min(1, len(word)):]); word != strings.ToLower(word) && word != title && word != strings.ToUpper(word) {
-		return false, false
-	}
-	value, ok = booleans[strings.ToLower(word)]
-	return value, ok
+	word, lower := node.Value, strings.ToLower(node.Value)
+	value, ok = booleans[lower]
+	title := ok && word == strings.ToUpper(lower[:1])+lower[1:]
+	return value, ok && (word == lower || title || word == strings.ToUpper(word))
 }
 
 // isString tells text from numbers and booleans; a date is text, as in Kubernetes.

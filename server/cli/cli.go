@@ -74,7 +74,8 @@ func (p *Program) Main(ctx context.Context, args []string) int {
 	var c commands
 	code := -1
 	parser, err := kong.New(&c, kong.Name("podlab"), kong.Description("Real pods in nodes of their own, for learning."),
-		kong.Writers(p.Out, p.Err), kong.Exit(func(n int) { code = n }), kong.UsageOnError(), kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}))
+		kong.Writers(p.Out, p.Err), kong.Exit(func(n int) { code = n }), kong.UsageOnError(),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}))
 	if err != nil {
 		panic(err) // the structs above are wrong
 	}

@@ -64,7 +64,8 @@ func (e *env) daemon() []finding {
 	}
 	out := []finding{
 		{name: "daemon", ok: true, says: fmt.Sprintf("answers; %d of %d nodes", info.Nodes, info.MaxNodes)},
-		{name: "kernel events", ok: info.Tracer == "ebpf", warning: true, says: tracers[info.Tracer], remedy: "a kernel with BTF and BPF, and root's CAP_BPF, give all events at once"},
+		{name: "kernel events", ok: info.Tracer == "ebpf", warning: true, says: tracers[info.Tracer],
+			remedy: "a kernel with BTF and BPF, and root's CAP_BPF, give all events at once"},
 	}
 	for _, missing := range info.Missing {
 		out = append(out, finding{name: "missing", says: missing.Params["feature"], remedy: missing.Params["remedy"]})
@@ -83,12 +84,16 @@ func machine(root, data string) []finding {
 	has := func(path string) bool { _, err := os.Stat(filepath.Join(root, path)); return err == nil }
 	out := []finding{kernel(read(root, "proc/sys/kernel/osrelease"))}
 	out = append(out,
-		finding{name: "user namespaces", ok: number(read(root, "proc/sys/user/max_user_namespaces"), 0) > 0 && has("proc/self/ns/user"), says: "a user namespace for each learner", remedy: "sysctl user.max_user_namespaces=65536"},
+		finding{name: "user namespaces", ok: number(read(root, "proc/sys/user/max_user_namespaces"), 0) > 0 && has("proc/self/ns/user"),
+			says: "a user namespace for each learner", remedy: "sysctl user.max_user_namespaces=65536"},
 		finding{name: "overlay", ok: strings.Contains(read(root, "proc/filesystems"), "overlay"), says: "layered roots of containers", remedy: "modprobe overlay"},
 		finding{name: "loop devices", ok: has("dev/loop-control"), says: "a limited disk for each node", remedy: "modprobe loop"},
-		finding{name: "control groups", ok: has("sys/fs/cgroup/cgroup.controllers") || has("sys/fs/cgroup/memory"), says: cgroups(has), remedy: "mount cgroup2 at /sys/fs/cgroup"},
-		finding{name: "seccomp", ok: strings.Contains(read(root, "proc/sys/kernel/seccomp/actions_avail"), "errno"), says: "filters of system calls", remedy: "a kernel with CONFIG_SECCOMP_FILTER"},
-		finding{name: "BTF", ok: has("sys/kernel/btf/vmlinux"), warning: true, says: "the kernel's own types, for eBPF", remedy: "a kernel with CONFIG_DEBUG_INFO_BTF, as Debian's"},
+		finding{name: "control groups", ok: has("sys/fs/cgroup/cgroup.controllers") || has("sys/fs/cgroup/memory"),
+			says: cgroups(has), remedy: "mount cgroup2 at /sys/fs/cgroup"},
+		finding{name: "seccomp", ok: strings.Contains(read(root, "proc/sys/kernel/seccomp/actions_avail"), "errno"),
+			says: "filters of system calls", remedy: "a kernel with CONFIG_SECCOMP_FILTER"},
+		finding{name: "BTF", ok: has("sys/kernel/btf/vmlinux"), warning: true,
+			says: "the kernel's own types, for eBPF", remedy: "a kernel with CONFIG_DEBUG_INFO_BTF, as Debian's"},
 		memory(read(root, "proc/meminfo")),
 	)
 	if disk, ok := diskFree(data); ok {
@@ -149,6 +154,9 @@ func diskFree(dir string) (finding, bool) {
 	if syscall.Statfs(dir, &st) != nil {
 		return finding{}, false
 	}
-	free := int64(st.Bavail) * st.Bsize //nolint:unconvert // Bsize differs by platform
-	return finding{name: "disk", ok: free >= 2<<30, warning: true, says: fmt.Sprintf("%d MiB free at %s", free>>20, dir), remedy: "2 GiB hold the images and a small class"}, true
+	free := int64(st.Bavail) * st.Bsize
+	return finding{
+		name: "disk", ok: free >= 2<<30, warning: true,
+		says: fmt.Sprintf("%d MiB free at %s", free>>20, dir), remedy: "2 GiB hold the images and a small class",
+	}, true
 }

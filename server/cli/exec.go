@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 
 	"podlab/sandbox"
 )
@@ -66,8 +67,8 @@ func (c *logsCmd) Run(e *env) error {
 		return err
 	}
 	err = agent.Logs(e.ctx, sandbox.LogOptions{Container: id, Previous: c.Previous, Tail: c.Tail, Follow: c.Follow}, e.Out)
-	if e.ctx.Err() != nil {
-		return nil // Ctrl-C is how following ends
+	if errors.Is(err, context.Canceled) {
+		err = nil // Ctrl-C is how following ends
 	}
 	return err
 }

@@ -62,7 +62,8 @@ func (nodeLsCmd) Run(e *env) error {
 		if n.Frozen {
 			status = "Frozen"
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%s\t%s\n", n.Spec.ID, status, size(n.Spec.Memory), cores(n.Spec.CPU), n.Spec.PIDs, size(n.Spec.Disk), age(time.UnixMilli(n.Started)))
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%s\t%s\n", n.Spec.ID, status, size(n.Spec.Memory), cores(n.Spec.CPU), n.Spec.PIDs,
+			size(n.Spec.Disk), age(time.UnixMilli(n.Started)))
 	}
 	return table.Flush()
 }

@@ -135,7 +135,8 @@ func table(out io.Writer, snapshot sandbox.Snapshot, pods []sandbox.Pod, withPla
 			restarts += c.RestartCount
 			names = append(names, c.Name)
 		}
-		fmt.Fprintf(w, "%s\t%d/%d\t%s\t%d\t%s", clean(p.Metadata.Name), ready, len(p.Spec.Containers), podState(p), restarts, age(parseTime(p.Metadata.CreationTimestamp)))
+		fmt.Fprintf(w, "%s\t%d/%d\t%s\t%d\t%s", clean(p.Metadata.Name), ready, len(p.Spec.Containers), podState(p), restarts,
+			age(parseTime(p.Metadata.CreationTimestamp)))
 		if wide {
 			fmt.Fprintf(w, "\t%s\t%s", clean(p.Status.PodIP), clean(strings.Join(names, ",")))
 		}

@@ -21,6 +21,7 @@ type addresses struct {
 	Host        []string      `help:"Name under which browsers may ask, besides IP addresses and localhost; * for any." placeholder:"NAME"`
 	URL         string        `name:"url" help:"Origin of the site as browsers reach it, when a proxy gives it a name of its own." placeholder:"URL"`
 	PreviewURL  string        `name:"preview-url" help:"Likewise of previews." placeholder:"URL"`
+	Proxy       []string      `help:"Addresses (CIDR) of proxies before the server, whose X-Forwarded-For is believed." placeholder:"CIDR"`
 	TLSCert     string        `name:"tls-cert" help:"Certificate: serve by TLS." placeholder:"FILE"`
 	TLSKey      string        `name:"tls-key" help:"Its key." placeholder:"FILE"`
 	BehindTLS   bool          `name:"behind-tls" help:"A proxy before the server speaks TLS."`
@@ -50,7 +51,7 @@ func (c *serveCmd) Run(e *env) error {
 	}()
 	return serve.Run(e.ctx, serve.Config{
 		Addr: c.Addr, PreviewAddr: c.PreviewAddr, AdminAddr: c.AdminAddr, URL: c.URL, PreviewURL: c.PreviewURL,
-		Data: serve.StateDir(c.Data), Hosts: c.Host, CertFile: c.TLSCert, KeyFile: c.TLSKey, BehindTLS: c.BehindTLS, TTL: c.TTL,
+		Data: serve.StateDir(c.Data), Hosts: c.Host, Proxies: c.Proxy, CertFile: c.TLSCert, KeyFile: c.TLSKey, BehindTLS: c.BehindTLS, TTL: c.TTL,
 		Content: course(c.Content), Nodes: e.nodes, Store: store, Log: log,
 		Listening: func(site, preview net.Addr) {
 			log.Info("listening", "site", serve.URL(site, c.secure()), "previews", preview.String())

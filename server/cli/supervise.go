@@ -106,7 +106,8 @@ func (c *superviseCmd) daemonArgv(e *env) []string {
 func (c *superviseCmd) serverArgv(self string, e *env) []string {
 	argv := []string{self, "serve", "--run", e.run, "--addr", c.Addr, "--admin-addr", c.AdminAddr, "--data", c.Data}
 	for flag, value := range map[string]string{
-		"--preview-addr": c.PreviewAddr, "--url": c.URL, "--nats": c.NATS, "--preview-url": c.PreviewURL, "--tls-cert": c.TLSCert, "--tls-key": c.TLSKey, "--content": c.Content,
+		"--preview-addr": c.PreviewAddr, "--url": c.URL, "--nats": c.NATS, "--preview-url": c.PreviewURL,
+		"--tls-cert": c.TLSCert, "--tls-key": c.TLSKey, "--content": c.Content,
 	} {
 		if value != "" {
 			argv = append(argv, flag, value)
@@ -114,6 +115,9 @@ func (c *superviseCmd) serverArgv(self string, e *env) []string {
 	}
 	for _, host := range c.Host {
 		argv = append(argv, "--host", host)
+	}
+	for _, cidr := range c.Proxy {
+		argv = append(argv, "--proxy", cidr)
 	}
 	if c.TTL > 0 {
 		argv = append(argv, "--ttl", c.TTL.String())

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"slices"
@@ -109,7 +110,7 @@ func (m *merge) take() (items []sandbox.Moment, lost []loss, err error) {
 	defer m.mu.Unlock()
 	items, m.items = m.items, nil
 	lost, m.lost = m.lost, nil
-	slices.SortStableFunc(items, func(a, b sandbox.Moment) int { return int(a.Time - b.Time) })
+	slices.SortStableFunc(items, func(a, b sandbox.Moment) int { return cmp.Compare(a.Time, b.Time) })
 	return items, lost, m.err
 }
 

@@ -20,6 +20,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"sync"
 
 	"podlab/labs"
 )
@@ -44,12 +45,14 @@ type Config struct {
 // Preview makes addresses of previews and serves them.
 type Preview struct {
 	Config
-	seal  cipher.AEAD
-	slots chan struct{}
+	seal cipher.AEAD
+
+	mu   sync.Mutex
+	each map[string]int // requests being answered, by learner
 }
 
-// maxAtOnce bounds the requests that are being answered by pods at one time.
-const maxAtOnce = 128
+// maxAtOnce bounds the requests of one learner that pods are answering at one time.
+const maxAtOnce = 24
 
 // New makes a Preview.
 func New(cfg Config) (*Preview, error) {
@@ -61,7 +64,24 @@ func New(cfg Config) (*Preview, error) {
 	if err != nil {
 		return nil, fmt.Errorf("preview: key: %w", err)
 	}
-	return &Preview{Config: cfg, seal: seal, slots: make(chan struct{}, maxAtOnce)}, nil
+	return &Preview{Config: cfg, seal: seal, each: map[string]int{}}, nil
+}
+
+// enter takes a place for one request of a learner; leave gives it back.
+func (p *Preview) enter(learner string) (leave func(), ok bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.each[learner] >= maxAtOnce {
+		return nil, false
+	}
+	p.each[learner]++
+	return func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if p.each[learner]--; p.each[learner] == 0 {
+			delete(p.each, learner)
+		}
+	}, true
 }
 
 // Key returns the key kept in dir, a new one if there is none yet.

@@ -188,6 +188,32 @@ func TestPreviewPassesWebsockets(t *testing.T) {
 	}
 }
 
+func TestOneLearnerCannotTakeAllPlaces(t *testing.T) {
+	s := setUp(t, func(http.ResponseWriter, *http.Request) {})
+	var leaves []func()
+	for range maxAtOnce {
+		leave, ok := s.preview.enter("ann")
+		if !ok {
+			t.Fatal("refused too early")
+		}
+		leaves = append(leaves, leave)
+	}
+	if answer, _ := s.get(s.path("ann", "3.3", "two", 80)); answer.StatusCode != 429 {
+		t.Errorf("one too many: %d", answer.StatusCode)
+	}
+	if leave, ok := s.preview.enter("bob"); !ok {
+		t.Error("another learner is refused")
+	} else {
+		leave()
+	}
+	for _, leave := range leaves {
+		leave()
+	}
+	if answer, _ := s.get(s.path("ann", "3.3", "two", 80)); answer.StatusCode != 200 {
+		t.Errorf("after all left: %d", answer.StatusCode)
+	}
+}
+
 func TestKeyIsKept(t *testing.T) {
 	dir := t.TempDir()
 	a, err := Key(dir)

@@ -42,13 +42,12 @@ func (p *Preview) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, "/"+token+"/", http.StatusFound)
 		return
 	}
-	select {
-	case p.slots <- struct{}{}:
-		defer func() { <-p.slots }()
-	default:
-		http.Error(w, "Too many previews at once. Try again.", http.StatusServiceUnavailable)
+	leave, ok := p.enter(t.Learner)
+	if !ok {
+		http.Error(w, "Too many requests at once. Try again.", http.StatusTooManyRequests)
 		return
 	}
+	defer leave()
 	p.proxy(w, r, t, token, "/"+path)
 }
 

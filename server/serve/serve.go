@@ -14,6 +14,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/pprof"
+	"net/netip"
 	"net/url"
 	"path/filepath"
 	"strconv"
@@ -40,7 +41,8 @@ type Config struct {
 	PreviewURL  string // likewise of previews; both or neither
 	Data        string // directory of state and keys
 	Hosts       []string
-	CertFile    string // with KeyFile: TLS
+	Proxies     []string // CIDRs of proxies before us, whose X-Forwarded-For is believed
+	CertFile    string   // with KeyFile: TLS
 	KeyFile     string
 	BehindTLS   bool // a proxy before us speaks TLS
 	TTL         time.Duration
@@ -63,6 +65,11 @@ func (cfg Config) check() error {
 		u, err := url.Parse(origin)
 		if err != nil || origin != "" && origin != u.Scheme+"://"+u.Host {
 			return fmt.Errorf("%q is not an origin such as https://lab.example.org", origin)
+		}
+	}
+	for _, cidr := range cfg.Proxies {
+		if _, err := netip.ParsePrefix(cidr); err != nil {
+			return fmt.Errorf("--proxy: %w", err)
 		}
 	}
 	if cfg.URL != "" && cfg.URL == cfg.PreviewURL {
@@ -125,9 +132,9 @@ func serve(ctx context.Context, cfg Config, course *labs.Course, sessions *labs.
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	pages := site.New(site.Config{
 		Course: course, Sessions: sessions, Nodes: cfg.Nodes, Preview: shown, Log: cfg.Log,
-		Metrics: registry, Hosts: cfg.hosts(), Secure: secure,
+		Metrics: registry, Hosts: cfg.hosts(), Proxies: cfg.Proxies, Secure: secure,
 	})
-	servers := []running{{site.Server(pages), l.site}, {site.Server(shown), l.preview}}
+	servers := []running{{site.Server(pages), l.site}, {site.Server(site.PerAddress(site.Limits{}, cfg.Proxies, shown)), l.preview}}
 	if l.admin != nil {
 		servers = append(servers, running{site.Server(admin(registry)), l.admin})
 	}

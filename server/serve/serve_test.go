@@ -162,6 +162,7 @@ func TestSaysWhatIsWrong(t *testing.T) {
 		"go together":            func(c *Config) { c.PreviewURL = "https://preview.example.org" },
 		"an origin of their own": func(c *Config) { c.URL, c.PreviewURL = "https://a.example.org", "https://a.example.org" },
 		"not an origin":          func(c *Config) { c.URL, c.PreviewURL = "https://a.example.org/x", "https://b.example.org" },
+		"--proxy":                func(c *Config) { c.Proxies = []string{"10.0.0.1"} },
 		"no such file":           func(c *Config) { c.CertFile, c.KeyFile = "/nowhere", "/nowhere" },
 		"content":                func(c *Config) { c.Content = os.DirFS(t.TempDir()) },
 	} {

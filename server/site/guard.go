@@ -10,6 +10,8 @@ import (
 	"runtime/debug"
 	"strings"
 
+	"github.com/go-chi/chi/v5/middleware"
+
 	"podlab/sandbox"
 	"podlab/web"
 )
@@ -114,11 +116,13 @@ func (s *Site) recover(next http.Handler) http.Handler {
 	})
 }
 
-// address is the peer's IP address.
-func address(r *http.Request) string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		return r.RemoteAddr
+// Addresses finds out who asks: the peer, or behind the given proxies (CIDRs) the one that they name in X-Forwarded-For.
+func Addresses(proxies []string) func(http.Handler) http.Handler {
+	if len(proxies) == 0 {
+		return middleware.ClientIPFromRemoteAddr
 	}
-	return host
+	return middleware.ClientIPFromXFF(proxies...)
 }
+
+// address is what Addresses found.
+func address(r *http.Request) string { return middleware.GetClientIP(r.Context()) }

@@ -13,12 +13,15 @@ type Limits struct {
 	PerLearner int // requests a minute of one learner. Default 600
 	Costly     int // starts and resets a minute of one learner. Default 20
 	Sockets    int // websockets of one learner at a time. Default 32
+	AllSockets int // of all learners together. Default 8000: each takes two descriptors
 }
 
 func (l Limits) perAddress() int { return either(l.PerAddress, 3000) }
 func (l Limits) perLearner() int { return either(l.PerLearner, 600) }
 func (l Limits) costly() int     { return either(l.Costly, 20) }
 func (l Limits) sockets() int    { return either(l.Sockets, 32) }
+
+func (l Limits) allSockets() int { return either(l.AllSockets, 8000) }
 
 func either(n, fallback int) int {
 	if n > 0 {
@@ -54,6 +57,11 @@ func Server(handler http.Handler) *http.Server {
 
 func (s *Site) perAddress() func(http.Handler) http.Handler {
 	return s.limit(s.Limits.perAddress(), byAddress)
+}
+
+// PerAddress bounds the requests of one address to a handler that is not the site's.
+func PerAddress(l Limits, proxies []string, next http.Handler) http.Handler {
+	return Addresses(proxies)(httprate.LimitBy(l.perAddress(), time.Minute, byAddress)(next))
 }
 
 func (s *Site) perLearner() func(http.Handler) http.Handler {

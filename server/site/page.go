@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
-	"time"
 
 	"github.com/a-h/templ"
 	"github.com/go-chi/chi/v5"
@@ -215,28 +214,4 @@ func (s *Site) solution(w http.ResponseWriter, r *http.Request) error {
 	}
 	lang := chi.URLParam(r, "lang")
 	return render(w, r, web.SolutionPartial(web.Solution{Lang: lang, HTML: step.Text(labs.Lang(lang)).Solution}))
-}
-
-// healthz: the process answers.
-func (s *Site) healthz(w http.ResponseWriter, _ *http.Request) { plain(w, http.StatusOK, "ok") }
-
-// readyz: nodes can be made.
-func (s *Site) readyz(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := withTimeout(r, time.Second)
-	defer cancel()
-	if s.sockets.closing() {
-		plain(w, http.StatusServiceUnavailable, "stopping")
-		return
-	}
-	if _, err := s.Nodes.Info(ctx); err != nil {
-		plain(w, http.StatusServiceUnavailable, "the root daemon does not answer")
-		return
-	}
-	plain(w, http.StatusOK, "ready")
-}
-
-func plain(w http.ResponseWriter, status int, text string) {
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	w.WriteHeader(status)
-	_, _ = w.Write([]byte(text + "\n"))
 }

@@ -22,7 +22,9 @@ type meter struct {
 
 func newMeter(registry prometheus.Registerer) *meter {
 	m := &meter{
-		requests: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "podlab_http_requests_total", Help: "Requests by route and status."}, []string{"route", "status"}),
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "podlab_http_requests_total", Help: "Requests by route and status.",
+		}, []string{"route", "status"}),
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "podlab_http_request_seconds", Help: "Time to answer by route; websockets count their upgrade only when refused.",
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 10},

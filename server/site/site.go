@@ -46,7 +46,7 @@ type Preview interface {
 	Origin(r *http.Request) string
 }
 
-// Config is what a Site is made of. All fields but Hosts and Secure are needed.
+// Config is what a Site is made of. Fields without a default are needed.
 type Config struct {
 	Course   *labs.Course
 	Sessions Sessions
@@ -54,8 +54,9 @@ type Config struct {
 	Preview  Preview
 	Log      *slog.Logger
 	Metrics  prometheus.Registerer
-	Hosts    Hosts // names under which browsers may ask
-	Secure   bool  // browsers reach the site by TLS: cookies are marked so
+	Hosts    Hosts    // names under which browsers may ask
+	Proxies  []string // CIDRs of proxies before us, whose X-Forwarded-For tells the visitor's address
+	Secure   bool     // browsers reach the site by TLS: cookies are marked so
 	Limits   Limits
 }
 
@@ -64,12 +65,13 @@ type Site struct {
 	Config
 	meter   *meter
 	sockets *sockets
+	answers answers // of /readyz
 	handler http.Handler
 }
 
 // New makes a Site. Close ends its websockets.
 func New(cfg Config) *Site {
-	s := &Site{Config: cfg, meter: newMeter(cfg.Metrics), sockets: newSockets()}
+	s := &Site{Config: cfg, meter: newMeter(cfg.Metrics), sockets: newSockets(cfg.Limits)}
 	s.handler = s.routes()
 	return s
 }
@@ -83,7 +85,7 @@ func (s *Site) Close() { s.sockets.close() }
 // routes is the list of everything that can be asked for.
 func (s *Site) routes() http.Handler {
 	r := chi.NewRouter()
-	r.Use(s.record, s.recover)
+	r.Use(Addresses(s.Proxies), s.record, s.recover)
 	r.Get("/healthz", s.healthz)
 	r.Get("/readyz", s.readyz)
 	r.Group(func(r chi.Router) {

@@ -576,3 +576,27 @@ func TestHiddenPagesGetNothing(t *testing.T) {
 	}
 	f.until("it catches up", func(f labs.Frame) bool { return f.Snapshot != nil })
 }
+
+func TestAddressesAreNotBelieved(t *testing.T) {
+	tests := []struct {
+		proxies []string
+		peer    string
+		said    string
+		want    string
+	}{
+		{nil, "203.0.113.7:1", "198.51.100.1", "203.0.113.7"},
+		{[]string{"10.0.0.0/8"}, "203.0.113.7:1", "198.51.100.1", "203.0.113.7"},
+		{[]string{"10.0.0.0/8"}, "10.1.2.3:1", "198.51.100.1", "198.51.100.1"},
+		{[]string{"10.0.0.0/8"}, "10.1.2.3:1", "192.0.2.9, 198.51.100.1", "198.51.100.1"},
+	}
+	for _, tt := range tests {
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.RemoteAddr = tt.peer
+		r.Header.Set("X-Forwarded-For", tt.said)
+		var got string
+		Addresses(tt.proxies)(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got = address(r) })).ServeHTTP(httptest.NewRecorder(), r)
+		if got != tt.want {
+			t.Errorf("%s saying %q behind %v: %s, want %s", tt.peer, tt.said, tt.proxies, got, tt.want)
+		}
+	}
+}

@@ -13,44 +13,45 @@ import (
 	"podlab/sandbox"
 )
 
-// Close codes that browsers act on (RFC 6455, section 7.4, and IANA's registry).
-const (
-	closeRestart = websocket.CloseServiceRestart // 1012: come back at once, nothing is lost
-	closeBusy    = websocket.CloseTryAgainLater  // 1013: too many sockets
-)
+// closeRestart is a close code that browsers act on (IANA's registry of RFC 6455, 1012): come back at once, nothing is lost.
+const closeRestart = websocket.CloseServiceRestart
 
 // sockets knows the open websockets, so that they can be counted, limited and closed.
 type sockets struct {
-	ctx  context.Context
-	stop context.CancelFunc
+	ctx    context.Context
+	stop   context.CancelFunc
+	limits Limits
 
 	mu      sync.Mutex
 	stopped bool
 	each    map[string]int // by learner
+	all     int
 	open    sync.WaitGroup
 }
 
-func newSockets() *sockets {
+func newSockets(limits Limits) *sockets {
 	// The sockets' own lifetime: from New to Close.
 	ctx, stop := context.WithCancel(context.Background())
-	return &sockets{ctx: ctx, stop: stop, each: map[string]int{}}
+	return &sockets{ctx: ctx, stop: stop, limits: limits, each: map[string]int{}}
 }
 
 // enter takes a place for one socket of a learner; leave gives it back.
-func (s *sockets) enter(learner string, most int) (leave func(), err error) {
+func (s *sockets) enter(learner string) (leave func(), err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.stopped {
 		return nil, sandbox.Errorf(sandbox.CodeUnavailable)
 	}
-	if s.each[learner] >= most {
+	if s.each[learner] >= s.limits.sockets() || s.all >= s.limits.allSockets() {
 		return nil, errTooMany
 	}
 	s.each[learner]++
+	s.all++
 	s.open.Add(1)
 	return func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
+		s.all--
 		if s.each[learner]--; s.each[learner] == 0 {
 			delete(s.each, learner)
 		}
@@ -90,11 +91,13 @@ func (s *Site) upgrade(w http.ResponseWriter, r *http.Request, kind string) (*so
 	if !s.ownOrigin(r) {
 		return nil, nil, sandbox.Errorf(sandbox.CodeDenied)
 	}
-	leave, err := s.sockets.enter(who(r), s.Limits.sockets())
+	leave, err := s.sockets.enter(who(r))
 	if err != nil {
 		return nil, nil, err
 	}
-	upgrader := websocket.Upgrader{CheckOrigin: s.ownOrigin, HandshakeTimeout: writeWithin, ReadBufferSize: 1 << 10, WriteBufferSize: 4 << 10, WriteBufferPool: &writeBuffers}
+	upgrader := websocket.Upgrader{
+		CheckOrigin: s.ownOrigin, HandshakeTimeout: writeWithin, ReadBufferSize: 1 << 10, WriteBufferSize: 4 << 10, WriteBufferPool: &writeBuffers,
+	}
 	conn, err := upgrader.Upgrade(w, r, nil)
 	if err != nil {
 		leave()
