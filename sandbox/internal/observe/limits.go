@@ -3,13 +3,15 @@ package observe
 import "time"
 
 // Limits of one snapshot. A list that is cut at its limit is named in Snapshot.Truncated. Together they keep a snapshot of a node
-// whose learner does their worst below wire.MaxJSON.
+// whose learner does their worst below wire.MaxJSON, even
+// when each character takes six bytes (\u003c).
 const (
 	maxProcesses    = 2000 // the node's pids limit is usually far below
 	maxThreads      = 64   // of one process
 	maxAllThreads   = 2000
 	maxArgsBytes    = 1 << 10
 	maxArgs         = 64
+	maxAllArgsBytes = 128 << 10 // of all processes
 	maxNetworks     = 32
 	maxInterfaces   = 64 // of one namespace
 	maxAddresses    = 16 // of one interface
@@ -19,7 +21,9 @@ const (
 	maxFDs          = 256 // descriptors of one process that are looked at
 	maxAllFDs       = 8192
 	maxVolumes      = 64
-	maxFiles        = 64   // entries listed below one volume
+	maxFiles        = 64        // entries listed below one volume
+	maxAllPathBytes = 128 << 10 // paths of files of all volumes
+	maxPath         = 512
 	maxFilesDepth   = 4    // levels of directories below a volume
 	maxSizeDepth    = 64   // levels walked for a size
 	maxDirEntries   = 1024 // names read of one directory

@@ -72,8 +72,9 @@ type scan struct {
 	all       []running
 	groups    map[string]string // cgroup → Container.ID
 	owners    map[string]string // Container.ID → owner of its namespaces
-	threads   int               // so far
-	sockets   int
+	// So far: threads, sockets, bytes of arguments, bytes of files' paths.
+	threads, sockets, args, paths int
+
 	truncated []string
 }
 

@@ -133,7 +133,7 @@ func (s *scan) process(pid int, st stat, p *process) sandbox.Process {
 		Inside:    p.status.inside,
 		Start:     ticks(st.start).Microseconds(),
 		Name:      text.Clean(st.name, maxShortName),
-		Args:      p.args,
+		Args:      s.someArgs(p.args),
 		State:     string(rune(st.state)),
 		UID:       p.status.uid,
 		Container: s.container(p.cgroup),
@@ -142,6 +142,17 @@ func (s *scan) process(pid int, st stat, p *process) sandbox.Process {
 		RSS:       st.rss * pageSize,
 		Threads:   s.someThreads(p.threads, st.threads-1),
 	}
+}
+
+// someArgs keeps to the limit of all processes together.
+func (s *scan) someArgs(args []string) []string {
+	for i, arg := range args {
+		if s.args += len(arg); s.args > maxAllArgsBytes {
+			s.truncate("args")
+			return args[:i]
+		}
+	}
+	return args
 }
 
 // someThreads keeps to the limit of all processes together.

@@ -37,13 +37,16 @@ type entry struct {
 
 func (e entry) isDir() bool { return e.st.Mode&unix.S_IFMT == unix.S_IFDIR }
 
-// list reads one directory, by name; more says that it holds others than the maxDirEntries read.
-func (r *reader) list(d dir) (all []entry, more bool) {
+// list reads one directory, by name; more says that it holds others than the first limit of the maxDirEntries read.
+func (r *reader) list(d dir, limit int) (all []entry, more bool) {
 	names, more, err := r.entries(d, maxDirEntries)
 	if err != nil {
 		return nil, false
 	}
 	slices.Sort(names)
+	if len(names) > limit {
+		names, more = names[:limit], true
+	}
 	all = make([]entry, 0, len(names))
 	for _, name := range names {
 		e := entry{name: name}
@@ -73,7 +76,7 @@ func (r *reader) files(top dir) (all []sandbox.File, size int64, more bool) {
 	}()
 	for i := 0; i < len(queue); i++ {
 		l := queue[i]
-		entries, cut := r.list(l.d)
+		entries, cut := r.list(l.d, maxFiles-len(all)+1)
 		more = more || cut
 		for _, e := range entries {
 			if len(all) == maxFiles {
@@ -99,7 +102,7 @@ func (r *reader) files(top dir) (all []sandbox.File, size int64, more bool) {
 
 func file(path string, e entry) sandbox.File {
 	f := sandbox.File{
-		Path:  text.Clean(path, maxFilesDepth*(maxName+1)),
+		Path:  text.Clean(path, maxPath),
 		Dir:   e.isDir(),
 		Inode: e.st.Ino,
 		MTime: e.st.Mtim.Nano() / 1e6,
@@ -115,7 +118,7 @@ func (r *reader) size(top dir) (bytes int64, full bool) {
 	left := maxCounted
 	var walk func(d dir, depth int)
 	walk = func(d dir, depth int) {
-		entries, more := r.list(d)
+		entries, more := r.list(d, maxDirEntries)
 		full = full || more
 		for _, e := range entries {
 			if left--; left < 0 || depth > maxSizeDepth {

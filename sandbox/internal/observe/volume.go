@@ -35,6 +35,18 @@ func (o *Observer) volume(s *scan, v *sandbox.Volume) {
 		s.truncate("files")
 		v.Bytes = o.sizeOf(s, path)
 	}
+	v.Files = s.someFiles(v.Files)
+}
+
+// someFiles keeps to the limit of all volumes together.
+func (s *scan) someFiles(files []sandbox.File) []sandbox.File {
+	for i, f := range files {
+		if s.paths += len(f.Path); s.paths > maxAllPathBytes {
+			s.truncate("files")
+			return files[:i]
+		}
+	}
+	return files
 }
 
 // single is for a hostPath that is a file.
