@@ -17,8 +17,8 @@ import (
 // callWithin bounds how long a button may wait for the node.
 const callWithin = 30 * time.Second
 
-func withTimeout(r *http.Request, d time.Duration) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(r.Context(), d)
+func withTimeout(r *http.Request) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(r.Context(), callWithin)
 }
 
 func decimal(n int64) string { return strconv.FormatInt(n, 10) }
@@ -104,7 +104,7 @@ func (s *Site) apply(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := withTimeout(r, callWithin)
+	ctx, cancel := withTimeout(r)
 	defer cancel()
 	applied, err := s.Sessions.Apply(ctx, who(r), lab.ID, step.ID, in.Name, []byte(in.Text))
 	if err != nil {
@@ -149,7 +149,7 @@ func (s *Site) closeTerminal(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := withTimeout(r, callWithin)
+	ctx, cancel := withTimeout(r)
 	defer cancel()
 	if err := access.CloseTerminal(ctx, in.ID); err != nil {
 		return err
@@ -164,7 +164,7 @@ func (s *Site) file(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := withTimeout(r, callWithin)
+	ctx, cancel := withTimeout(r)
 	defer cancel()
 	data, err := s.Sessions.File(ctx, who(r), lab.ID, step.ID, chi.URLParam(r, "name"))
 	if err != nil {
@@ -185,7 +185,7 @@ func (s *Site) putFile(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := withTimeout(r, callWithin)
+	ctx, cancel := withTimeout(r)
 	defer cancel()
 	if err := s.Sessions.PutFile(ctx, who(r), lab.ID, step.ID, chi.URLParam(r, "name"), data); err != nil {
 		return err
