@@ -140,7 +140,7 @@ function Group({ g, all }: { g: 0 | 1; all: Pane[] }) {
       <header>
         <div class="ptabs" role="tablist" aria-label={t("dock.tabs")} onKeyDown={(e) => arrows(e, all, id)}>
           {all.map((p) => (
-            <button key={p.id} type="button" role="tab" id={`ptab-${p.id}`} aria-selected={p.id === id} aria-controls={`pane-${g}`} tabIndex={p.id === id ? 0 : -1} class={p.mark ? `tag ${p.mark.tone}` : "tag plain"} onClick={() => bringPane(p.id)} title={titleOf(p)}>
+            <button key={p.id} type="button" role="tab" id={`ptab-${p.id}`} aria-selected={p.id === id} aria-controls={`pane-${g}`} tabIndex={p.id === id ? 0 : -1} class={p.mark ? `tag ${p.mark.tone}` : "tag plain"} onClick={() => bringPane(p.id)} title={titleOf(p)} data-o={p.kind === "terminal" ? `terminal:${p.name} ${p.name === "node" ? "" : `container:${p.name}`}` : `manifest:${p.name}`}>
               {p.mark ? <Shape mark={p.mark} /> : <Icon name={p.kind === "manifest" ? "file" : "open"} />}
               {labelOf(p)}
             </button>
@@ -195,6 +195,7 @@ function TerminalTools({ name }: { name: string }) {
   };
   return (
     <>
+      {term?.finding.value && <Find term={term} />}
       <button type="button" class="ib" aria-pressed={reader} aria-label={t("term.reader")} title={t("term.reader")} onClick={toggle}>
         <Icon name="reader" />
       </button>
@@ -203,6 +204,17 @@ function TerminalTools({ name }: { name: string }) {
       </button>
     </>
   );
+}
+
+/** Ctrl+Shift+F: Enter finds the next one upwards, Shift+Enter downwards, Escape goes back to the terminal. */
+function Find({ term }: { term: Terminal }) {
+  const input = useRef<HTMLInputElement>(null);
+  useEffect(() => input.current?.focus(), []);
+  const key = (e: KeyboardEvent) => {
+    if (e.key === "Escape") term.stopFinding();
+    else if (e.key === "Enter") term.find(input.current!.value, !e.shiftKey);
+  };
+  return <input class="find" ref={input} type="search" aria-label={t("term.find.in")} placeholder={t("term.find")} onKeyDown={key} />;
 }
 
 function TerminalPane({ name }: { name: string }) {

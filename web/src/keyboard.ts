@@ -31,6 +31,7 @@ const keys = (): [string, string][] => [
   ["Shift+P", t("key.pause")],
   ["← → ↑ ↓", t("key.arrows")],
   ["Ctrl+C / Ctrl+V", t("key.copy")],
+  ["Ctrl+Shift+F", t("key.find")],
   ["Ctrl+Enter", t("key.apply")],
   ["Esc", t("key.escape")],
   ["Shift+Esc", t("key.restore")],

@@ -180,6 +180,7 @@ function follow(): void {
     el.hidden = !(id ? passed(id) || judged(id) : all);
   }
   for (const dot of root().querySelectorAll<HTMLElement>("[data-dot]")) dot.classList.toggle("d", s.stepsDone.includes(dot.dataset["dot"]!));
+  root().querySelector<HTMLElement>("[data-end]")!.hidden = s.phase !== "ready";
   root().querySelector("[data-next]")?.classList.toggle("glow", all);
 }
 
@@ -211,6 +212,7 @@ export function startLesson(): void {
   });
   document.addEventListener("click", (e) => {
     if ((e.target as Element).closest("[data-reset]")) void ask("reset");
+    if ((e.target as Element).closest("[data-end]")) void ask("end");
   });
   document.body.addEventListener("htmx:afterSwap", (e) => {
     const target = (e as CustomEvent<{ target?: Element }>).detail.target;

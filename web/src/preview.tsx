@@ -47,6 +47,11 @@ export function Preview() {
         <button type="button" class="ib" aria-label={t("preview.reload")} title={t("preview.reload")} onClick={() => setTurn(turn + 1)}>
           <Icon name="again" />
         </button>
+        {port.answers && url && (
+          <a class="ib" href={url} target="_blank" rel="noreferrer" aria-label={t("preview.tab")} title={t("preview.tab")}>
+            <Icon name="open" />
+          </a>
+        )}
         <span class="hint" role="status">
           {port.answers ? (
             <>

@@ -41,6 +41,7 @@ export class Terminal {
   readonly state = signal<TerminalState>("connecting");
   readonly exit = signal<Exit | null>(null);
   readonly problem = signal<Problem | null>(null);
+  readonly finding = signal(false);
   readonly el = document.createElement("div");
   private readonly term: XTerm;
   private readonly fit = new FitAddon();
@@ -86,6 +87,11 @@ export class Terminal {
   /** Keys that are the page's: leaving the terminal, copy, paste. */
   private key(e: KeyboardEvent): boolean {
     if (e.key === "F6") return false;
+    if (e.ctrlKey && e.shiftKey && e.key.toLowerCase() === "f") {
+      e.preventDefault();
+      this.finding.value = true;
+      return false;
+    }
     const combo = e.ctrlKey && !e.altKey && !e.metaKey;
     if (combo && e.key.toLowerCase() === "v") return false; // the browser pastes
     if (combo && e.key.toLowerCase() === "c" && (e.shiftKey || this.term.hasSelection())) {
@@ -244,8 +250,16 @@ export class Terminal {
     void copy(lines.join("\n").trimEnd());
   }
 
-  find(text: string): boolean {
-    return this.search.findNext(text, { incremental: true });
+  /** Selects the next place that holds a text, or the one before. */
+  find(text: string, back = false): void {
+    if (back) this.search.findPrevious(text);
+    else this.search.findNext(text);
+  }
+
+  stopFinding(): void {
+    this.finding.value = false;
+    this.search.clearDecorations();
+    this.focus();
   }
 
   set reader(on: boolean) {

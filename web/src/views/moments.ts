@@ -35,6 +35,7 @@ export function say(m: Moment): string {
     default: {
       const name = m.container || m.pod || "";
       const params = { ...(m.params ?? {}), name, pod: m.pod ?? "", container: m.container ?? "" };
+      if (m.reason && has(`reason.${m.kind}.${m.reason}`)) return t(`reason.${m.kind}.${m.reason}`, params);
       if (m.reason && has(`reason.${m.reason}`)) return t(`reason.${m.reason}`, params);
       if (has(`moment.${m.kind}`)) return `${t(`moment.${m.kind}`, params)}${m.reason ? ` ${m.reason}` : ""}`;
       return `${name} ${m.reason ?? m.kind}`;
