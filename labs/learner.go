@@ -164,8 +164,11 @@ func (l *learner) view(lab *Lab, step *Step) SessionView {
 	case l.ended == lab.ID:
 		v.Phase = PhaseEnded
 	}
-	if s == nil || s.lab != lab || s.step != step || s.board == nil {
-		l.showProgress(&v, lab, step)
+	switch {
+	case s == nil || s.lab != lab || s.step != step:
+		l.showProgress(&v, step, l.progress[lab.ID].Steps[step.ID])
+	case s.board == nil: // being started: this run has nothing yet
+		l.showProgress(&v, step, StepProgress{})
 	}
 	return v
 }
@@ -180,9 +183,8 @@ func (l *learner) stepsDone(lab *Lab) []string {
 	return done
 }
 
-// showProgress fills in what is known of a step that the session is not in: nothing is open, nothing is judged.
-func (l *learner) showProgress(v *SessionView, lab *Lab, step *Step) {
-	p := l.progress[lab.ID].Steps[step.ID]
+// showProgress fills in what earlier runs left of a step that has no board now: nothing is open, nothing is judged.
+func (l *learner) showProgress(v *SessionView, step *Step, p StepProgress) {
 	v.Checks, v.Predictions, v.Reached = []CheckState{}, []PredictionState{}, []string{}
 	for _, c := range step.Checks {
 		state := CheckState{ID: c.ID, State: CheckPending, At: p.Checks[c.ID]}

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"strconv"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/nats-io/nats-server/v2/server"
 
 	"podlab/labs"
 )
@@ -157,6 +159,54 @@ func TestStore(t *testing.T) {
 	}
 	if _, err := Open(dir); err == nil {
 		t.Fatal("a second server opened the same directory")
+	}
+}
+
+// TestConnect keeps state on a server elsewhere, which goes away and comes back.
+func TestConnect(t *testing.T) {
+	dir := t.TempDir()
+	elsewhere := func(port int) *server.Server {
+		s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: port, NoSigs: true, JetStream: true, StoreDir: dir, NoLog: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Start()
+		if !s.ReadyForConnections(readyTime) {
+			t.Fatal("not ready")
+		}
+		return s
+	}
+	one := elsewhere(server.RANDOM_PORT)
+	store, err := Connect(one.ClientURL(), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	if err := store.SaveSession(t.Context(), labs.Record{Learner: "a", Lab: "x"}); err != nil {
+		t.Fatal(err)
+	}
+	port := one.Addr().(*net.TCPAddr).Port
+	one.Shutdown()
+	one.WaitForShutdown()
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if err := store.SaveSession(ctx, labs.Record{Learner: "b", Lab: "x"}); err == nil {
+		t.Fatal("saved on a server that is not there")
+	}
+	two := elsewhere(port)
+	defer two.WaitForShutdown()
+	defer two.Shutdown()
+	ctx, cancel = context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	for store.SaveSession(ctx, labs.Record{Learner: "c", Lab: "x"}) != nil {
+		if ctx.Err() != nil {
+			t.Fatal("it does not come back")
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	records, err := store.Sessions(ctx)
+	if err != nil || len(records) < 2 || records[0].Learner != "a" {
+		t.Fatal(records, err)
 	}
 }
 
