@@ -74,7 +74,7 @@ type Agent struct {
 	home      *home
 
 	mu    sync.Mutex
-	execs map[int]bool // pids of commands that run in the node
+	execs map[int]bool // by pid: commands that run in the node, and whether they are checks'
 }
 
 var _ serve.Agent = (*Agent)(nil)
@@ -234,7 +234,7 @@ func (a *Agent) look(o *observe.Observer) sandbox.Snapshot {
 	state := a.engine.State()
 	in := observe.Input{
 		Pods: state.Pods, Volumes: state.Volumes, Terminals: a.terminals.List(), InitPID: 1, AgentPID: os.Getpid(),
-		Roles: map[int]string{}, Hidden: hidden(state.Hidden),
+		Roles: map[int]string{},
 	}
 	for _, c := range state.Containers {
 		in.Containers = append(in.Containers, observe.Subject{Container: c.Container, Cgroup: c.Cgroup})
@@ -245,10 +245,16 @@ func (a *Agent) look(o *observe.Observer) sandbox.Snapshot {
 		}
 	}
 	a.mu.Lock()
-	for pid := range a.execs {
-		in.Roles[pid] = "exec"
+	probes := state.Hidden
+	for pid, isProbe := range a.execs {
+		if isProbe {
+			probes = append(probes, pid)
+		} else {
+			in.Roles[pid] = "exec"
+		}
 	}
 	a.mu.Unlock()
+	in.Hidden = hidden(probes)
 	return o.Snapshot(in)
 }
 

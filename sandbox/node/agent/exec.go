@@ -65,28 +65,30 @@ func (a *Agent) Begin(ctx context.Context, spec sandbox.ExecSpec, streams sandbo
 	if err != nil {
 		return nil, err
 	}
-	inNode := spec.Container == "" && !spec.Hidden
-	if inNode {
-		a.setExec(r.child.pid, true)
+	if spec.Container == "" {
+		a.setExec(r.child.pid, spec.Hidden)
 	}
 	return func() (sandbox.Exit, error) {
-		defer func() {
-			if inNode {
-				a.setExec(r.child.pid, false)
-			}
-		}()
+		defer a.dropExec(r.child.pid)
 		return r.wait(ctx)
 	}, nil
 }
 
-func (a *Agent) setExec(pid int, runs bool) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if runs {
-		a.execs[pid] = true
-	} else {
-		delete(a.execs, pid)
+// setExec takes note of a command that runs in the node. The engine does so for those in containers.
+func (a *Agent) setExec(pid int, hidden bool) {
+	if hidden {
+		a.moments.add(sandbox.Moment{Kind: sandbox.MomentHidden, PID: pid})
 	}
+	a.mu.Lock()
+	a.execs[pid] = hidden
+	a.mu.Unlock()
+	a.watch.poke()
+}
+
+func (a *Agent) dropExec(pid int) {
+	a.mu.Lock()
+	delete(a.execs, pid)
+	a.mu.Unlock()
 	a.watch.poke()
 }
 
