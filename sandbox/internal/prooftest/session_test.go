@@ -2,6 +2,7 @@ package prooftest
 
 import (
 	"context"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -194,4 +195,63 @@ func same(a, b map[int]int64) bool {
 		}
 	}
 	return true
+}
+
+// TestProbesAreHidden runs a check's command on a real node: no moment and no snapshot may show it.
+func TestProbesAreHidden(t *testing.T) {
+	daemon := sandboxtest.Start(t)
+	course, err := labs.Load(os.DirFS("../../../labs/testdata/course"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sessions, err := labs.Open(t.Context(), labs.Config{Course: course, Nodes: daemon, Store: labs.NewMemory()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sessions.Close()
+	frames, err := sessions.Subscribe("ann", "1.1-demo", "next")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer frames.Close()
+	p := &page{TB: t, frames: frames}
+	for range 5 {
+		if err := sessions.Reset("ann", "1.1-demo", "next"); err != nil {
+			t.Fatal(err)
+		}
+		var seen []string
+		look := func() {
+			for _, m := range p.last.Moments {
+				if m.Name == "hostname" || strings.HasSuffix(m.Path, "/hostname") {
+					seen = append(seen, m.Kind+" "+m.Name)
+				}
+			}
+			for _, process := range p.now.Processes {
+				if process.Name == "hostname" {
+					seen = append(seen, "process")
+				}
+			}
+		}
+		generation := p.last.Session.Generation
+		p.until("passed", func() bool {
+			if p.now != nil {
+				look()
+			}
+			s := p.last.Session
+			return s.Generation > generation && len(s.Checks) == 1 && s.Checks[0].State == labs.CheckPassed
+		})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		for {
+			frame, err := p.frames.Next(ctx)
+			if err != nil {
+				break
+			}
+			p.last = frame
+			look()
+		}
+		cancel()
+		if len(seen) > 0 {
+			t.Fatal("the probe is seen: ", seen)
+		}
+	}
 }
