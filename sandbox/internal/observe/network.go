@@ -232,7 +232,11 @@ func (o *Observer) connections(s *scan, spaces []*space, others map[uint64]holde
 		h := others[inode]
 		first := h.by[0]
 		i := slices.IndexFunc(spaces, func(sp *space) bool { return sp.inode == first.NS.Net })
-		if i < 0 || o.uninteresting[inode] || len(spaces[i].sockets) >= maxSockets {
+		if i < 0 || o.uninteresting[inode] {
+			continue
+		}
+		if len(spaces[i].sockets) >= maxSockets {
+			s.truncate("sockets")
 			continue
 		}
 		sock, ok := connection(first.PID, h.socket)

@@ -126,7 +126,7 @@ func (r *reader) size(top dir) (bytes int64, full bool) {
 				return
 			}
 			if !e.isDir() {
-				bytes += min(e.st.Size, e.st.Blocks*512+int64(e.st.Blksize)) // a sparse file counts what it takes
+				bytes += min(e.st.Size, e.st.Blocks*512+4096) // a sparse file counts what it takes
 				continue
 			}
 			if below, err := openBelow(d, e.name); err == nil {

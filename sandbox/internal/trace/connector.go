@@ -94,6 +94,11 @@ func openConnector(ctx context.Context) (_ source, err error) {
 	return s, nil
 }
 
+func (s *connectorSource) add(pidns uint64, _ int) error {
+	s.insert(pidns)
+	return nil
+}
+
 func (s *connectorSource) close() error { return s.socket.Close() }
 
 // subscribe asks for events and waits for the answer: where the caller is not root of the host's first namespaces there is none.
@@ -203,7 +208,7 @@ func (s *connectorSource) adopt() {
 		}
 		for _, thread := range threads {
 			if tid, err := strconv.Atoi(thread.Name()); err == nil {
-				s.know(tid)
+				_, _ = s.know(tid) // it may have ended
 			}
 		}
 	}

@@ -20,7 +20,7 @@ type nodes struct {
 
 func newNodes() nodes { return nodes{set: map[uint64]bool{}, fresh: make(chan struct{}, 1)} }
 
-func (n *nodes) add(pidns uint64, _ int) error {
+func (n *nodes) insert(pidns uint64) {
 	n.mu.Lock()
 	n.set[pidns] = true
 	n.mu.Unlock()
@@ -28,7 +28,6 @@ func (n *nodes) add(pidns uint64, _ int) error {
 	case n.fresh <- struct{}{}:
 	default: // is told already
 	}
-	return nil
 }
 
 func (n *nodes) remove(pidns uint64) {

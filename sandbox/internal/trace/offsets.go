@@ -8,13 +8,18 @@ import (
 
 // offsets are where this kernel keeps what the programs read, in bytes from the start of each struct.
 type offsets struct {
-	taskPID, taskTGID, taskThreadPID, taskLeader, taskParent, taskSignal, taskExitCode, taskComm, taskStart uint32 // task_struct
-	pidLevel, pidNumbers                                                                                    uint32 // pid
-	upidSize, upidNr, upidNS                                                                                uint32 // upid
-	nsInum                                                                                                  uint32 // pid_namespace: ns.inum
-	signalLive, signalFlags, signalCode                                                                     uint32 // signal_struct
-	bprmFilename                                                                                            uint32 // linux_binprm
-	exitHasGroupDead                                                                                        bool   // sched_process_exit(task, group_dead), Linux 6.16
+	// task_struct
+	taskPID, taskTGID, taskThreadPID, taskLeader, taskParent, taskSignal, taskExitCode, taskComm, taskStart uint32
+	// pid, upid
+	pidLevel, pidNumbers, upidSize, upidNr, upidNS uint32
+	// pid_namespace: ns.inum
+	nsInum uint32
+	// signal_struct
+	signalLive, signalFlags, signalCode uint32
+	// linux_binprm
+	bprmFilename uint32
+	// sched_process_exit(task, group_dead): since Linux 6.16
+	exitHasGroupDead bool
 }
 
 // kernelOffsets reads them from the running kernel's type information, /sys/kernel/btf/vmlinux.

@@ -35,6 +35,11 @@ func openPoll(context.Context) (source, error) {
 	return &pollSource{nodes: newNodes(), tasks: tasks{}, outside: map[int]uint64{}, begun: map[uint64]bool{}}, nil
 }
 
+func (s *pollSource) add(pidns uint64, _ int) error {
+	s.insert(pidns)
+	return nil
+}
+
 func (s *pollSource) close() error { return nil }
 
 func (s *pollSource) run(ctx context.Context, sink Sink) error {

@@ -73,15 +73,15 @@ func (a *assembly) follow(slot int16, offset uint32, dst asm.Register, at int16,
 	a.read(dst, at, size, asm.R3, offset)
 }
 
-// number reads pid->numbers[level] of the struct pid in a slot.
-func (a *assembly) number(slot int16, level asm.Register, dst asm.Register, at int16) {
+// number reads pid->numbers[level] of the struct pid in a slot to another slot.
+func (a *assembly) number(slot int16, level asm.Register, into int16) {
 	a.add(
 		asm.Mov.Reg(asm.R4, level),
 		asm.Mul.Imm(asm.R4, int32(a.at.upidSize)),
 		asm.LoadMem(asm.R3, asm.R10, slot, asm.DWord),
 		asm.Add.Reg(asm.R3, asm.R4),
 	)
-	a.read(dst, at, int32(a.at.upidSize), asm.R3, a.at.pidNumbers)
+	a.read(asm.R10, into, int32(a.at.upidSize), asm.R3, a.at.pidNumbers)
 }
 
 // findNode leaves the node's level in R7, its entry in R8 and its inode in slotKey, or ends the program.
@@ -96,7 +96,7 @@ func (a *assembly) findNode() {
 		asm.JGT.Reg(asm.R7, asm.R1, "end"),
 		asm.JGT.Imm(asm.R7, maxLevel, "end"),
 	)
-	a.number(slotPID, asm.R7, asm.R10, slotUpid)
+	a.number(slotPID, asm.R7, slotUpid)
 	a.follow(slotUpid+int16(a.at.upidNS), a.at.nsInum, asm.R10, slotKey, 4)
 	a.add(
 		asm.LoadMapPtr(asm.R1, a.nodes),
@@ -164,7 +164,7 @@ func (a *assembly) task() {
 	a.read(asm.R10, slotLeader, 8, asm.R6, a.at.taskLeader)
 	a.follow(slotLeader, a.at.taskStart, asm.R9, recStart, 8)
 	a.follow(slotLeader, a.at.taskThreadPID, asm.R10, slotOther, 8)
-	a.number(slotOther, asm.R7, asm.R10, slotUpid2)
+	a.number(slotOther, asm.R7, slotUpid2)
 	a.copyNumber(recPID)
 	a.innermost(slotOther, recPIDInside) // all tasks of a group share one pid namespace
 }
@@ -172,7 +172,7 @@ func (a *assembly) task() {
 // innermost writes the number that a struct pid has at the task's own level.
 func (a *assembly) innermost(slot, into int16) {
 	a.add(asm.LoadMem(asm.R5, asm.R10, slotLevel, asm.DWord))
-	a.number(slot, asm.R5, asm.R10, slotUpid2)
+	a.number(slot, asm.R5, slotUpid2)
 	a.copyNumber(into)
 }
 
@@ -196,7 +196,7 @@ func (a *assembly) parent() {
 		asm.LoadMem(asm.R1, asm.R10, slotTmp, asm.DWord),
 		asm.JLT.Reg(asm.R1, asm.R7, "parented"),
 	)
-	a.number(slotOther, asm.R7, asm.R10, slotUpid2)
+	a.number(slotOther, asm.R7, slotUpid2)
 	a.add(
 		asm.LoadMem(asm.R1, asm.R10, slotUpid2+int16(a.at.upidNS), asm.DWord),
 		asm.LoadMem(asm.R2, asm.R10, slotUpid+int16(a.at.upidNS), asm.DWord),
