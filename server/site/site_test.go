@@ -10,6 +10,7 @@ import (
 	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -599,4 +600,39 @@ func TestAddressesAreNotBelieved(t *testing.T) {
 			t.Errorf("%s saying %q behind %v: %s, want %s", tt.peer, tt.said, tt.proxies, got, tt.want)
 		}
 	}
+}
+
+// TestSlowReadersCostLittle: pages that do not read do not make the server remember more, however much happens.
+func TestSlowReadersCostLittle(t *testing.T) {
+	h := open(t, Limits{})
+	v := h.come()
+	reads := v.live()
+	v.post("start", "{}")
+	reads.until("ready", ready)
+	for range 8 {
+		v.live() // and never reads
+	}
+	nodes, err := h.nodes.List(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	happen := func(n int) {
+		for i := range n {
+			h.nodes.Kernel(nodes[0].Spec.ID, sandbox.Moment{Kind: sandbox.MomentExec, PID: i, Path: strings.Repeat("x", 200)})
+		}
+		time.Sleep(300 * time.Millisecond) // for what is on its way
+	}
+	happen(20_000) // fills every ring and socket buffer
+	before := heap()
+	happen(100_000) // 20 MB of paths alone
+	if grown := heap() - before; grown > 8<<20 {
+		t.Errorf("the heap has grown by %d KiB", grown>>10)
+	}
+}
+
+func heap() int64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
 }
