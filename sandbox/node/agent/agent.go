@@ -72,6 +72,7 @@ type Agent struct {
 	moments   *moments
 	watch     *watch
 	home      *home
+	trim      trim
 
 	mu    sync.Mutex
 	execs map[int]bool // by pid: commands that run in the node, and whether they are checks'
@@ -116,6 +117,7 @@ func Run(ctx context.Context, cfg Config) error {
 	}
 	defer a.terminals.Close()
 	a.tellStart()
+	a.trim.soon()
 	return a.serve(ctx, cancel)
 }
 
@@ -204,6 +206,7 @@ func listen(socket string) (net.Listener, error) {
 }
 
 func (a *Agent) Apply(ctx context.Context, objects [][]byte) ([]sandbox.Applied, error) {
+	defer a.trim.soon()
 	applied := []sandbox.Applied{}
 	for _, object := range objects {
 		done, err := a.engine.Apply(ctx, object)
@@ -216,6 +219,7 @@ func (a *Agent) Apply(ctx context.Context, objects [][]byte) ([]sandbox.Applied,
 }
 
 func (a *Agent) Delete(ctx context.Context, ref sandbox.Ref, grace int64) error {
+	defer a.trim.soon()
 	return a.engine.Delete(ctx, ref, grace)
 }
 
@@ -226,11 +230,13 @@ func (a *Agent) Logs(ctx context.Context, opt sandbox.LogOptions, out io.Writer)
 func (a *Agent) CloseTerminal(_ context.Context, id string) error { return a.terminals.Hangup(id) }
 
 func (a *Agent) Terminal(ctx context.Context, spec sandbox.TerminalSpec) (sandbox.Terminal, error) {
+	defer a.trim.soon()
 	return a.terminals.Attach(ctx, spec)
 }
 
 // look reads the whole node.
 func (a *Agent) look(o *observe.Observer) sandbox.Snapshot {
+	defer a.trim.soon()
 	state := a.engine.State()
 	in := observe.Input{
 		Pods: state.Pods, Volumes: state.Volumes, Terminals: a.terminals.List(), InitPID: 1, AgentPID: os.Getpid(),

@@ -86,6 +86,7 @@ func (a *Agent) setExec(pid int, hidden bool) {
 }
 
 func (a *Agent) dropExec(pid int) {
+	defer a.trim.soon()
 	a.mu.Lock()
 	delete(a.execs, pid)
 	a.mu.Unlock()

@@ -57,7 +57,7 @@ type node struct {
 func Run(cfg Config) error {
 	runtime.GOMAXPROCS(1)
 	debug.SetGCPercent(25)
-	spareThreads(6)
+	spareThreads(4)
 	children := handleSignals()
 	if err := boot(cfg.Log); err != nil {
 		cfg.Log.Error("boot", "err", err) // the node is poorer, but the learner can be told through its agent
