@@ -3,6 +3,7 @@ package labs
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -100,26 +101,31 @@ func (a Actor) wait(ctx context.Context, c *Condition) error {
 		return err
 	}
 	for {
-		snapshot, err := a.Agent.Snapshot(ctx)
-		if err != nil && !isAway(err) {
-			return fmt.Errorf("waiting for %s: %w", c.Source, err)
+		holds, last := a.holds(ctx, words, c)
+		if holds {
+			return nil
 		}
-		if err == nil {
-			var moments []ref.Val
-			var kept map[string]string
-			if a.seen != nil {
-				moments, kept = a.seen()
-			}
-			holds, fault := c.Holds(newSight(words.facts, &snapshot, moments, kept))
-			if holds {
-				return nil
-			}
-			err = fault
+		if last != nil && !isAway(last) && !isAbsent(last) {
+			return fmt.Errorf("waiting for %s: %w", c.Source, last)
 		}
 		if sleep(ctx, waitPace) != nil {
-			return fmt.Errorf("waited %v for %s (%v)", WaitLimit, c.Source, err)
+			return errors.Join(fmt.Errorf("waited %v for %s", WaitLimit, c.Source), last)
 		}
 	}
+}
+
+// holds looks at the node once.
+func (a Actor) holds(ctx context.Context, words language, c *Condition) (bool, error) {
+	snapshot, err := a.Agent.Snapshot(ctx)
+	if err != nil {
+		return false, err
+	}
+	var moments []ref.Val
+	var kept map[string]string
+	if a.seen != nil {
+		moments, kept = a.seen()
+	}
+	return c.Holds(newSight(words.facts, &snapshot, moments, kept))
 }
 
 // manifests puts the files that the learner edits into the node. What is there already, on a node that goes on, stays.

@@ -169,16 +169,15 @@ func (s *Sessions) Agent(id, lab string) (Access, error) {
 }
 
 // File returns a manifest of the step as it is on the node, or as the lab has it when there is no node. Errors: not_found.
-func (s *Sessions) File(ctx context.Context, id, lab, step, name string) ([]byte, error) {
+func (s *Sessions) File(ctx context.Context, id, lab, step, name string) (data []byte, err error) {
 	l, m, err := s.manifest(lab, step, name)
 	if err != nil {
 		return nil, err
 	}
 	access, err := s.Agent(id, lab)
-	if err != nil {
-		return l.Files[m.From], nil
+	if err == nil {
+		data, err = access.ReadFile(ctx, name)
 	}
-	data, err := access.ReadFile(ctx, name)
 	if sandbox.CodeOf(err) == sandbox.CodeNotFound {
 		return l.Files[m.From], nil
 	}
