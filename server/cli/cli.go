@@ -74,7 +74,7 @@ func (p *Program) Main(ctx context.Context, args []string) int {
 	var c commands
 	code := -1
 	parser, err := kong.New(&c, kong.Name("podlab"), kong.Description("Real pods in nodes of their own, for learning."),
-		kong.Writers(p.Out, p.Err), kong.Exit(func(n int) { code = n }), kong.UsageOnError(),
+		kong.Writers(p.Out, p.Err), kong.Exit(func(n int) { code = n }), kong.UsageOnError(), kong.ValueFormatter(helpOf),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}))
 	if err != nil {
 		panic(err) // the structs above are wrong
@@ -88,6 +88,14 @@ func (p *Program) Main(ctx context.Context, args []string) int {
 		return exitUsage
 	}
 	return p.exit(parsed.Run(&env{Program: p, ctx: ctx, run: c.Run, nodes: p.Daemon(c.Run)}))
+}
+
+// helpOf adds a flag's default to its help.
+func helpOf(v *kong.Value) string {
+	if !v.HasDefault || v.Default == "" || v.Default == "-1" || v.IsBool() {
+		return kong.DefaultHelpValueFormatter(v)
+	}
+	return kong.DefaultHelpValueFormatter(v) + " Default: " + v.Default + "."
 }
 
 func (p *Program) exit(err error) int {

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
+	"syscall"
 
 	"podlab/sandbox"
 	"podlab/sandbox/manifest"
@@ -16,8 +18,11 @@ import (
 func explain(err error) string {
 	e, ok := errors.AsType[*sandbox.Error](err)
 	if !ok {
-		if errors.Is(err, context.Canceled) {
+		switch {
+		case errors.Is(err, context.Canceled):
 			return "interrupted"
+		case errors.Is(err, syscall.EACCES) && errors.As(err, new(*net.OpError)):
+			return "the sockets are for root and group podlab only: use sudo (" + err.Error() + ")"
 		}
 		return err.Error()
 	}
