@@ -14,8 +14,13 @@ PACKAGES="gcc libc6-dev libseccomp-dev pkg-config e2fsprogs iproute2 util-linux 
 say() { printf '\033[2mpodlab\033[0m  %s\n' "$*"; }
 die() { printf 'podlab  %s\n' "$*" >&2; exit 1; }
 
-# step WORDS COMMAND...: runs the command; its output is shown if it fails, or if VERBOSE is set.
+# step WORDS COMMAND...: runs the command; its output is shown if it fails, or if VERBOSE is set. A failure ends the script.
 step() {
+	attempt "$@" || die "$1 failed: see above"
+}
+
+# attempt is step, but leaves it to the caller to end.
+attempt() {
 	local words=$1 begin log status=0
 	shift
 	begin=$EPOCHREALTIME
@@ -35,7 +40,7 @@ step() {
 	set -e
 	[ $status = 0 ] || { echo; cat /proc/self/fd/9; }
 	exec 9>&-
-	[ $status = 0 ] || die "$words failed: see above"
+	[ $status = 0 ] || return 1
 	awk -v a="$begin" -v b="$EPOCHREALTIME" 'BEGIN { printf "%6.1f s\n", b - a }'
 }
 
