@@ -61,13 +61,19 @@ func diskUse(dir string) (bytes int64) {
 		if entries++; entries > maxMeasured {
 			return errEnough
 		}
-		if err != nil {
-			return nil
-		}
-		if info, err := d.Info(); err == nil {
-			bytes += info.Sys().(*syscall.Stat_t).Blocks * 512
+		if err == nil {
+			bytes += blocks(d)
 		}
 		return nil
 	})
 	return bytes
+}
+
+// blocks is what one entry takes, in bytes.
+func blocks(d fs.DirEntry) int64 {
+	info, err := d.Info()
+	if err != nil {
+		return 0
+	}
+	return info.Sys().(*syscall.Stat_t).Blocks * 512
 }

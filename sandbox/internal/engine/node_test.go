@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -15,6 +16,7 @@ import (
 	"github.com/opencontainers/runc/libcontainer"
 	"github.com/opencontainers/runc/libcontainer/configs"
 	_ "github.com/opencontainers/runc/libcontainer/nsenter" // the test binary is its own first stage
+	"github.com/opencontainers/runc/libcontainer/seccomp"
 	"golang.org/x/sys/unix"
 
 	"podlab/sandbox/internal/image"
@@ -46,6 +48,10 @@ func TestMain(m *testing.M) {
 			os.Exit(1)
 		}
 		os.Exit(m.Run()) // needRoot skips what makes containers
+	}
+	if !seccomp.Enabled {
+		fmt.Fprintln(os.Stderr, "the engine's tests need -tags seccomp")
+		os.Exit(1)
 	}
 	code, err := inNode()
 	if err != nil {
@@ -102,7 +108,7 @@ func inNode() (code int, err error) {
 	}
 	defer lc.Destroy()
 	process := &libcontainer.Process{
-		Args: append([]string{"/opt/podlab/bin/" + filepath.Base(os.Args[0])}, os.Args[1:]...), Init: true, Cwd: "/",
+		Args: append([]string{"/opt/podlab/bin/" + filepath.Base(os.Args[0])}, arguments()...), Init: true, Cwd: "/",
 		Env: append(os.Environ(), roleVariable+"=pid1", "PATH=/usr/sbin:/usr/bin"), Stdout: os.Stdout, Stderr: os.Stderr,
 	}
 	if err := lc.Start(process); err != nil {
@@ -119,6 +125,14 @@ func inNode() (code int, err error) {
 		removeGroupDir(filepath.Join(h, "podlab-engine-test"))
 	}
 	return state.ExitCode(), nil
+}
+
+// arguments are this program's, without those that name files of the host.
+func arguments() []string {
+	return slices.DeleteFunc(os.Args[1:], func(arg string) bool {
+		name, _, _ := strings.Cut(strings.TrimPrefix(arg, "-test."), "=")
+		return slices.Contains([]string{"testlogfile", "outputdir", "gocoverdir", "coverprofile", "cpuprofile", "memprofile", "trace"}, name)
+	})
 }
 
 // delegate gives the node its control groups, as the daemon does.
