@@ -211,6 +211,7 @@ func (a *Agent) Logs(ctx context.Context, opt sandbox.LogOptions, out io.Writer)
 		if sent == 0 {
 			log = tail(log, opt.Tail)
 		}
+		over := !opt.Follow || opt.Previous || c.view.State == sandbox.StateExited
 		a.mu.Unlock()
 		if len(log) > sent {
 			if _, err := io.WriteString(out, log[sent:]); err != nil {
@@ -218,7 +219,7 @@ func (a *Agent) Logs(ctx context.Context, opt sandbox.LogOptions, out io.Writer)
 			}
 			sent = len(log)
 		}
-		if !opt.Follow || opt.Previous {
+		if over {
 			return nil
 		}
 		select {

@@ -61,7 +61,7 @@ var containerCommands = map[string]command{
 }
 
 // aliases are other words that people type.
-var aliases = map[string]string{"ps": "ls", "list": "ls", "describe": "get", "log": "logs"}
+var aliases = map[string]string{"ps": "ls", "list": "ls", "log": "logs"}
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)

@@ -79,7 +79,7 @@ func (w words) problem(err error) string {
 	if line := e.Params["line"]; line != "" {
 		where += w.say("line", "line", line)
 	}
-	return where + w.say(key, params...)
+	return where + strings.TrimSpace(w.say(key, params...)) // a word such as " Pod " may stand first
 }
 
 func (w words) kind(kind string) string {
