@@ -16,7 +16,7 @@ WORKDIR /src
 COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
-RUN bash -c '. scripts/prepare.sh && install_packages $PACKAGES && build_programs && make_images /out && install_programs /out'
+RUN bash -c '. scripts/prepare.sh; install_packages $PACKAGES; build_programs; make_images /out; install_programs /out'
 
 FROM debian:12
 RUN apt-get update && apt-get install -y --no-install-recommends e2fsprogs iproute2 util-linux && rm -rf /var/lib/apt/lists/* \

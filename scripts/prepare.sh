@@ -16,32 +16,33 @@ die() { printf 'podlab  %s\n' "$*" >&2; exit 1; }
 
 # step WORDS COMMAND...: runs the command; its output is shown if it fails, or if VERBOSE is set. A failure ends the script.
 step() {
-	attempt "$@" || die "$1 failed: see above"
+	attempt "$@"
+	[ $failed = 0 ] || die "$1 failed: see above"
 }
 
-# attempt is step, but leaves it to the caller to end.
+# attempt is step, but only sets failed. It must not be called in a condition: that switches off -e in the command, so that one
+# which fails half-way goes on.
 attempt() {
-	local words=$1 begin log status=0
+	local words=$1 begin log
 	shift
 	begin=$EPOCHREALTIME
 	printf '\033[2mpodlab\033[0m  %-34s' "$words"
 	log=$(mktemp)
 	exec 9<>"$log"
 	rm "$log" # Ctrl-C shall leave nothing
-	set +e # `if` and `||` would switch off -e inside the command: its own subshell keeps it
+	set +e
 	if [ -n "${VERBOSE:-}" ]; then
 		echo
 		(set -e; "$@") 9>&-
-		status=$?
+		failed=$?
 	else
 		(set -e; "$@") >&9 2>&1 9>&-
-		status=$?
+		failed=$?
 	fi
 	set -e
-	[ $status = 0 ] || { echo; cat /proc/self/fd/9; }
+	[ $failed = 0 ] || { echo; cat /proc/self/fd/9; }
 	exec 9>&-
-	[ $status = 0 ] || return 1
-	awk -v a="$begin" -v b="$EPOCHREALTIME" 'BEGIN { printf "%6.1f s\n", b - a }'
+	[ $failed != 0 ] || awk -v a="$begin" -v b="$EPOCHREALTIME" 'BEGIN { printf "%6.1f s\n", b - a }'
 }
 
 need_root() {
