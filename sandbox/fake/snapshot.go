@@ -18,8 +18,8 @@ func (a *Agent) snapshot() sandbox.Snapshot {
 		Terminals: []sandbox.TerminalStatus{},
 	}
 	s.Processes = []sandbox.Process{
-		{PID: 1, Inside: 1, Name: "podlab-node", Args: []string{"/opt/podlab/bin/podlab-node", "node"}, State: "S", Role: "init", NS: a.node.NS, Threads: []sandbox.Thread{}},
-		{PID: a.node.AgentPID, PPID: 1, Inside: a.node.AgentPID, Name: "podlab-node", Args: []string{"/opt/podlab/bin/podlab-node", "agent"}, State: "S", Role: "agent", NS: a.node.NS, Threads: []sandbox.Thread{}},
+		a.own(1, 0, "init", "podlab-init", "/opt/podlab/bin/podlab-node", "node"),
+		a.own(a.node.AgentPID, 1, "agent", "podlab-agent", "/opt/podlab/bin/podlab-node", "agent"),
 	}
 	for _, p := range a.pods {
 		s.Pods = append(s.Pods, p.status())
@@ -48,13 +48,20 @@ func (a *Agent) snapshot() sandbox.Snapshot {
 	return s
 }
 
+// own is a process of the node itself.
+func (a *Agent) own(pid, parent int, role, name string, args ...string) sandbox.Process {
+	return sandbox.Process{
+		PID: pid, PPID: parent, Inside: pid, Name: name, Args: args, State: "S", Role: role, NS: a.node.NS, RSS: 2 << 20, Threads: []sandbox.Thread{},
+	}
+}
+
 func (a *Agent) addTerminals(s *sandbox.Snapshot) {
 	for id, t := range a.terminals {
 		t.mu.Lock()
 		attached := t.attached
 		t.mu.Unlock()
 		s.Terminals = append(s.Terminals, sandbox.TerminalStatus{ID: id, Target: t.target, PID: t.pid, Attached: attached})
-		p := sandbox.Process{PID: t.pid, PPID: a.node.AgentPID, Inside: t.pid, Name: "sh", Args: []string{"sh"}, State: "S", Role: "shell", NS: a.node.NS, Threads: []sandbox.Thread{}}
+		p := a.own(t.pid, a.node.AgentPID, "shell", "sh", "sh")
 		if c := a.container(t.target); c != nil {
 			p.Role, p.Container, p.NS = "", c.view.ID, c.view.NS
 		}
@@ -124,7 +131,9 @@ func (a *Agent) networks() []sandbox.Network {
 	for _, c := range a.plain {
 		if c.process != nil && !seen[c.view.NS.Net] {
 			seen[c.view.NS.Net] = true
-			out = append(out, sandbox.Network{Inode: c.view.NS.Net, Owner: c.view.ID, Interfaces: []sandbox.Interface{loopback}, Routes: []sandbox.Route{}, Sockets: []sandbox.Socket{}})
+			out = append(out, sandbox.Network{
+				Inode: c.view.NS.Net, Owner: c.view.ID, Interfaces: []sandbox.Interface{loopback}, Routes: []sandbox.Route{}, Sockets: []sandbox.Socket{},
+			})
 		}
 	}
 	return append([]sandbox.Network{node}, out...)

@@ -124,13 +124,13 @@ func TestPodAndTerminalsOutliveTheAgent(t *testing.T) {
 	ready := func(s sandbox.Snapshot) bool {
 		return find(s, "demo/web").State == sandbox.StateRunning && find(s, "demo/side").State == sandbox.StateRunning
 	}
-	before := until(ctx, t, agent, "the pod", ready)
+	until(ctx, t, agent, "the pod", ready)
 	node, web := attach(ctx, t, agent, "node", "node"), attach(ctx, t, agent, "demo/web", "demo/web")
 	typed(t, node, "V=kept; echo $((40+2))\r")
 	read(t, node, "42\r\n")
 	typed(t, web, "W=too; echo $((50+3))\r")
 	read(t, web, "53\r\n")
-	before = until(ctx, t, agent, "terminals", func(s sandbox.Snapshot) bool { return len(s.Terminals) == 2 })
+	before := until(ctx, t, agent, "terminals", func(s sandbox.Snapshot) bool { return len(s.Terminals) == 2 })
 
 	killed := time.Now()
 	// The command is the agent's child and its connection goes with the agent.

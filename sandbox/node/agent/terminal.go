@@ -17,6 +17,9 @@ const targetNode = "node"
 // prompt is what bash and BusyBox show: green user@host, blue directory.
 const prompt = `\[\e[1;32m\]\u@\h\[\e[0m\]:\[\e[1;34m\]\w\[\e[0m\]\$ `
 
+// bashPrompt sets the prompt after an image's own bashrc has set its.
+const bashPrompt = `PS1='` + prompt + `'; unset PROMPT_COMMAND`
+
 // containerShell becomes the best shell of an image. dash knows no escapes in a prompt, so it gets one made of plain parts.
 const containerShell = `command -v bash >/dev/null 2>&1 && exec bash
 case $(readlink /proc/$$/exe 2>/dev/null) in *dash) PS1='root@'$(hostname 2>/dev/null)':$PWD# '; export PS1;; esac
@@ -37,7 +40,7 @@ func (a *Agent) startTerminal(ctx context.Context, spec sandbox.TerminalSpec) (*
 		argv = []string{"sh", "-c", containerShell}
 	}
 	running, err := a.engine.Exec(ctx, spec.Target, engine.Process{
-		Argv: argv, Env: append(terminalEnv(spec.Lang), "PS1="+prompt), Terminal: true, Size: spec.Size,
+		Argv: argv, Env: append(terminalEnv(spec.Lang), "PS1="+prompt, "PROMPT_COMMAND="+bashPrompt), Terminal: true, Size: spec.Size,
 	})
 	if err != nil {
 		return nil, terminal.Program{}, err

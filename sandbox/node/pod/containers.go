@@ -20,7 +20,6 @@ type runOptions struct {
 	detach, remove, stdin, tty, privileged       bool
 	name, entrypoint, dir, user, memory          []string
 	net, ipc, pid, uts, cpus, pids, volumes, env []string
-	hostname                                     []string
 }
 
 func (o *runOptions) flags() flags {

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
 	"os"
 	"os/signal"
@@ -110,7 +111,7 @@ func (p *program) main(ctx context.Context, args []string) int {
 
 // fail tells what went wrong.
 func (p *program) fail(err error, c command) int {
-	if wrong, isUsage := err.(*usageError); isUsage {
+	if wrong, isUsage := errors.AsType[*usageError](err); isUsage {
 		p.complain(p.words.say(wrong.key, wrong.params...))
 		p.complain(p.words.say("usage", "usage", p.name+" "+c.usage))
 		return exitUsage

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -171,7 +172,7 @@ func TestRunOptionsBecomeAManifest(t *testing.T) {
 		if err == nil {
 			_, err = o.object(words[0], nil)
 		}
-		if _, ok := err.(*usageError); !ok {
+		if _, ok := errors.AsType[*usageError](err); !ok {
 			t.Errorf("%v: %v", bad, err)
 		}
 	}
