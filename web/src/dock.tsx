@@ -217,14 +217,30 @@ function Find({ term }: { term: Terminal }) {
   return <input class="find" ref={input} type="search" aria-label={t("term.find.in")} placeholder={t("term.find")} onKeyDown={key} />;
 }
 
+/** A shell is a process in the container and changes what is looked at: it is opened where the step says so, or was before. */
+const opensByItself = (name: string): boolean => name === "node" || step.value.terminals.includes(name) || (snapshot.value?.terminals.some((x) => x.target === name) ?? false);
+
+function Closed({ name }: { name: string }) {
+  return (
+    <div class="closed">
+      <button type="button" class="btn" onClick={() => void open(name).then((x) => x.focus())}>
+        {t("term.open", { name: name.slice(name.indexOf("/") + 1) })}
+      </button>
+      <p class="hint">{t("term.open.note")}</p>
+    </div>
+  );
+}
+
 function TerminalPane({ name }: { name: string }) {
   const box = useRef<HTMLDivElement>(null);
   const term = terminals.value.get(name);
-  useEffect(() => void open(name), [name]);
+  const wanted = opensByItself(name);
+  useEffect(() => void (wanted && open(name)), [name, wanted]);
   useLayoutEffect(() => {
     if (!term || !box.current) return;
     term.attach(box.current);
   }, [term]);
+  if (!term && !wanted) return <Closed name={name} />;
   const state = term?.state.value ?? "connecting";
   const exit = term?.exit.value;
   return (

@@ -67,18 +67,22 @@ function button(cls: string, icon: string, label: string): HTMLButtonElement {
 const PLAY = "M5 3.2v9.6l7.5-4.8z";
 const COPY = "M5.5 7a1.5 1.5 0 0 1 1.5-1.5h5A1.5 1.5 0 0 1 13.5 7v5a1.5 1.5 0 0 1-1.5 1.5H7A1.5 1.5 0 0 1 5.5 12zM10.5 5.5v-2a1 1 0 0 0-1-1h-6a1 1 0 0 0-1 1v6a1 1 0 0 0 1 1h2";
 
-/** What a target is called on a button. */
-export const nameOf = (target: string): string => (target === "node" ? t("who.node") : target);
+/** One line; its words are kept whole, so that no option is broken at its hyphens. */
+function line(text: string): HTMLElement {
+  const el = Object.assign(document.createElement("span"), { className: "ln" });
+  for (const part of text.split(/(?<= )/)) el.append(Object.assign(document.createElement("span"), { textContent: part }));
+  return el;
+}
 
 function addRun(block: HTMLElement): void {
   if (block.querySelector(".bar")) return;
   const target = block.dataset["run"] ?? "node";
   const code = (block.querySelector("code") ?? block).textContent!.replace(/\n+$/, "");
   // A long line is wrapped, not cut; a hanging indent tells it from the next.
-  block.querySelector("code")?.replaceChildren(...code.split("\n").map((line) => Object.assign(document.createElement("span"), { className: "ln", textContent: line })));
+  block.querySelector("code")?.replaceChildren(...code.split("\n").map(line));
   const bar = document.createElement("div");
   bar.className = "bar";
-  const run = button("pri", PLAY, t("run.in", { name: nameOf(target) }));
+  const run = button("pri", PLAY, target === "node" ? t("run.in.node") : t("run.in", { name: target }));
   run.dataset["runbtn"] = "";
   const copyBtn = button("gh", COPY, t("run.copy"));
   run.onclick = () => void press(run, target, code);
@@ -98,7 +102,7 @@ async function press(b: HTMLButtonElement, target: string, code: string): Promis
   b.setAttribute("aria-disabled", "true");
   try {
     await runIn(target, code);
-    toast({ id: "run", text: t("run.done", { name: nameOf(target) }), tone: "info" }, 2000);
+    toast({ id: "run", text: target === "node" ? t("run.done.node") : t("run.done", { name: target }), tone: "info" }, 2000);
   } catch (e) {
     failed(e, "run");
   } finally {
