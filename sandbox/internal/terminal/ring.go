@@ -211,7 +211,7 @@ func (r *ring) read(p []byte, from uint64) {
 	copy(p[n:], r.data)
 }
 
-// replay is output that rebuilds the screen on any terminal, and from which nothing is answered. It is empty for an empty ring.
+// replay is output that rebuilds the screen on any terminal and does nothing else: no answer, no bell. It is empty for an empty ring.
 func (r *ring) replay() []byte {
 	src := r.copyOut(r.tail, r.head())
 	if len(src) == 0 {
@@ -224,7 +224,7 @@ func (r *ring) replay() []byte {
 		if n == 0 {
 			return append(out, src...)
 		}
-		if !asks(src[:n]) {
+		if !live(src[:n]) {
 			out = append(out, src[:n]...)
 		}
 		src = src[n:]

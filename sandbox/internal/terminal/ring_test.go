@@ -40,10 +40,10 @@ func TestTokens(t *testing.T) {
 	}
 }
 
-func TestReplayAsksNothing(t *testing.T) {
+func TestReplayOnlyDraws(t *testing.T) {
 	for _, ask := range []string{
 		"\x05", "\x1bZ", "\x1b[c", "\x1b[>c", "\x1b[0c", "\x1b[6n", "\x1b[?6n", "\x1b[x", "\x1b[18t", "\x1b[?25$p", "\x1b]11;?\x07", "\x1b]4;1;?\x1b\\",
-		"\x1b]52;c;?\x07", "\x1bP$qm\x1b\\", "\x1bP+q544e\x1b\\", "\x1b[?u", "\x1b[>q",
+		"\x1b]52;c;?\x07", "\x1b]52;c;aGk=\x07", "\x07", "\x1b]9;hi\x1b\\", "\x1b]777;notify;a;b\x07", "\x1bP$qm\x1b\\", "\x1bP+q544e\x1b\\", "\x1b[?u", "\x1b[>q",
 	} {
 		r := filled(t, "one"+ask+"two")
 		if got := string(r.replay()); got != "\x1bconetwo" {

@@ -1,6 +1,9 @@
 package terminal
 
-import "unicode/utf8"
+import (
+	"bytes"
+	"unicode/utf8"
+)
 
 // maxText bounds one token of plain text, so that a safe place to cut is never far.
 const maxText = 512
@@ -92,10 +95,11 @@ func controlString(src []byte) int {
 	return 0
 }
 
-// asks says whether a token makes a terminal answer: replayed, its answer would be typed into the program.
-func asks(tok []byte) bool {
+// live says whether a token is only for the moment it was printed. One that makes a terminal answer would, replayed, type the
+// answer into the program; one that rings, notifies or fills the clipboard would do so again.
+func live(tok []byte) bool {
 	if len(tok) == 1 {
-		return tok[0] == 0x05 // ENQ
+		return tok[0] == 0x05 || tok[0] == 0x07 // ENQ, BEL
 	}
 	if tok[0] != esc {
 		return false
@@ -107,13 +111,23 @@ func asks(tok []byte) bool {
 	case '[': // DA, DSR, DECREQTPARM, window reports, DECRQM, kitty keyboard query
 		return last == 'c' || last == 'n' || last == 'x' || last == 't' || last == 'p' && hasIntermediate(tok, '$') || last == 'u' && tok[2] == '?' ||
 			last == 'q' && tok[2] == '>'
-	case ']', 'P': // any colour, clipboard or selection query; DECRQSS, XTGETTCAP
-		return tok[1] == 'P' && len(tok) > 3 && (tok[2] == '$' || tok[2] == '+') || tok[1] == ']' && hasQuery(tok)
+	case ']', 'P': // any query of a colour or the clipboard; clipboard and notifications; DECRQSS, XTGETTCAP
+		return tok[1] == 'P' && len(tok) > 3 && (tok[2] == '$' || tok[2] == '+') || tok[1] == ']' && (hasQuery(tok) || isCommand(tok))
 	}
 	return false
 }
 
 func hasIntermediate(tok []byte, c byte) bool { return len(tok) > 2 && tok[len(tok)-2] == c }
+
+// isCommand knows the OSC numbers that act on the desktop: notification (9, 99, 777), clipboard (52), iTerm2's (1337).
+func isCommand(tok []byte) bool {
+	number, _, _ := bytes.Cut(tok[2:], []byte(";"))
+	switch string(number) {
+	case "9", "52", "99", "777", "1337":
+		return true
+	}
+	return false
+}
 
 // hasQuery finds a parameter that is "?" alone, as in OSC 11;? ST.
 func hasQuery(tok []byte) bool {

@@ -237,15 +237,6 @@ func (s *Set) Hangup(id string) error {
 	return nil
 }
 
-// HangupTarget hangs up every terminal in a container.
-func (s *Set) HangupTarget(target string) {
-	for _, st := range s.List() {
-		if st.Target == target {
-			_ = s.Hangup(st.ID) // it may have ended
-		}
-	}
-}
-
 func (s *Set) find(id string) *term {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -87,6 +87,7 @@ func Run(ctx context.Context, cfg Config) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	a := &Agent{cfg: cfg, log: cfg.Log, execs: map[int]bool{}}
+	endProbes()
 	if err := prepareCgroups(); err != nil {
 		cfg.Log.Warn("cgroups of node shells", "err", err)
 	}
@@ -133,6 +134,13 @@ func prepareCgroups() error {
 		limit -= reservedPIDs
 	}
 	return errors.Join(shell.MakeCgroup(shell.CgroupRoot, shell.Cgroup, limit), shell.MakeCgroup(shell.CgroupRoot, shell.ProbeCgroup, 0))
+}
+
+// endProbes ends what checks of an earlier life left running: nobody waits for their answer.
+func endProbes() {
+	for _, pid := range shell.Processes(shell.CgroupRoot, shell.ProbeCgroup) {
+		_ = syscall.Kill(pid, syscall.SIGKILL) // gone meanwhile
+	}
 }
 
 // nodePIDs reads the node's own limit of processes; 0 when there is none.

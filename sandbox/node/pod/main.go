@@ -45,7 +45,7 @@ type command struct {
 
 var podCommands = map[string]command{
 	"apply":  {"apply -f FILE|-", (*program).apply},
-	"get":    {"get [NAME…] [-o wide|yaml|json]", (*program).getPods},
+	"get":    {"get [NAME…] [-o wide|yaml|json] [-w]", (*program).getPods},
 	"delete": {"delete NAME… | -f FILE|-  [--grace-period=SECONDS] [--now]", (*program).deletePods},
 	"exec":   {"exec [-it] NAME [-c CONTAINER] -- COMMAND [ARG…]", (*program).execPod},
 	"logs":   {"logs NAME [-c CONTAINER] [-f] [--previous] [--tail=N]", (*program).logsPod},

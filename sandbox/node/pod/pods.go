@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -82,38 +83,87 @@ func (p *program) apply(ctx context.Context, args []string) (int, error) {
 
 func (p *program) getPods(ctx context.Context, args []string) (int, error) {
 	var format []string
-	names, _, err := flags{values: map[string]*[]string{"o": &format, "output": &format}}.parse(args)
-	if err != nil {
-		return 0, err
-	}
-	snapshot, err := p.agent.Snapshot(ctx)
+	var watch bool
+	names, _, err := flags{
+		bools:  map[string]*bool{"w": &watch, "watch": &watch},
+		values: map[string]*[]string{"o": &format, "output": &format},
+	}.parse(args)
 	if err != nil {
 		return 0, err
 	}
 	if len(names) > 0 && isKind(names[0]) {
 		names = names[1:]
 	}
+	how := last(format, "")
+	if !slices.Contains([]string{"", "wide", "yaml", "json", "name"}, how) {
+		return 0, wrongUsage("bad_output", "value", how)
+	}
+	if watch {
+		return 0, p.watchPods(ctx, names, how == "wide")
+	}
+	snapshot, err := p.agent.Snapshot(ctx)
+	if err != nil {
+		return 0, err
+	}
 	pods, err := choose(snapshot.Pods, names)
 	if err != nil {
 		return 0, err
 	}
-	switch how := last(format, ""); how {
+	return 0, p.printPods(how, pods, snapshot, len(names) == 1)
+}
+
+func (p *program) printPods(how string, pods []sandbox.Pod, snapshot sandbox.Snapshot, single bool) error {
+	switch how {
 	case "yaml", "json":
-		return 0, p.writeObjects(how, pods, len(names) == 1)
-	case "", "wide":
-		if len(pods) == 0 {
-			p.complain(p.words.say("no_pods"))
-			return 0, nil
-		}
-		return 0, podTable(pods, snapshot, how == "wide").write(p.out)
+		return p.writeObjects(how, pods, single)
 	case "name":
 		for _, pod := range pods {
 			fmt.Fprintln(p.out, "pod/"+pod.Metadata.Name)
 		}
-		return 0, nil
-	default:
-		return 0, wrongUsage("bad_output", "value", how)
+		return nil
 	}
+	if len(pods) == 0 {
+		p.complain(p.words.say("no_pods"))
+		return nil
+	}
+	return podTable(pods, snapshot, how == "wide").write(p.out)
+}
+
+// watchPods prints a row whenever something in it but its age changed, until ^C.
+func (p *program) watchPods(ctx context.Context, names []string, wide bool) error {
+	shown := map[string]string{}
+	head, widths := false, []int{0, 0, len("ContainerCreating"), 0, 0, len("10.88.0.200"), 0}
+	err := p.agent.Watch(ctx, nil, func(u sandbox.Update) error {
+		if u.Snapshot == nil {
+			return nil
+		}
+		var changed []sandbox.Pod
+		for _, pod := range u.Snapshot.Pods {
+			name := pod.Metadata.Name
+			if len(names) > 0 && !slices.Contains(names, name) {
+				continue
+			}
+			row := podRow(pod, *u.Snapshot, wide)
+			row[ageColumn] = ""
+			if text := strings.Join(row, " "); text != shown[name] {
+				shown[name] = text
+				changed = append(changed, pod)
+			}
+		}
+		if len(changed) == 0 {
+			return nil
+		}
+		rows := podTable(changed, *u.Snapshot, wide)
+		if head {
+			rows = rows[1:]
+		}
+		head = true
+		return rows.writeIn(p.out, widths)
+	})
+	if errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
 }
 
 // isKind lets people type "pod get pods" as they would kubectl.

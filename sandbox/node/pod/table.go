@@ -18,8 +18,10 @@ import (
 type table [][]string
 
 // write prints the table with columns three spaces apart, as kubectl does.
-func (t table) write(w io.Writer) error {
-	widths := make([]int, len(t[0]))
+func (t table) write(w io.Writer) error { return t.writeIn(w, make([]int, len(t[0]))) }
+
+// writeIn makes columns at least as wide as widths, and widens those: rows that come later stand below.
+func (t table) writeIn(w io.Writer, widths []int) error {
 	for _, row := range t {
 		for i, cell := range row {
 			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
@@ -39,6 +41,9 @@ func (t table) write(w io.Writer) error {
 	return err
 }
 
+// ageColumn is where podRow has the age.
+const ageColumn = 4
+
 // podTable has kubectl get pods' columns.
 func podTable(pods []sandbox.Pod, s sandbox.Snapshot, wide bool) table {
 	head := []string{"NAME", "READY", "STATUS", "RESTARTS", "AGE"}
@@ -47,23 +52,27 @@ func podTable(pods []sandbox.Pod, s sandbox.Snapshot, wide bool) table {
 	}
 	t := table{head}
 	for _, pod := range pods {
-		ready, restarts := 0, 0
-		for _, c := range pod.Status.ContainerStatuses {
-			restarts += c.RestartCount
-			if c.Ready {
-				ready++
-			}
-		}
-		row := []string{
-			pod.Metadata.Name, fmt.Sprintf("%d/%d", ready, len(pod.Spec.Containers)), podStatus(pod), strconv.Itoa(restarts),
-			age(pod.Metadata.CreationTimestamp, time.Now()),
-		}
-		if wide {
-			row = append(row, orNone(pod.Status.PodIP), s.Node.Hostname)
-		}
-		t = append(t, row)
+		t = append(t, podRow(pod, s, wide))
 	}
 	return t
+}
+
+func podRow(pod sandbox.Pod, s sandbox.Snapshot, wide bool) []string {
+	ready, restarts := 0, 0
+	for _, c := range pod.Status.ContainerStatuses {
+		restarts += c.RestartCount
+		if c.Ready {
+			ready++
+		}
+	}
+	row := []string{
+		pod.Metadata.Name, fmt.Sprintf("%d/%d", ready, len(pod.Spec.Containers)), podStatus(pod), strconv.Itoa(restarts),
+		age(pod.Metadata.CreationTimestamp, time.Now()),
+	}
+	if wide {
+		row = append(row, orNone(pod.Status.PodIP), s.Node.Hostname)
+	}
+	return row
 }
 
 // podStatus is the word of kubectl's column STATUS: the most telling reason (printPod in kubernetes/pkg/printers).

@@ -12,6 +12,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -131,6 +133,24 @@ func MakeCgroup(root, group string, pids int64) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// Processes lists what runs in a group; none where there is no group.
+func Processes(root, group string) (pids []int) {
+	dirs := cgroupDirs(root, group)
+	if len(dirs) == 0 {
+		return nil
+	}
+	text, err := os.ReadFile(filepath.Join(dirs[0], "cgroup.procs"))
+	if err != nil {
+		return nil
+	}
+	for _, line := range strings.Fields(string(text)) {
+		if pid, err := strconv.Atoi(line); err == nil && pid > 1 {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
 }
 
 // JoinCgroup moves this process. A controller that was not delegated is left alone, but the process must have moved somewhere.
