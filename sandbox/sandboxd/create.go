@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -19,7 +18,7 @@ import (
 )
 
 // create makes a node and returns when its agent answers.
-func (h *host) create(ctx context.Context, spec sandbox.NodeSpec) (sandbox.Node, error) {
+func (h *host) create(spec sandbox.NodeSpec) (sandbox.Node, error) {
 	spec, err := h.set.complete(spec)
 	if err != nil {
 		return sandbox.Node{}, err

@@ -54,8 +54,10 @@ func openGroups(run string) (*groups, error) {
 // leaveRoot empties the root of a cgroup v2 tree that is not the host's real one (a container's), since controllers can be enabled for
 // the children of a group without processes only (cgroups(7), "no internal processes").
 func leaveRoot(root string) error {
-	if _, err := os.Stat(filepath.Join(root, "cgroup.type")); err != nil {
+	if _, err := os.Stat(filepath.Join(root, "cgroup.type")); errors.Is(err, os.ErrNotExist) {
 		return nil // only the real root has no type, and it is exempt
+	} else if err != nil {
+		return err
 	}
 	leaf := filepath.Join(root, "podlab-host")
 	if err := os.Mkdir(leaf, 0o755); err != nil && !errors.Is(err, os.ErrExist) {

@@ -125,7 +125,7 @@ func (s *server) answer(ctx context.Context, request wire.Request) (any, error) 
 		if err != nil {
 			return nil, err
 		}
-		return s.host.create(ctx, spec)
+		return s.host.create(spec)
 	case wire.VerbDestroy, wire.VerbFreeze, wire.VerbThaw:
 		args, err := parse[wire.NodeArgs](request.Args)
 		if err != nil {

@@ -74,14 +74,14 @@ func Start(t testing.TB, options ...Option) *Daemon {
 	for _, option := range options {
 		option(d)
 	}
-	must(t, d.prepare(t))
+	must(t, d.prepare())
 	t.Cleanup(func() { d.end(t) })
 	d.launch(t)
 	return d
 }
 
 // prepare finds the programs and images and makes the data directory.
-func (d *Daemon) prepare(t testing.TB) error {
+func (d *Daemon) prepare() error {
 	prepared, err := Prepare(d.data == "")
 	if err != nil {
 		return err

@@ -71,7 +71,8 @@ func adopt(pid int, base uint32) (*os.File, error) {
 
 // makerError turns the maker's exit status, which is an errno, into an error.
 func makerError(err error) error {
-	if exit, ok := err.(*exec.ExitError); ok && exit.ExitCode() > 0 {
+	var exit *exec.ExitError
+	if errors.As(err, &exit) && exit.ExitCode() > 0 {
 		return syscall.Errno(exit.ExitCode())
 	}
 	return err
