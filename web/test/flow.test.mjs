@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
-import { after, before, test } from "node:test";
+import { after, before, describe, test } from "node:test";
 import { axe, launch, open } from "./browser.mjs";
 
 const site = process.env.PODLAB_SITE;
@@ -44,10 +44,19 @@ async function start(page) {
 
 const pending = (page) => page.locator('[data-check]:not([data-state="passed"])').count();
 
-/** Types a run block into its terminal and waits until the shell asks for more. */
+const screens = (page) => page.locator(".xterm-rows").allInnerTexts();
+
+/** Types a run block into its terminal and waits until every shell that is shown asks for more. */
 async function run(page, selector, nth) {
   await press(page, selector, nth);
-  await page.waitForTimeout(1800);
+  let last = "";
+  for (let i = 0; i < 100; i++) {
+    await page.waitForTimeout(300);
+    const now = await screens(page);
+    if (now.join() === last && now.every((text) => /[#$>]\s*$/.test(text))) return;
+    last = now.join();
+  }
+  assert.fail(`no prompt after ${selector} ${nth}:\n${last}`);
 }
 
 async function answer(page) {
@@ -82,8 +91,10 @@ async function step(page, lang) {
   return name;
 }
 
-for (const [lang, lab, theme] of [["en", "3.1-infra-container", "light"], ["zh", "3.1-infra-container", "dark"], ["en", "3.3-shared-volumes", "dark"], ["zh", "3.3-shared-volumes", "light"]]) {
-  test(`${lab} by keyboard alone, ${lang}`, async () => {
+const journeys = [["en", "3.1-infra-container", "light"], ["zh", "3.1-infra-container", "dark"], ["en", "3.3-shared-volumes", "dark"], ["zh", "3.3-shared-volumes", "light"]];
+
+describe("by keyboard alone", { concurrency: 2 }, () => {
+  for (const [lang, lab, theme] of journeys) test(`${lab}, ${lang}`, async () => {
     const page = await open(browser, site, `/${lang}/l/${lab}`, { theme });
     await start(page);
     const steps = await page.locator(".steps [data-dot]").count();
@@ -97,7 +108,7 @@ for (const [lang, lab, theme] of [["en", "3.1-infra-container", "light"], ["zh",
     }
     await page.context().close();
   });
-}
+});
 
 const children = (pid) => readdirSync(`/proc/${pid}/task`).flatMap((t) => readFileSync(`/proc/${pid}/task/${t}/children`, "utf8").split(" ").filter(Boolean).map(Number));
 const named = (name) => children(supervisor).find((pid) => readFileSync(`/proc/${pid}/cmdline`, "utf8").includes(name));
