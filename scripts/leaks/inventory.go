@@ -211,13 +211,16 @@ func sysvipc() ([]string, error) {
 	return found, nil
 }
 
-// files are the entries of the directories for things that do not last. What belongs to a running go command is left out.
+// passing begins the names of what other programs leave in /tmp: a running go command, and browsers however they end.
+var passing = []string{"go-build", "gopath", "org.chromium.", "playwright"}
+
+// files are the entries of the directories for things that do not last.
 func files() ([]string, error) {
 	var found []string
 	for _, dir := range []string{"/tmp", "/run", "/run/podlab", "/run/podlab/nodes", "/run/netns", "/dev/shm", "/dev/mqueue"} {
 		entries, _ := os.ReadDir(dir) // not every machine has each
 		for _, e := range entries {
-			if !strings.HasPrefix(e.Name(), "go-build") && !strings.HasPrefix(e.Name(), "gopath") {
+			if !slices.ContainsFunc(passing, func(p string) bool { return strings.HasPrefix(e.Name(), p) }) {
 				found = append(found, filepath.Join(dir, e.Name()))
 			}
 		}
