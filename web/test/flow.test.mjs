@@ -87,6 +87,8 @@ async function step(page, lang) {
   const open = await page.locator("[data-predict] [data-verdict]").evaluateAll((all) => all.filter((p) => !p.textContent).length);
   assert.equal(open, 0, `${lang} ${name}: a prediction is not judged`);
   assert.deepEqual(page.wrongs, [], `${lang} ${name}`);
+  await page.waitForFunction(() => !document.querySelector('[data-runbtn][aria-disabled="true"]')); // a button that rests is dim
+  await page.waitForTimeout(200);
   assert.deepEqual(await axe(page), [], `${lang} ${name}`);
   return name;
 }
