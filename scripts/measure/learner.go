@@ -121,7 +121,7 @@ func frame(live *websocket.Conn) (labs.Frame, error) {
 }
 
 // atTerminal runs f with a learner whose node is ready: the live socket, and a terminal on the node with its prompt drawn.
-func (b *bench) atTerminal(ctx context.Context, f func(live, term *websocket.Conn) error) error {
+func (b *bench) atTerminal(ctx context.Context, f func(live *websocket.Conn, term *terminal) error) error {
 	l, err := b.enter(ctx)
 	if err != nil {
 		return err
@@ -133,19 +133,32 @@ func (b *bench) atTerminal(ctx context.Context, f func(live, term *websocket.Con
 	defer live.Close()
 	defer func() { _ = l.press(context.WithoutCancel(ctx), "end") }()
 	figure("start.frame", took.Seconds()*1e3, "ms")
-	term, err := l.dial(ctx, "/ws/terminal", url.Values{"id": {"bench"}, "target": {"node"}, "cols": {"80"}, "rows": {"24"}})
+	conn, err := l.dial(ctx, "/ws/terminal", url.Values{"id": {"bench"}, "target": {"node"}, "cols": {"80"}, "rows": {"24"}})
 	if err != nil {
 		return err
 	}
-	defer term.Close()
+	defer conn.Close()
+	term := &terminal{Conn: conn}
 	if err := quiet(term); err != nil {
 		return err
 	}
 	return f(live, term)
 }
 
+// terminal is a terminal's socket that two goroutines may write to: one types, one acknowledges.
+type terminal struct {
+	*websocket.Conn
+	writing sync.Mutex
+}
+
+func (t *terminal) WriteMessage(kind int, data []byte) error {
+	t.writing.Lock()
+	defer t.writing.Unlock()
+	return t.Conn.WriteMessage(kind, data)
+}
+
 // quiet reads until the shell has drawn its prompt: an echo of ours comes back behind it.
-func quiet(term *websocket.Conn) error {
+func quiet(term *terminal) error {
 	if err := term.WriteMessage(websocket.BinaryMessage, []byte("echo rea''dy\r")); err != nil {
 		return err
 	}
@@ -153,7 +166,7 @@ func quiet(term *websocket.Conn) error {
 }
 
 // until reads output, acknowledging it as a page does, until it holds text.
-func until(term *websocket.Conn, text string) error {
+func until(term *terminal, text string) error {
 	var seen strings.Builder
 	for !strings.Contains(seen.String(), text) {
 		if err := term.SetReadDeadline(time.Now().Add(5 * time.Second)); err != nil {
@@ -176,7 +189,7 @@ func until(term *websocket.Conn, text string) error {
 
 // benchKey types one key after another at the shell's prompt and waits for each to come back: the shell itself (readline) echoes.
 func benchKey(ctx context.Context, b *bench) error {
-	return b.atTerminal(ctx, func(_, term *websocket.Conn) error {
+	return b.atTerminal(ctx, func(_ *websocket.Conn, term *terminal) error {
 		var t times
 		for i := range b.rounds * 50 {
 			key := string("zqjwvy"[i%6]) // letters that no prompt and no escape sequence holds
@@ -201,7 +214,7 @@ func benchKey(ctx context.Context, b *bench) error {
 }
 
 // newLine throws the line away (Ctrl-U) and waits for a prompt with nothing behind it.
-func newLine(term *websocket.Conn, i int) error {
+func newLine(term *terminal, i int) error {
 	if err := term.WriteMessage(websocket.BinaryMessage, fmt.Appendf(nil, "\x15echo '<'%d'>'\r", i)); err != nil {
 		return err
 	}
@@ -215,7 +228,7 @@ func newLine(term *websocket.Conn, i int) error {
 // benchMoment runs a program on the node and takes the times from the kernel's moments to the frames that tell of them: of the fork,
 // which is the first thing that happens after a pause, and of the exec right behind it, which may have to wait for its turn.
 func benchMoment(ctx context.Context, b *bench) error {
-	return b.atTerminal(ctx, func(live, term *websocket.Conn) error {
+	return b.atTerminal(ctx, func(live *websocket.Conn, term *terminal) error {
 		var reading sync.WaitGroup
 		reading.Go(func() { _ = until(term, "\x00") }) // acknowledges output until the socket closes
 		defer reading.Wait()
