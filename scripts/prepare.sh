@@ -72,10 +72,11 @@ apt_install() {
 # build_programs makes everything in bin/. libcontainer needs cgo; what runs inside a node must be static.
 build_programs() {
 	mkdir -p bin
-	CGO_ENABLED=0 go build -trimpath -o bin/podlab ./server
-	go build -trimpath -tags "$TAGS" -ldflags "$STATIC" -o bin/podlab-sandboxd ./sandbox/sandboxd
-	go build -trimpath -tags "$TAGS" -ldflags "$STATIC" -o bin/podlab-node ./sandbox/node
-	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w" -o bin/pod ./sandbox/node/pod
+	step "modules" go mod download
+	step "podlab: server and command line" env CGO_ENABLED=0 go build -trimpath -o bin/podlab ./server
+	step "podlab-sandboxd: root daemon" go build -trimpath -tags "$TAGS" -ldflags "$STATIC" -o bin/podlab-sandboxd ./sandbox/sandboxd
+	step "podlab-node: node init and agent" go build -trimpath -tags "$TAGS" -ldflags "$STATIC" -o bin/podlab-node ./sandbox/node
+	step "pod and container commands" env CGO_ENABLED=0 go build -trimpath -ldflags "-s -w" -o bin/pod ./sandbox/node/pod
 	ln -sf pod bin/container
 }
 TAGS="seccomp netgo osusergo"
