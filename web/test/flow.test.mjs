@@ -2,7 +2,9 @@
 // learner types. PODLAB_SITE is the site, PODLAB_SUPERVISOR the supervisor's pid; server/flow starts both.
 
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { readdirSync, readFileSync } from "node:fs";
+import { connect, createServer } from "node:net";
 import { after, before, describe, test } from "node:test";
 import { axe, launch, open } from "./browser.mjs";
 
@@ -157,6 +159,51 @@ test("server, daemon and agent are killed while a learner types: same pod, same 
   await ready(page);
   assert.equal(await ask(page, facts, "reloaded"), was);
   await page.context().close();
+});
+
+/** Stands between browser and site; cut() drops every connection and refuses new ones for a while, as a network does. */
+async function cable() {
+  const to = new URL(site);
+  const open = new Set();
+  let down = false;
+  const server = createServer((from) => {
+    if (down) return from.destroy();
+    const other = connect(Number(to.port), to.hostname);
+    for (const s of [from, other]) {
+      open.add(s);
+      s.on("close", () => (open.delete(s), from.destroy(), other.destroy())).on("error", () => {});
+    }
+    from.pipe(other).pipe(from);
+  }).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const cut = (yes) => {
+    down = yes;
+    if (yes) for (const s of open) s.destroy();
+  };
+  return { base: `http://127.0.0.1:${server.address().port}`, cut, close: () => (cut(true), server.close()) };
+}
+
+test("the network drops while a learner types: said, and the same shell afterwards", async () => {
+  const line = await cable();
+  const page = await open(browser, line.base, "/en/l/3.1-infra-container/restart");
+  await start(page);
+  const was = await ask(page, "echo $$", "was");
+  await page.keyboard.type("echo before");
+  await page.waitForFunction(() => document.querySelector(".xterm-rows").innerText.includes("echo before"));
+  line.cut(true);
+  await page.waitForFunction(() => !/Live/.test(document.querySelector("pod-status").textContent), null, { timeout: 20_000 });
+  await page.keyboard.type("LOST"); // typed into nothing: must not arrive later
+  await page.waitForTimeout(2500);
+  line.cut(false);
+  await live(page);
+  await page.waitForTimeout(1000);
+  await page.locator(".xterm-helper-textarea").first().focus();
+  await page.keyboard.type("-after");
+  await page.keyboard.press("Enter");
+  await page.waitForFunction(() => /\nbefore-after/.test(document.querySelector(".xterm-rows").innerText));
+  assert.equal(await ask(page, "echo $$", "now"), was);
+  await page.context().close();
+  line.close();
 });
 
 test("node init is gone: the learner is told and starts anew", async () => {
