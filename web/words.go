@@ -100,7 +100,11 @@ func (w Words) SayError(code string, params map[string]string) (what, next strin
 	for _, name := range names {
 		kv = append(kv, name, params[name])
 	}
-	return w.Say("error."+code, kv...), w.Say("error."+code+".do", kv...)
+	key := "error." + code
+	if detail := key + "." + params["detail"]; params["detail"] != "do" && w.Has(detail) {
+		return w.Say(detail, kv...), w.Say(key+".do", kv...)
+	}
+	return w.Say(key, kv...), w.Say(key+".do", kv...)
 }
 
 // say is for the templates.

@@ -74,6 +74,9 @@ func (s *Site) access(learner, lab string) (labs.Access, error) {
 
 func terminalSpec(q url.Values) (sandbox.TerminalSpec, error) {
 	spec := sandbox.TerminalSpec{ID: q.Get("id"), Target: q.Get("target")}
+	if q.Get("lang") == "zh" {
+		spec.Lang = "zh"
+	}
 	cols, colsErr := strconv.ParseUint(q.Get("cols"), 10, 16)
 	rows, rowsErr := strconv.ParseUint(q.Get("rows"), 10, 16)
 	spec.Size = sandbox.Size{Cols: uint16(cols), Rows: uint16(rows)}

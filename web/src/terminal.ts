@@ -15,6 +15,7 @@ import { Refused } from "./api.ts";
 import { copy } from "./clipboard.ts";
 import { step } from "./store.ts";
 import type { Exit, Problem } from "./types.ts";
+import { lang } from "./words.ts";
 
 export type TerminalState = "connecting" | "open" | "away" | "exited" | "failed";
 
@@ -107,7 +108,7 @@ export class Terminal {
   private connect(): void {
     clearTimeout(this.retry);
     this.refit();
-    const q = new URLSearchParams({ lab: step.peek().lab, id: this.id, target: this.target, cols: String(this.term.cols), rows: String(this.term.rows) });
+    const q = new URLSearchParams({ lab: step.peek().lab, id: this.id, target: this.target, lang, cols: String(this.term.cols), rows: String(this.term.rows) });
     const url = new URL(`/ws/terminal?${q}`, location.href);
     url.protocol = url.protocol.replace("http", "ws");
     const ws = new WebSocket(url);
