@@ -16,7 +16,7 @@ var chinese = words{
 	"no_such_container": "Pod {pod} 中没有容器“{container}”。现有容器：{known}",
 	"defaulted":         "未用 -c 指定容器，使用 {container}。现有容器：{known}",
 	"no_pods":           "这个节点上没有 Pod。",
-	"no_terminal":       "标准输入不是终端，将不使用终端继续运行",
+	"no_terminal":       "标准输入不是终端，将在没有终端的情况下继续运行",
 	"run_it":            "不支持 container run -i 和 -t。请先用 container run -d 启动，再用 container exec -it 名称 sh 进入",
 	"bad_join":          "“{value}”：应写成 container:名称 或 host",
 	"bad_name":          "“{value}”不是有效的名称：只能用小写字母、数字和 -，最多 63 个字符，首尾须为字母或数字",

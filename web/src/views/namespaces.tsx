@@ -78,12 +78,14 @@ export function sentence(s: Snapshot): string {
   for (const side of sides.value) {
     const rows = rowsOf(s, side.ids, side.node);
     const common = ofNode(s, rows);
-    const { shared } = sharing(rows);
+    const { shared, some } = sharing(rows);
     const running = rows.filter((r) => r.id && r.ns).length;
     if (running < 2) continue;
     const together = shared.filter((k) => !common.has(k));
     const who = side.pod ? t("ns.say.pod", { name: side.pod }) : t("ns.say.containers", { n: running });
-    parts.push(together.length ? t("ns.say.shares", { who, kinds: joinAnd(together) }) : t("ns.say.nothing", { who }));
+    if (together.length) parts.push(t("ns.say.shares", { who, kinds: joinAnd(together) }));
+    else if (some.length) parts.push(t("ns.say.some", { who, kinds: joinAnd(some) }));
+    else parts.push(t("ns.say.nothing", { who }));
   }
   return parts.join(gap);
 }
