@@ -23,10 +23,11 @@ func TestFlow(t *testing.T) {
 	if os.Getuid() != 0 || data == "" {
 		t.Fatal("run it by: sudo ./scripts/test ./server/flow")
 	}
-	site, supervisor := supervise(t, data)
+	run := directory(t)
+	site, supervisor := supervise(t, data, run)
 	cmd := exec.CommandContext(t.Context(), "node", "--test", "--test-reporter=spec", "test/flow.test.mjs")
 	cmd.Dir = "../../web"
-	cmd.Env = append(os.Environ(), "PODLAB_SITE="+site, fmt.Sprintf("PODLAB_SUPERVISOR=%d", supervisor))
+	cmd.Env = append(os.Environ(), "PODLAB_SITE="+site, "PODLAB_RUN="+run, fmt.Sprintf("PODLAB_SUPERVISOR=%d", supervisor))
 	out, err := cmd.CombinedOutput()
 	t.Logf("%s", out)
 	if err != nil {
@@ -34,24 +35,30 @@ func TestFlow(t *testing.T) {
 	}
 }
 
-// supervise starts the supervisor on directories of its own beside data, and ends it as Ctrl-C does.
-func supervise(t *testing.T, data string) (site string, pid int) {
+// directory is where the sockets and the records of nodes go; not t.TempDir, whose path is too long for a socket.
+func directory(t *testing.T) string {
 	t.Helper()
-	if err := os.RemoveAll(filepath.Join(data, "server")); err != nil { // sessions of an earlier run
-		t.Fatal(err)
-	}
-	run, err := os.MkdirTemp("", "podlab-flow-")
+	dir, err := os.MkdirTemp("", "podlab-flow-")
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { os.RemoveAll(run) })
-	if err := os.Chmod(run, 0o755); err != nil {
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Join(dir, "run")
+}
+
+// supervise starts the supervisor on directories of its own beside data, and ends it as Ctrl-C does.
+func supervise(t *testing.T, data, run string) (site string, pid int) {
+	t.Helper()
+	if err := os.RemoveAll(filepath.Join(data, "server")); err != nil { // sessions of an earlier run
 		t.Fatal(err)
 	}
 	addr, preview := free(t), free(t)
 	var log bytes.Buffer
 	ctx, cancel := context.WithCancel(context.Background())
-	cmd := exec.CommandContext(ctx, filepath.Join(data, "bin/podlab"), "supervise", "--data", data, "--run", filepath.Join(run, "run"),
+	cmd := exec.CommandContext(ctx, filepath.Join(data, "bin/podlab"), "supervise", "--data", data, "--run", run,
 		"--addr", addr, "--preview-addr", preview, "--admin-addr", free(t))
 	cmd.Stdout, cmd.Stderr = &log, &log
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGINT) }

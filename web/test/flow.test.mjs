@@ -1,5 +1,6 @@
 // The whole path on real nodes: both labs done by keyboard alone, in both languages; then everything that may die dies while a
-// learner types. PODLAB_SITE is the site, PODLAB_SUPERVISOR the supervisor's pid; server/flow starts both.
+// learner types. PODLAB_SITE is the site, PODLAB_SUPERVISOR the supervisor's pid, PODLAB_RUN its
+// directory of sockets; server/flow starts both.
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -10,6 +11,7 @@ import { axe, launch, open } from "./browser.mjs";
 
 const site = process.env.PODLAB_SITE;
 const supervisor = Number(process.env.PODLAB_SUPERVISOR);
+const records = `${process.env.PODLAB_RUN}/sandboxd`;
 const startPath = "pod-phase button.pri, pod-phase .elsewhere button";
 
 let browser;
@@ -209,13 +211,8 @@ test("the network drops while a learner types: said, and the same shell afterwar
 test("node init is gone: the learner is told and starts anew", async () => {
   const page = await open(browser, site, "/en/l/3.1-infra-container/restart");
   await start(page);
-  const init = readdirSync("/proc").filter((d) => /^\d+$/.test(d)).map(Number).filter((pid) => {
-    try {
-      return readFileSync(`/proc/${pid}/cmdline`, "utf8") === "/opt/podlab/bin/podlab-node\0node\0";
-    } catch {
-      return false;
-    }
-  });
+  // Only this daemon's nodes, by its own records: others on this machine are not ours to kill.
+  const init = readdirSync(records).map((id) => JSON.parse(readFileSync(`${records}/${id}/node.json`, "utf8")).pid);
   for (const pid of init) process.kill(pid, "SIGKILL"); // those of earlier tests too: their learners have left
   await page.waitForSelector("pod-phase button.pri", { timeout: 10_000 });
   assert.match(await page.locator("pod-phase").innerText(), /node/i);
