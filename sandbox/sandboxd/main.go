@@ -113,6 +113,7 @@ func serve(ctx context.Context, interrupt <-chan os.Signal, server *server, host
 	}
 	start(server.run)
 	start(func(ctx context.Context) error { return tracer.Run(ctx, host.sink()) })
+	parts.Go(func() { host.watchGroups(ctx) })
 
 	ending := false
 	select {
