@@ -149,7 +149,7 @@ test("by keyboard alone: predict, switch views, run, leave the terminal", async 
   await page.focus("pod-split[data-split=dock]");
   const before = await page.locator(".dock").evaluate((el) => el.clientHeight);
   await page.keyboard.press("ArrowUp");
-  assert.equal(await page.locator(".dock").evaluate((el) => el.clientHeight), before + 16);
+  await page.waitForFunction((h) => document.querySelector(".dock").clientHeight === h, before + 16); // drawn with the next picture
   await page.context().close();
 });
 
