@@ -85,6 +85,7 @@ func (p *Program) Main(ctx context.Context, args []string) int {
 	}
 	if err != nil {
 		fmt.Fprintln(p.Err, "podlab:", err)
+		fmt.Fprintln(p.Err, "podlab --help lists the commands, and podlab COMMAND --help what one takes.")
 		return exitUsage
 	}
 	return p.exit(parsed.Run(&env{Program: p, ctx: ctx, run: c.Run, nodes: p.Daemon(c.Run)}))

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"podlab/sandbox"
 )
@@ -34,6 +35,9 @@ func (c *execCmd) Run(e *env) error {
 	defer cancel()
 	if c.TTY {
 		tty, err := e.openTTY()
+		if errors.Is(err, errNoTTY) {
+			return fmt.Errorf("%w: leave out -t", err)
+		}
 		if err != nil {
 			return err
 		}

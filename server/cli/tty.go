@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -18,11 +19,13 @@ type tty struct {
 	saved *term.State
 }
 
+var errNoTTY = errors.New("standard input is not a terminal")
+
 // openTTY puts standard input into raw mode.
 func (e *env) openTTY() (*tty, error) {
 	file, ok := e.In.(*os.File)
 	if !ok || !term.IsTerminal(int(file.Fd())) {
-		return nil, fmt.Errorf("standard input is not a terminal: leave out -t")
+		return nil, errNoTTY
 	}
 	saved, err := term.MakeRaw(int(file.Fd()))
 	if err != nil {

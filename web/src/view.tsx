@@ -10,11 +10,7 @@ import type { Snapshot } from "./types.ts";
 import { t } from "./words.ts";
 import { Namespaces, sentence } from "./views/namespaces.tsx";
 import { Processes } from "./views/processview.tsx";
-
-export interface ViewProps {
-  s: Snapshot;
-  table: boolean;
-}
+import type { ViewProps } from "./views/props.ts";
 
 type ViewOf = FunctionComponent<ViewProps>;
 

@@ -6,7 +6,7 @@ import type { Interface, Network as Net, Snapshot, Socket } from "../types.ts";
 import { bytes, t } from "../words.ts";
 import { type Link, connected, host, links, listens, local, plain, port } from "./sockets.ts";
 import { type Wire, Wires } from "./wires.tsx";
-import type { ViewProps } from "../view.tsx";
+import type { ViewProps } from "./props.ts";
 
 export function summary(s: Snapshot): string {
   return t("net.summary", {

@@ -4,7 +4,7 @@ import { useRef } from "preact/hooks";
 import { HOST, Shape, marks } from "../identity.tsx";
 import type { Cgroup, Snapshot } from "../types.ts";
 import { bytes, t } from "../words.ts";
-import type { ViewProps } from "../view.tsx";
+import type { ViewProps } from "./props.ts";
 
 export function summary(s: Snapshot): string {
   const ooms = s.containers.reduce((n, c) => n + c.usage.oomKills, 0);

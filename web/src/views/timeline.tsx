@@ -5,7 +5,7 @@ import { HOST, Shape, markOf } from "../identity.tsx";
 import { boot, lost, now, paused, shownMoments, tracer } from "../store.ts";
 import type { Moment, Snapshot } from "../types.ts";
 import { t } from "../words.ts";
-import type { ViewProps } from "../view.tsx";
+import type { ViewProps } from "./props.ts";
 import { laneOf, learnNamespaces, ofRuntime, say } from "./moments.ts";
 
 export const summary = (_: Snapshot): string => t("time.summary", { n: shownMoments.value.filter((m) => !m.thread).length });

@@ -6,7 +6,7 @@ import { Icon } from "../icons.tsx";
 import { Shape, Tag, markOf, marks } from "../identity.tsx";
 import type { Container, File, Layer, Snapshot, Volume } from "../types.ts";
 import { bytes, t } from "../words.ts";
-import type { ViewProps } from "../view.tsx";
+import type { ViewProps } from "./props.ts";
 import { LINGER } from "./tree.ts";
 import { type Wire, Wires } from "./wires.tsx";
 
