@@ -87,7 +87,7 @@ async function step(page, lang) {
     await page.waitForFunction(() => !document.querySelector('[data-check]:not([data-state="passed"])'), null, { timeout: 25_000 }).catch(() => {});
   }
   const left = await page.locator('[data-check]:not([data-state="passed"])').evaluateAll((all) => all.map((li) => li.dataset.check));
-  assert.deepEqual(left, [], `${lang} ${name}: checks not passed; terminal:\n${await page.locator(".xterm-rows").first().innerText()}`);
+  assert.deepEqual(left, [], `${lang} ${name}: checks not passed; terminal:\n${(await screens(page)).join("\n")}`);
   const open = await page.locator("[data-predict] [data-verdict]").evaluateAll((all) => all.filter((p) => !p.textContent).length);
   assert.equal(open, 0, `${lang} ${name}: a prediction is not judged`);
   assert.deepEqual(page.wrongs, [], `${lang} ${name}`);

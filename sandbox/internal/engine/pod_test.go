@@ -435,7 +435,9 @@ func TestLogs(t *testing.T) {
 	if err := b.Logs(context.Background(), sandbox.LogOptions{Container: "p/a", Follow: true}, &out); err != nil {
 		t.Fatal(err)
 	}
-	if got := out.String(); !strings.Contains(got, "line 1\nline 2\nline 3\n") || !strings.Contains(got, "bad\n") || !strings.HasSuffix(got, "last\n") {
+	// Two pipes: each keeps its order, nothing says how they interleave.
+	got := out.String()
+	if all := strings.Replace(got, "bad\n", "", 1); all == got || all != "line 1\nline 2\nline 3\nunended\nlast\n" {
 		t.Errorf("followed: %q", got)
 	}
 	if got := b.log("p/a", sandbox.LogOptions{Tail: 2}); got != "unended\nlast\n" {
@@ -591,10 +593,7 @@ func TestDiskVolumeOverItsLimit(t *testing.T) {
 	b := open(t)
 	b.apply(pod("p", `"volumes":[{"name":"v","emptyDir":{"sizeLimit":"1Mi"}}]`,
 		sh("a", "dd if=/dev/zero of=/v/half bs=512k count=1; sleep 0.5; dd if=/dev/zero of=/v/more bs=1M count=1; "+idle, `"volumeMounts":[{"name":"v","mountPath":"/v"}]`), sh("b", idle)))
-	b.running("p/b")
-	if p := b.pod("p"); p.Status.Phase != "Running" {
-		t.Errorf("below its limit: %+v", p.Status)
-	}
+	b.phase("p", "Running") // below its limit
 	p := b.phase("p", "Failed")
 	if p.Status.Reason != "Evicted" || p.Status.Message != `Usage of EmptyDir volume "v" exceeds the limit "1Mi". ` {
 		t.Errorf("%+v", p.Status)
