@@ -12,7 +12,7 @@ import (
 )
 
 // maxSteps bounds one evaluation: rounds of all(), exists() and their like, nested ones too. What a learner does makes snapshots
-// large; it must not make their evaluation slow. (cel.CostLimit would count more finely, and doubles the time of everything.)
+// large; it must not make their evaluation slow. (cel.CostLimit would count more finely, and slows every evaluation.)
 const maxSteps = 50_000
 
 // maxText bounds one value that is shown to a learner, in bytes.
