@@ -187,30 +187,38 @@ func until(term *terminal, text string) error {
 	return nil
 }
 
-// benchKey types one key after another at the shell's prompt and waits for each to come back: the shell itself (readline) echoes.
 func benchKey(ctx context.Context, b *bench) error {
 	return b.atTerminal(ctx, func(_ *websocket.Conn, term *terminal) error {
-		var t times
-		for i := range b.rounds * 50 {
-			key := string("zqjwvy"[i%6]) // letters that no prompt and no escape sequence holds
-			if i%40 == 39 {              // before the line wraps
-				if err := newLine(term, i); err != nil {
-					return err
-				}
-			}
-			start := time.Now()
-			if err := term.WriteMessage(websocket.BinaryMessage, []byte(key)); err != nil {
-				return err
-			}
-			if err := until(term, key); err != nil {
-				return err
-			}
-			t = append(t, time.Since(start))
-			time.Sleep(time.Millisecond)
+		t, err := typeKeys(term, b.rounds*50, time.Millisecond)
+		if err != nil {
+			return err
 		}
 		t.print("key.echo")
 		return nil
 	})
+}
+
+// typeKeys types one key after another at the shell's prompt and waits for each to come back: the shell itself (readline) echoes.
+func typeKeys(term *terminal, n int, pause time.Duration) (times, error) {
+	var t times
+	for i := range n {
+		key := string("zqjwvy"[i%6]) // letters that no prompt and no escape sequence holds
+		if i%40 == 39 {              // before the line wraps
+			if err := newLine(term, i); err != nil {
+				return nil, err
+			}
+		}
+		start := time.Now()
+		if err := term.WriteMessage(websocket.BinaryMessage, []byte(key)); err != nil {
+			return nil, err
+		}
+		if err := until(term, key); err != nil {
+			return nil, err
+		}
+		t = append(t, time.Since(start))
+		time.Sleep(pause)
+	}
+	return t, nil
 }
 
 // newLine throws the line away (Ctrl-U) and waits for a prompt with nothing behind it.

@@ -28,6 +28,7 @@ var benchmarks = []benchmark{
 	{"exec", "true in a running container", benchExec},
 	{"memory", "what an idle learner with such a pod costs", benchMemory},
 	{"key", "a key typed at a terminal's websocket comes back", benchKey},
+	{"neighbour", "the same key while another learner abuses the machine in each of five ways", benchNeighbour},
 	{"moment", "a kernel moment reaches a live websocket", benchMoment},
 	{"podman", "the same pod and exec by podman, if it is installed", benchPodman},
 }
@@ -48,7 +49,7 @@ func main() {
 	flag.Usage = func() {
 		fmt.Fprintln(flag.CommandLine.Output(), "scripts/bench [--rounds N] [NAME...], all by default:")
 		for _, bm := range benchmarks {
-			fmt.Fprintf(flag.CommandLine.Output(), "  %-8s %s\n", bm.name, bm.words)
+			fmt.Fprintf(flag.CommandLine.Output(), "  %-9s %s\n", bm.name, bm.words)
 		}
 	}
 	flag.Parse()

@@ -4,7 +4,7 @@
 // - What is typed while there is no connection is dropped and said so, never sent later.
 // - Output is acknowledged once it is drawn: the server sends at most 128 KiB ahead.
 
-import { signal } from "@preact/signals";
+import { effect, signal } from "@preact/signals";
 import "./strict.ts";
 import { FitAddon } from "@xterm/addon-fit";
 import { SearchAddon } from "@xterm/addon-search";
@@ -13,7 +13,7 @@ import { WebLinksAddon } from "@xterm/addon-web-links";
 import { Terminal as XTerm } from "@xterm/xterm";
 import { Refused } from "./api.ts";
 import { copy } from "./clipboard.ts";
-import { step } from "./store.ts";
+import { link, step } from "./store.ts";
 import type { Exit, Problem } from "./types.ts";
 import { lang } from "./words.ts";
 
@@ -56,6 +56,9 @@ export class Terminal {
   private heard = 0; // when output last came, for typing only at a prompt
   private everHeard = false;
   private readonly sizes = new ResizeObserver(() => this.refit());
+  private readonly stopFollowing = effect(() => {
+    if (link.value === "live" && this.state.peek() === "away" && !this.socket) this.connect(); // the page is back: no need to wait for our own turn
+  });
 
   constructor(readonly id: string, readonly target: string, label: string) {
     this.el.className = "xt";
@@ -272,6 +275,7 @@ export class Terminal {
     const ws = this.socket;
     this.socket = null;
     ws?.close();
+    this.stopFollowing();
     this.sizes.disconnect();
     this.term.dispose();
     this.el.remove();

@@ -185,8 +185,9 @@ async function cable() {
   return { base: `http://127.0.0.1:${server.address().port}`, cut, close: () => (cut(true), server.close()) };
 }
 
-test("the network drops while a learner types: said, and the same shell afterwards", async () => {
+test("the network drops while a learner types: said, and the same shell afterwards", async (t) => {
   const line = await cable();
+  t.after(line.close);
   const page = await open(browser, line.base, "/en/l/3.1-infra-container/restart");
   await start(page);
   const was = await ask(page, "echo $$", "was");
@@ -198,14 +199,13 @@ test("the network drops while a learner types: said, and the same shell afterwar
   await page.waitForTimeout(2500);
   line.cut(false);
   await live(page);
-  await page.waitForTimeout(1000);
+  await page.waitForFunction(() => !document.querySelector(".xnote")); // every terminal is attached again
   await page.locator(".xterm-helper-textarea").first().focus();
   await page.keyboard.type("-after");
   await page.keyboard.press("Enter");
   await page.waitForFunction(() => /\nbefore-after/.test(document.querySelector(".xterm-rows").innerText));
   assert.equal(await ask(page, "echo $$", "now"), was);
   await page.context().close();
-  line.close();
 });
 
 test("node init is gone: the learner is told and starts anew", async () => {
