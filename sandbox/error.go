@@ -25,13 +25,29 @@ const (
 	CodeNotFound         Code = "not_found"         // kind, name
 	CodeNotRunning       Code = "not_running"       // kind, name
 	CodeCannotStart      Code = "cannot_start"      // container, command, detail
-	CodeNodeGone         Code = "node_gone"         // node: its init ended; everything on it is gone
+	CodeNodeGone         Code = "node_gone"         // node, reason (a Gone… constant; may be missing): everything on it is gone
 	CodeBadRequest       Code = "bad_request"       // detail
 	CodeDenied           Code = "denied"            //
 	CodeTooLarge         Code = "too_large"         // limit
 	CodeUnavailable      Code = "unavailable"       // what: the other side is away for now; try again
 	CodeInternal         Code = "internal"          // details are in the log only
 )
+
+// Why a node is gone: param reason of CodeNodeGone. The page has words for each, key "error.node_gone.REASON".
+const (
+	GoneInitEnded      = "init_ended"      // its PID 1 ended: killed, or by itself
+	GoneTooManyGroups  = "too_many_groups" // the daemon destroyed it: a host with cgroup v1 does not limit groups itself
+	GoneDestroyed      = "destroyed"       // somebody asked the daemon to
+	GoneMachineStopped = "machine_stopped" // the daemon was started anew since and knows nothing of it
+)
+
+// NodeGone makes a CodeNodeGone error. reason is "" when it is not known.
+func NodeGone(id, reason string) *Error {
+	if reason == "" {
+		return Errorf(CodeNodeGone, "node", id)
+	}
+	return Errorf(CodeNodeGone, "node", id, "reason", reason)
+}
 
 // Error is an error that crosses a socket: a code and parameters. Cause stays on this side and goes to the log.
 type Error struct {

@@ -24,8 +24,8 @@ type Agent struct {
 	// Web answers Dial for "POD:PORT"; a port without one refuses the connection.
 	Web map[string]http.Handler
 
-	kernel  *ring
-	moments *ring
+	kernel  moments
+	moments moments
 	gone    chan struct{}
 
 	mu        sync.Mutex
@@ -45,10 +45,10 @@ type Agent struct {
 
 var _ sandbox.Agent = (*Agent)(nil)
 
-func newAgent(spec sandbox.NodeSpec, pidns uint64, kernel *ring, gone chan struct{}) *Agent {
+func newAgent(spec sandbox.NodeSpec, pidns uint64, kernel moments, gone chan struct{}) *Agent {
 	a := &Agent{
 		Commands: commands(), Web: map[string]http.Handler{},
-		kernel: kernel, moments: newRing(sandbox.SourceAgent), gone: gone,
+		kernel: kernel, moments: newMoments(sandbox.SourceAgent), gone: gone,
 		changed: make(chan struct{}), life: 1, nextPID: 10, nextNS: 4026532000, nextIP: 2,
 		terminals: map[string]*screen{}, files: map[string][]byte{},
 	}
@@ -164,10 +164,11 @@ func (a *Agent) Watch(ctx context.Context, poke <-chan struct{}, fn func(sandbox
 		a.mu.Lock()
 		snapshot, changed, life := a.snapshot(), a.changed, a.life
 		a.mu.Unlock()
-		moments, news := a.moments.after(seq)
+		run, news := a.moments.After(seq, kept)
 		update := sandbox.Update{Snapshot: &snapshot}
-		if n := len(moments.Items); n > 0 {
-			seq, update.Moments = moments.Items[n-1].Seq, &moments
+		if len(run.Items) > 0 {
+			happened := public(run)
+			seq, update.Moments = run.Last(), &happened
 		}
 		if err := a.alive(); err != nil {
 			return err

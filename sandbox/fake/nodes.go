@@ -2,6 +2,7 @@ package fake
 
 import (
 	"context"
+	"errors"
 	"regexp"
 	"sort"
 	"strconv"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"podlab/sandbox"
+	"podlab/sandbox/internal/ring"
 )
 
 // Nodes is a daemon in memory. The zero limits mean: eight nodes, no delay.
@@ -19,6 +21,7 @@ type Nodes struct {
 
 	mu    sync.Mutex
 	nodes map[string]*node
+	ended map[string]string // why a node ended, by its id
 	pidns uint64
 	fail  error
 }
@@ -28,12 +31,14 @@ var _ sandbox.Nodes = (*Nodes)(nil)
 type node struct {
 	node   sandbox.Node
 	agent  *Agent
-	kernel *ring
+	kernel moments
 	gone   chan struct{}
 }
 
 // New returns a daemon without nodes.
-func New() *Nodes { return &Nodes{MaxNodes: 8, nodes: map[string]*node{}, pidns: 4026531000} }
+func New() *Nodes {
+	return &Nodes{MaxNodes: 8, nodes: map[string]*node{}, ended: map[string]string{}, pidns: 4026531000}
+}
 
 func (n *Nodes) Info(context.Context) (sandbox.HostInfo, error) {
 	n.mu.Lock()
@@ -72,7 +77,7 @@ func (n *Nodes) Create(ctx context.Context, spec sandbox.NodeSpec) (sandbox.Node
 		node: sandbox.Node{
 			Spec: spec, PID: 10000 + len(n.nodes), Started: time.Now().UnixMilli(), Socket: "/fake/" + spec.ID + ".sock", PIDNS: n.pidns,
 		},
-		kernel: newRing(sandbox.SourceKernel),
+		kernel: newMoments(sandbox.SourceKernel),
 		gone:   make(chan struct{}),
 	}
 	made.agent = newAgent(spec, n.pidns, made.kernel, made.gone)
@@ -92,7 +97,7 @@ func (n *Nodes) List(context.Context) ([]sandbox.Node, error) {
 }
 
 func (n *Nodes) Destroy(_ context.Context, id string) error {
-	n.Vanish(id)
+	n.End(id, sandbox.GoneDestroyed)
 	return nil
 }
 
@@ -113,9 +118,20 @@ func (n *Nodes) setFrozen(id string, frozen bool) error {
 func (n *Nodes) Moments(ctx context.Context, id string, after uint64, fn func(sandbox.Moments) error) error {
 	node := n.find(id)
 	if node == nil {
-		return sandbox.Errorf(sandbox.CodeNodeGone, "node", id)
+		return n.gone(id)
 	}
-	return node.kernel.follow(ctx, node.gone, after, fn)
+	err := node.kernel.Follow(ctx, after, kept, func(run ring.Run[sandbox.Moment]) error { return fn(public(run)) })
+	if errors.Is(err, ring.ErrClosed) {
+		return n.gone(id)
+	}
+	return err
+}
+
+// gone says that a node is not there and, as far as the daemon knows, why.
+func (n *Nodes) gone(id string) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return sandbox.NodeGone(id, n.ended[id])
 }
 
 // Agent returns the way to a node's agent; every call on it is node_gone when the node is not there.
@@ -125,7 +141,7 @@ func (n *Nodes) Agent(of sandbox.Node) sandbox.Agent {
 	}
 	gone := make(chan struct{})
 	close(gone)
-	return newAgent(of.Spec, of.PIDNS, newRing(sandbox.SourceKernel), gone)
+	return newAgent(of.Spec, of.PIDNS, newMoments(sandbox.SourceKernel), gone)
 }
 
 // Node returns the agent of a node for a test to play on, nil when there is no such node.
@@ -146,17 +162,33 @@ func (n *Nodes) Kernel(id string, m sandbox.Moment) {
 // Lose makes a gap of count kernel moments.
 func (n *Nodes) Lose(id string, count uint64) {
 	if node := n.find(id); node != nil {
-		node.kernel.lose(count)
+		node.kernel.Lose(count)
 	}
 }
 
 // Vanish ends a node's init: everything on it is gone, and whoever looks at it is told node_gone.
-func (n *Nodes) Vanish(id string) {
+func (n *Nodes) Vanish(id string) { n.End(id, sandbox.GoneInitEnded) }
+
+// Forget makes the daemon one that was stopped with all its nodes and started anew: it knows nothing of them.
+func (n *Nodes) Forget() {
+	nodes, _ := n.List(context.Background())
+	for _, node := range nodes {
+		n.End(node.Spec.ID, "")
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	clear(n.ended)
+}
+
+// End is Vanish for one of the reasons that a daemon gives (sandbox.GoneInitEnded and the like).
+func (n *Nodes) End(id, reason string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if node := n.nodes[id]; node != nil {
 		delete(n.nodes, id)
+		n.ended[id] = reason
 		close(node.gone)
+		node.kernel.Close()
 		node.agent.mu.Lock()
 		node.agent.cut()
 		node.agent.mu.Unlock()

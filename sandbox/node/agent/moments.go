@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"podlab/sandbox"
+	"podlab/sandbox/internal/ring"
 )
 
 // How many moments are kept, and how many lines their file may have before it is written anew.
@@ -20,16 +21,14 @@ const (
 	maxLine    = 16 << 10
 )
 
-// moments is the numbered ring of what happened, and the file on tmpfs that carries it over to the next life.
+// moments are what happened, numbered, and the file on tmpfs that carries them over to the next life.
 type moments struct {
 	path string
+	ring *ring.Ring[sandbox.Moment]
 
-	mu    sync.Mutex
+	mu    sync.Mutex // moments are written in the order of their numbers
 	file  *os.File
 	lines int
-	seq   uint64
-	items []sandbox.Moment
-	news  chan struct{} // closed by the next moment
 }
 
 // now is microseconds since boot.
@@ -42,7 +41,7 @@ func now() int64 {
 }
 
 func openMoments(path string) (*moments, error) {
-	m := &moments{path: path, news: make(chan struct{})}
+	m := &moments{path: path, ring: ring.New[sandbox.Moment](maxMoments)}
 	if err := m.load(); err != nil {
 		return nil, fmt.Errorf("moments: %w", err)
 	}
@@ -66,19 +65,12 @@ func (m *moments) load() error {
 	lines.Buffer(make([]byte, 4096), maxLine)
 	for lines.Scan() {
 		var one sandbox.Moment
-		if json.Unmarshal(lines.Bytes(), &one) == nil && one.Seq > m.seq {
-			m.seq = one.Seq
-			m.push(one)
+		if json.Unmarshal(lines.Bytes(), &one) == nil && one.Seq > m.ring.Last() {
+			m.ring.Lose(one.Seq - m.ring.Last() - 1)
+			m.ring.Add(func(uint64) sandbox.Moment { return one })
 		}
 	}
 	return nil
-}
-
-func (m *moments) push(one sandbox.Moment) {
-	m.items = append(m.items, one)
-	if len(m.items) > maxMoments {
-		m.items = append(m.items[:0], m.items[len(m.items)-maxMoments:]...)
-	}
 }
 
 // rewrite puts the file anew, with only what is kept.
@@ -89,8 +81,9 @@ func (m *moments) rewrite() error {
 	}
 	w := bufio.NewWriter(f)
 	encoder := json.NewEncoder(w)
-	for i := range m.items {
-		if err := encoder.Encode(&m.items[i]); err != nil {
+	kept := m.ring.Items()
+	for i := range kept {
+		if err := encoder.Encode(&kept[i]); err != nil {
 			return errors.Join(err, f.Close())
 		}
 	}
@@ -100,7 +93,7 @@ func (m *moments) rewrite() error {
 	if m.file != nil {
 		_ = m.file.Close()
 	}
-	m.file, m.lines = f, len(m.items)
+	m.file, m.lines = f, len(kept)
 	return nil
 }
 
@@ -108,42 +101,39 @@ func (m *moments) rewrite() error {
 func (m *moments) add(one sandbox.Moment) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.seq++
-	one.Source, one.Seq = sandbox.SourceAgent, m.seq
 	if one.Time == 0 {
 		one.Time = now()
 	}
-	m.push(one)
-	if line, err := json.Marshal(one); err == nil && len(line) < maxLine {
-		// A full tmpfs costs the next life its memory of this one, no more.
-		_, _ = m.file.Write(append(line, '\n'))
-		m.lines++
-	}
+	m.ring.Add(func(number uint64) sandbox.Moment {
+		one.Source, one.Seq = sandbox.SourceAgent, number
+		m.write(one)
+		return one
+	})
 	if m.lines > maxLines {
 		_ = m.rewrite()
 	}
-	close(m.news)
-	m.news = make(chan struct{})
 }
 
-// after returns what came after seq, with how many of it are lost, and a channel that the next moment closes.
+// write puts a moment behind the others in the file. A full tmpfs costs the next life its memory of this one, no more.
+func (m *moments) write(one sandbox.Moment) {
+	if line, err := json.Marshal(one); err == nil && len(line) < maxLine {
+		_, _ = m.file.Write(append(line, '\n'))
+		m.lines++
+	}
+}
+
+// after returns what came after number seq, nil when there is nothing, and a channel that is closed when there is more.
 func (m *moments) after(seq uint64) (*sandbox.Moments, <-chan struct{}) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	i := len(m.items)
-	for i > 0 && m.items[i-1].Seq > seq {
-		i--
+	run, more := m.ring.After(seq, maxMoments)
+	if len(run.Items) == 0 {
+		return nil, more
 	}
-	if i == len(m.items) {
-		return nil, m.news
-	}
-	out := &sandbox.Moments{Items: append([]sandbox.Moment(nil), m.items[i:]...)}
-	out.Lost = out.Items[0].Seq - seq - 1
-	return out, m.news
+	return &sandbox.Moments{Lost: run.Lost, Items: run.Items}, more
 }
 
 func (m *moments) close() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.ring.Close() // nothing is added from here on
 	_ = m.file.Close()
 }
