@@ -94,6 +94,26 @@ test("a replay that asks the terminal something types nothing", async () => {
   await page.context().close();
 });
 
+test("Chinese in a narrow terminal: every letter stands in its cells", async () => {
+  const page = await open(browser, site.base, lab("sides", "zh"), { theme: "dark" });
+  await settled(page);
+  await page.locator('[data-group="0"] .xterm-helper-textarea').focus();
+  await page.keyboard.insertText("错误：第 8 行：容器 nginx-container 挂载了 Pod 中不存在的卷（shared-data）。卷有：shard-data，两处的名称，必须一致！？");
+  await page.waitForTimeout(300);
+  const rows = await page.locator('[data-group="0"] .xterm-rows').evaluate((box) => {
+    const ascii = [...box.querySelectorAll("span")].find((s) => /^[!-~]{6,}$/.test(s.textContent)); // by which a cell is measured
+    const cell = ascii.getBoundingClientRect().width / ascii.textContent.length;
+    const cells = (text) => [...text].reduce((n, c) => n + (/[\u2e80-\uffef]/.test(c) ? 2 : 1), 0);
+    return [...box.children].filter((row) => /[\u4e00-\u9fff]/.test(row.textContent)).map((row) => {
+      const end = row.lastElementChild.getBoundingClientRect().right - row.getBoundingClientRect().left;
+      return { text: row.textContent, off: Math.abs(end - cell * cells(row.textContent)), over: row.scrollWidth - row.clientWidth };
+    });
+  });
+  assert.ok(rows.length >= 2, "the line is longer than a row");
+  for (const { text, off, over } of rows) assert.ok(off < 2 && over <= 0, `${text}: ${off.toFixed(1)} px off, ${over} px cut`);
+  await page.context().close();
+});
+
 test("the manifest's error stands at its line", async () => {
   const page = await open(browser, site.base, lab("volumes"));
   await settled(page);
