@@ -15,8 +15,22 @@ import (
 // document reads one YAML document against two types side by side: the lean one, which says what is supported, and Kubernetes'
 // own, which says what is known. It remembers where each field stood, so that later checks can name the line.
 type document struct {
-	at    map[string]*yaml.Node // by path: spec.containers[0].name
-	nodes int                   // visited so far, aliases expanded
+	at   map[string]*yaml.Node // by path: spec.containers[0].name
+	size *size
+}
+
+// size is how much all documents of a manifest hold so far, aliases expanded: a list of thousands of aliases of one long string is
+// short to write.
+type size struct {
+	nodes int
+	text  int // bytes of keys and values
+}
+
+// add counts one node and reports whether it still fits.
+func (s *size) add(node *yaml.Node) bool {
+	s.nodes++
+	s.text += len(node.Value)
+	return s.nodes <= maxNodes && s.text <= sandbox.MaxManifest
 }
 
 var quantity = reflect.TypeFor[resource.Quantity]()
@@ -77,7 +91,7 @@ func (d *document) read(root *yaml.Node, kind string, into any) error {
 func (d *document) walk(node *yaml.Node, path string, lean, known reflect.Type, depth int) (any, error) {
 	node = resolve(node)
 	d.at[path] = node
-	if d.nodes++; d.nodes > maxNodes || depth > maxDepth || node.Kind == yaml.AliasNode {
+	if !d.size.add(node) || depth > maxDepth || node.Kind == yaml.AliasNode {
 		return nil, badValue(node, path, "", WantSmaller)
 	}
 	if isNull(node) {
@@ -104,10 +118,10 @@ func (d *document) object(node *yaml.Node, path string, lean, known reflect.Type
 	return d.pairs(node, path, func(key *yaml.Node, value *yaml.Node, at string) (any, error) {
 		field, ok := supported[key.Value]
 		if _, isKnown := other[key.Value]; !ok && isKnown {
-			return nil, positioned(sandbox.CodeUnsupportedField, key, "field", at)
+			return nil, positioned(sandbox.CodeUnsupportedField, key, "field", cut(at, maxField))
 		}
 		if !ok {
-			return nil, positioned(sandbox.CodeUnknownField, key, "field", at, "near", nearest(key.Value, supported))
+			return nil, positioned(sandbox.CodeUnknownField, key, "field", cut(at, maxField), "near", nearest(key.Value, supported))
 		}
 		return d.walk(value, at, field, other[key.Value], depth+1)
 	})
@@ -127,12 +141,15 @@ func (d *document) pairs(node *yaml.Node, path string, read func(key, value *yam
 	out := make(map[string]any, len(node.Content)/2)
 	for i := 0; i+1 < len(node.Content); i += 2 {
 		key := resolve(node.Content[i])
-		at := join(path, key.Value)
 		if key.Kind != yaml.ScalarNode {
 			return nil, badValue(key, path, excerpt(key), WantString)
 		}
+		if !d.size.add(key) {
+			return nil, badValue(key, path, "", WantSmaller)
+		}
+		at := join(path, key.Value)
 		if _, twice := out[key.Value]; twice {
-			return nil, badValue(key, at, key.Value, WantUnique)
+			return nil, badValue(key, at, excerpt(key), WantUnique)
 		}
 		value, err := read(key, node.Content[i+1], at)
 		if err != nil {
@@ -238,12 +255,20 @@ func excerpt(node *yaml.Node) string {
 	case yaml.SequenceNode:
 		return "[…]"
 	default:
-		return cut(node.Value)
+		return cut(node.Value, maxExcerpt)
 	}
 }
 
-func cut(s string) string {
-	const most = 80 // characters
+// Characters that an error says of what stood in a document, which may be a line of any length.
+const (
+	maxExcerpt = 80
+	maxField   = 400 // the longest key that Kubernetes takes, and the path to it
+)
+
+func cut(s string, most int) string {
+	if len(s) <= most {
+		return s
+	}
 	if runes := []rune(s); len(runes) > most {
 		return string(runes[:most]) + "…"
 	}
@@ -252,7 +277,7 @@ func cut(s string) string {
 
 // bad makes a bad_value for a path; a path that does not stand in the document points at the nearest one above that does.
 func (d *document) bad(path, value, detail string, kv ...string) *sandbox.Error {
-	return badValue(d.nearest(path), path, cut(value), detail, kv...)
+	return badValue(d.nearest(path), path, cut(value, maxExcerpt), detail, kv...)
 }
 
 func (d *document) nearest(path string) *yaml.Node {
@@ -265,7 +290,7 @@ func (d *document) nearest(path string) *yaml.Node {
 }
 
 func badValue(node *yaml.Node, path, value, detail string, kv ...string) *sandbox.Error {
-	return positioned(sandbox.CodeBadValue, node, append([]string{"field", path, "value", value, "detail", detail}, kv...)...)
+	return positioned(sandbox.CodeBadValue, node, append([]string{"field", cut(path, maxField), "value", value, "detail", detail}, kv...)...)
 }
 
 func positioned(code sandbox.Code, node *yaml.Node, kv ...string) *sandbox.Error {

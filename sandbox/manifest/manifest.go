@@ -2,7 +2,8 @@
 // Containers (apiVersion podlab/v1). It is strict: what a learner wrote is either taken as written or refused with the line and
 // the field. A field that Kubernetes knows and Podlab does not support is told apart from one that nobody knows.
 //
-// Decode has no state and starts no goroutine. Its input is hostile: size, depth and what aliases expand to are bounded.
+// Decode has no state and starts no goroutine. Its input is hostile: size, depth and what aliases expand to (nodes and text) are
+// bounded.
 package manifest
 
 import (
@@ -20,7 +21,7 @@ import (
 // Limits of one manifest, besides sandbox.MaxManifest.
 const (
 	maxDocuments = 64
-	maxNodes     = 20_000 // YAML nodes after aliases are expanded
+	maxNodes     = 20_000 // YAML nodes of all documents, keys too, after aliases are expanded
 	maxDepth     = 32
 )
 
@@ -68,9 +69,9 @@ func Decode(data []byte) ([]Object, error) {
 		return nil, err
 	}
 	objects := make([]Object, 0, len(roots))
-	seen := map[sandbox.Ref]bool{}
+	seen, whole := map[sandbox.Ref]bool{}, &size{}
 	for _, root := range roots {
-		object, doc, err := decode(root)
+		object, doc, err := decode(root, whole)
 		if err != nil {
 			return nil, err
 		}
@@ -127,12 +128,12 @@ func syntaxError(err error) error {
 			line, column = e.ContextMark.Line, e.ContextMark.Column
 		}
 	}
-	return sandbox.Errorf(sandbox.CodeBadManifest, "line", strconv.Itoa(line), "column", strconv.Itoa(column), "detail", detail).Because(err)
+	return sandbox.Errorf(sandbox.CodeBadManifest, "line", strconv.Itoa(line), "column", strconv.Itoa(column), "detail", cut(detail, maxExcerpt)).Because(err)
 }
 
-// decode makes one object of one document.
-func decode(root *yaml.Node) (Object, *document, error) {
-	doc := &document{at: map[string]*yaml.Node{}}
+// decode makes one object of one document, and counts it into whole.
+func decode(root *yaml.Node, whole *size) (Object, *document, error) {
+	doc := &document{at: map[string]*yaml.Node{}, size: whole}
 	object := Object{Line: root.Line}
 	kind, err := doc.kind(root)
 	if err != nil {

@@ -3,6 +3,7 @@ package manifest
 import (
 	"encoding/json"
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -78,6 +79,26 @@ func TestDecodeTakesBackWhatTheAgentGave(t *testing.T) {
 	}
 	if pod := objects[0].Pod; pod.Metadata.UID != "" || pod.Status.Phase != "" {
 		t.Errorf("what the agent sets was kept: %+v", pod)
+	}
+}
+
+func TestYAMLIsReadAgain(t *testing.T) {
+	objects, err := Decode([]byte(pod(`command: [echo, "yes", "1", "~", "", "0x1f", "a: b", "# c", "多", "two\nlines\n", "1:30", "2026-01-01"]`, "")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := YAML(objects[0].Pod)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := Decode(text)
+	if err != nil || string(again[0].JSON) != string(objects[0].JSON) {
+		t.Errorf("read again as %+v, %v:\n%s", again, err, text)
+	}
+	for _, want := range []string{"apiVersion: v1\nkind: Pod\nmetadata:\n  name: demo\nspec:\n  containers:\n  - name: web\n", "- \"yes\"\n", "- 多\n"} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("%q is not in\n%s", want, text)
+		}
 	}
 }
 
@@ -165,23 +186,64 @@ func TestErrors(t *testing.T) {
 	}
 }
 
+// TestBombsAreBounded gives Decode what is short to write and long to read. Bytes allocated stand for the cost: they are the same on
+// a busy machine.
 func TestBombsAreBounded(t *testing.T) {
-	var aliases strings.Builder
-	aliases.WriteString("apiVersion: v1\nkind: Pod\nmetadata:\n  name: a\n  labels: &a0 {x: y}\nspec:\n  containers:\n  - name: a\n    image: b\n    command: &b0 [x,x,x,x,x,x,x,x,x,x]\n    env: &e0\n")
+	const most = 96 << 20 // a full manifest of one-letter nodes takes some 70 MiB
+	metadata := "apiVersion: v1\nkind: Pod\nmetadata: "
+	demo := "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec:\n  containers:\n  - name: a\n    image: b\n"
+	long := strings.Repeat("x", 100_000)
+	laughs := "a0: &a0 [x,x]\n"
+	for i := range 40 {
+		laughs += fmt.Sprintf("a%d: &a%d [*a%d,*a%d]\n", i+1, i+1, i, i)
+	}
+	variables, sharing := "", ""
 	for i := range 2500 {
-		fmt.Fprintf(&aliases, "    - {name: A%d, value: x}\n", i)
+		variables += fmt.Sprintf("    - {name: A%d, value: x}\n", i)
 	}
 	for i := range 200 {
-		fmt.Fprintf(&aliases, "  - {name: c%d, image: b, env: *e0}\n", i)
+		sharing += fmt.Sprintf("  - {name: c%d, image: b, env: *e}\n", i)
 	}
-	cycle := "apiVersion: v1\nkind: Pod\nmetadata: &m\n  name: a\n  labels: *m\n"
-	deep := "apiVersion: v1\nkind: Pod\nmetadata: " + strings.Repeat("[", 50_000)
-	for name, text := range map[string]string{"aliases": aliases.String(), "cycle": cycle, "deep": deep, "large": strings.Repeat("#", sandbox.MaxManifest+1)} {
-		if _, err := Decode([]byte(text)); err == nil {
-			t.Errorf("%s: accepted", name)
-		} else {
-			t.Logf("%s: %.200s", name, err)
-		}
+	for _, tt := range []struct{ name, text, want string }{
+		{"laughs", laughs + demo, "unknown_field"},
+		{"laughs at a field", metadata + "\n  name: a\n  labels:\n    x: y\n" + indent(laughs, 4) + "spec: {}\n", "bad_value"},
+		{"aliases of a list", demo + "    env: &e\n" + variables + sharing, WantSmaller},
+		{"aliases of a long string", demo + "    command: [&l " + long + strings.Repeat(",*l", 18_000) + "]\n", WantSmaller},
+		{"aliases of a long key", demo + "    resources: &r {limits: {" + long + ": 1}}\n" + strings.Repeat("  - {resources: *r}\n", 2000), WantSmaller},
+		{"aliases in many documents", strings.Repeat(demo+"    command: [&l "+long[:2000]+strings.Repeat(",*l", 120)+"]\n---\n", 60), WantSmaller},
+		{"cycle", "apiVersion: v1\nkind: Pod\nmetadata: &m\n  name: a\n  labels: *m\n", "bad_value"},
+		{"lists 10,000 deep", metadata + strings.Repeat("[", 9_999) + strings.Repeat("]", 9_999), WantMap},
+		{"keys 10,000 deep", metadata + strings.Repeat("{name: ", 9_999) + strings.Repeat("}", 9_999), WantString},
+		{"items 10,000 deep", metadata + "\n" + strings.Repeat("- ", 9_999) + "a\n", WantMap},
+		{"lists too deep to read", metadata + strings.Repeat("[", 250_000), "bad_manifest"},
+		{"items too deep to read", metadata + "\n" + strings.Repeat("- ", 125_000), "bad_manifest"},
+		{"many nodes", metadata + "[" + strings.Repeat("a,", 130_000) + "]", WantMap},
+		{"many documents", strings.Repeat("a\n---\n", 40_000), WantSmaller},
+		{"large", strings.Repeat("#", sandbox.MaxManifest+1), "too_large"},
+		{"long unknown key", metadata + "{" + long + ": 1}", "unknown_field"},
+		{"long anchor", metadata + "*" + long, "bad_manifest"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			_, err := Decode([]byte(tt.text))
+			runtime.ReadMemStats(&after)
+			if err == nil {
+				t.Fatal("accepted")
+			}
+			e := sandbox.Public(err)
+			if string(e.Code) != tt.want && e.Params["detail"] != tt.want {
+				t.Errorf("%.200s, want %s", e, tt.want)
+			}
+			for name, value := range e.Params {
+				if len(value) > 2000 {
+					t.Errorf("%s of the error has %d bytes", name, len(value))
+				}
+			}
+			if took := after.TotalAlloc - before.TotalAlloc; took > most {
+				t.Errorf("refused after %d MiB of allocations", took>>20)
+			}
+		})
 	}
 }
 

@@ -3,6 +3,7 @@ package manifest
 import (
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 
 	"podlab/sandbox"
@@ -42,26 +43,29 @@ func (d *document) source(at string, v sandbox.VolumeSource) error {
 
 // mounts checks that each mount names a volume that is there, and that no two are at one path.
 func (d *document) mounts(at string, c *sandbox.ContainerSpec, volumes []sandbox.VolumeSource) error {
-	known := make([]string, len(volumes))
-	has := map[string]bool{}
-	for i, v := range volumes {
-		known[i], has[v.Name] = v.Name, true
-	}
 	paths := map[string]bool{}
 	for i, m := range c.VolumeMounts {
 		at := fmt.Sprintf("%s.volumeMounts[%d]", at, i)
 		if m.Name == "" {
 			return d.bad(at+".name", "", WantRequired)
 		}
-		if !has[m.Name] {
-			return positioned(sandbox.CodeVolumeNotFound, d.nearest(at+".name"),
-				"name", cut(m.Name), "container", c.Name, "known", strings.Join(known, ", "), "field", at+".name")
+		if !slices.ContainsFunc(volumes, func(v sandbox.VolumeSource) bool { return v.Name == m.Name }) {
+			return d.noVolume(at+".name", m.Name, c.Name, volumes)
 		}
 		if err := d.mountPath(at+".mountPath", m.MountPath, paths); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (d *document) noVolume(at, name, container string, volumes []sandbox.VolumeSource) error {
+	known := make([]string, len(volumes))
+	for i, v := range volumes {
+		known[i] = v.Name
+	}
+	return positioned(sandbox.CodeVolumeNotFound, d.nearest(at),
+		"name", cut(name, maxExcerpt), "container", container, "known", cut(strings.Join(known, ", "), maxField), "field", at)
 }
 
 func (d *document) mountPath(at, p string, taken map[string]bool) error {

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -9,8 +8,6 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
-
-	sigsyaml "sigs.k8s.io/yaml"
 
 	"podlab/sandbox"
 	"podlab/sandbox/manifest"
@@ -81,7 +78,7 @@ func (c *getCmd) Run(e *env) error {
 	if c.Output == "table" || c.Output == "wide" {
 		return table(e.Out, snapshot, pods, c.Pod == "", c.Output == "wide")
 	}
-	return encode(e.Out, c.Output, listed(pods, c.Pod != ""))
+	return manifest.WritePods(e.Out, c.Output, pods, c.Pod != "")
 }
 
 func podOf(snapshot sandbox.Snapshot, name string) (sandbox.Pod, error) {
@@ -91,28 +88,6 @@ func podOf(snapshot sandbox.Snapshot, name string) (sandbox.Pod, error) {
 		}
 	}
 	return sandbox.Pod{}, sandbox.Errorf(sandbox.CodeNotFound, "kind", "pod", "name", name)
-}
-
-// listed is what kubectl prints: the one pod, or a List.
-func listed(pods []sandbox.Pod, one bool) any {
-	if one {
-		return pods[0]
-	}
-	return map[string]any{"apiVersion": "v1", "kind": "List", "items": append([]sandbox.Pod{}, pods...)}
-}
-
-func encode(out io.Writer, format string, v any) error {
-	if format == "yaml" {
-		data, err := sigsyaml.Marshal(v)
-		if err != nil {
-			return err
-		}
-		_, err = out.Write(data)
-		return err
-	}
-	encoder := json.NewEncoder(out)
-	encoder.SetIndent("", "  ")
-	return encoder.Encode(v)
 }
 
 // table prints pods as kubectl does, and plain containers, which kubectl does not know, below them.

@@ -24,7 +24,9 @@ func (c *snapshotCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	return encode(e.Out, "json", snapshot)
+	encoder := json.NewEncoder(e.Out)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(snapshot)
 }
 
 type momentsCmd struct {

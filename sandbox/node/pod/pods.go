@@ -115,7 +115,7 @@ func (p *program) getPods(ctx context.Context, args []string) (int, error) {
 func (p *program) printPods(how string, pods []sandbox.Pod, snapshot sandbox.Snapshot, single bool) error {
 	switch how {
 	case "yaml", "json":
-		return p.writeObjects(how, pods, single)
+		return manifest.WritePods(p.out, how, pods, single)
 	case "name":
 		for _, pod := range pods {
 			fmt.Fprintln(p.out, "pod/"+pod.Metadata.Name)

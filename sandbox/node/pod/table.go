@@ -1,15 +1,12 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
-
-	yaml "go.yaml.in/yaml/v4"
 
 	"podlab/sandbox"
 )
@@ -158,61 +155,4 @@ func inode(n uint64) string {
 		return "-"
 	}
 	return strconv.FormatUint(n, 10)
-}
-
-// writeObjects prints objects as kubectl -o does: one as itself, several as a List.
-func (p *program) writeObjects(how string, pods []sandbox.Pod, single bool) error {
-	var value any
-	if single {
-		value = pods[0]
-	} else {
-		if pods == nil {
-			pods = []sandbox.Pod{}
-		}
-		value = struct {
-			APIVersion string        `json:"apiVersion"`
-			Kind       string        `json:"kind"`
-			Items      []sandbox.Pod `json:"items"`
-		}{"v1", "List", pods}
-	}
-	text, err := json.MarshalIndent(value, "", "  ")
-	if err != nil {
-		return err
-	}
-	if how == "yaml" {
-		if text, err = asYAML(text); err != nil {
-			return err
-		}
-	} else {
-		text = append(text, '\n')
-	}
-	_, err = p.out.Write(text)
-	return err
-}
-
-// asYAML writes JSON in YAML's block style and keeps the order of its fields: JSON is YAML already, in another style.
-func asYAML(text []byte) ([]byte, error) {
-	var doc yaml.Node
-	if err := yaml.Unmarshal(text, &doc); err != nil {
-		return nil, err
-	}
-	plain(&doc)
-	var b strings.Builder
-	encoder := yaml.NewEncoder(&b)
-	encoder.SetIndent(2)
-	if err := encoder.Encode(&doc); err != nil {
-		return nil, err
-	}
-	return []byte(b.String()), encoder.Close()
-}
-
-// plain takes off the styles that came from JSON; quotes come back where a string needs them.
-func plain(n *yaml.Node) {
-	empty := (n.Kind == yaml.MappingNode || n.Kind == yaml.SequenceNode) && len(n.Content) == 0
-	if !empty {
-		n.Style = 0
-	}
-	for _, child := range n.Content {
-		plain(child)
-	}
 }

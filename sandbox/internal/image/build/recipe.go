@@ -12,7 +12,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/goccy/go-yaml"
+	"go.yaml.in/yaml/v4"
 
 	"podlab/sandbox/internal/image"
 )
@@ -77,7 +77,7 @@ func readRecipe(root, file string) (Recipe, error) {
 		return Recipe{}, err
 	}
 	var r Recipe
-	if err := yaml.UnmarshalWithOptions(data, &r, yaml.Strict()); err != nil {
+	if err := yaml.Load(data, &r, yaml.WithKnownFields()); err != nil {
 		return Recipe{}, fmt.Errorf("%s: %w", file, err)
 	}
 	r.Dir = filepath.Dir(file)
