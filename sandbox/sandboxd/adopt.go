@@ -8,25 +8,28 @@ import (
 	"path/filepath"
 
 	"github.com/opencontainers/runc/libcontainer"
+
+	"podlab/sandbox"
 )
 
 // adoptAll finds the nodes of an earlier daemon again and removes everything else that it left.
 func (h *host) adoptAll() error {
-	entries, err := os.ReadDir(h.set.states())
+	entries, err := os.ReadDir(h.set.States())
 	if err != nil {
 		return err
 	}
-	sockets, err := filepath.Glob(filepath.Join(h.set.sockets(), "*.sock"))
+	sockets, err := filepath.Glob(filepath.Join(h.set.Sockets(), "*.sock"))
 	if err != nil {
 		return err
 	}
-	left := h.groups.nodes()
+	left := h.groups.Nodes()
 	for _, socket := range sockets {
 		left = append(left, filepath.Base(socket[:len(socket)-len(".sock")]))
 	}
 	for _, entry := range entries {
 		if err := h.adopt(entry.Name()); err != nil {
 			h.log.Warn("a node of an earlier daemon is removed", "node", entry.Name(), "error", err)
+			h.ended.add(entry.Name(), sandbox.GoneInitEnded)
 			left = append(left, entry.Name())
 		}
 	}
@@ -35,16 +38,12 @@ func (h *host) adoptAll() error {
 			h.clear(id)
 		}
 	}
-	unfinished, err := filepath.Glob(filepath.Join(h.set.disks(), "*.new"))
-	for _, path := range unfinished {
-		err = errors.Join(err, os.Remove(path))
-	}
-	return err
+	return h.disks.RemoveUnfinished()
 }
 
 // adopt finds one node again, by its record. The node must still be the one recorded: same process, same pid namespace.
 func (h *host) adopt(id string) (err error) {
-	data, err := os.ReadFile(filepath.Join(h.set.state(id), recordFile))
+	data, err := os.ReadFile(filepath.Join(h.set.State(id), recordFile))
 	if err != nil {
 		return fmt.Errorf("half made: %w", err)
 	}
@@ -64,7 +63,7 @@ func (h *host) adopt(id string) (err error) {
 	if n.PIDNS != r.PIDNS || r.Spec.ID != id {
 		return errors.New("its init has ended")
 	}
-	if n.container, err = libcontainer.Load(h.set.states(), id); err != nil {
+	if n.container, err = libcontainer.Load(h.set.States(), id); err != nil {
 		return err
 	}
 	status, err := n.container.Status()

@@ -3,15 +3,18 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/opencontainers/runc/libcontainer"
 	"github.com/opencontainers/runc/libcontainer/configs"
 
 	"podlab/sandbox"
+	"podlab/sandbox/internal/features"
+	"podlab/sandbox/internal/isolation"
+	"podlab/sandbox/internal/rootfs"
 	"podlab/sandbox/internal/undo"
 	"podlab/sandbox/internal/userns"
 	"podlab/sandbox/wire"
@@ -19,12 +22,12 @@ import (
 
 // create makes a node and returns when its agent answers.
 func (h *host) create(spec sandbox.NodeSpec) (sandbox.Node, error) {
-	spec, err := h.set.complete(spec)
+	spec, err := h.set.Complete(spec)
 	if err != nil {
 		return sandbox.Node{}, err
 	}
 	for _, missing := range h.missing {
-		if essential[missing.Params["feature"]] {
+		if features.Essential[missing.Params["feature"]] {
 			return sandbox.Node{}, missing
 		}
 	}
@@ -56,34 +59,47 @@ func (h *host) start(n *node) error {
 		return err
 	}
 	needed.Add(func() { users.Close() })
-	files, err := h.newFilesystem(n, users, &needed)
+	root, err := rootfs.Make(h.source(), filepath.Join(h.set.Work(), n.Spec.ID), n.Spec.Disk, n.Base, users)
 	if err != nil {
 		return err
 	}
+	needed.Add(func() { h.dismantle(root) })
 	made.Add(func() { h.clear(n.Spec.ID) })
 	socket, err := h.listen(n.Spec.ID)
 	if err != nil {
 		return err
 	}
-	err = h.startInit(n, h.configuration(n, files.root, users), files, socket, &made)
+	config := isolation.Config(n.Spec, h.groups.Path(n.Spec.ID), root.Path, n.Base, users)
+	err = h.startInit(n, config, root.Log, socket, &made)
 	socket.Close() // node init has it now: when that ends, callers shall know
 	if err == nil {
 		err = h.awaitAgent(n.Spec.ID)
 	}
 	if err != nil {
-		return fmt.Errorf("%w; the node's log ends: %q", err, files.logEnd())
+		return fmt.Errorf("%w; the node's log ends: %q", err, root.LogEnd())
 	}
-	if err := n.record.write(h.set.state(n.Spec.ID)); err != nil {
+	if err := n.record.write(h.set.State(n.Spec.ID)); err != nil {
 		return err
 	}
 	made.Keep()
 	return nil
 }
 
+// source is what roots of nodes are made of.
+func (h *host) source() rootfs.Source {
+	return rootfs.Source{Images: h.set.Images(), Programs: h.set.Programs(), Disk: h.disks.Mount}
+}
+
+func (h *host) dismantle(root *rootfs.Root) {
+	if err := root.Close(); err != nil {
+		h.log.Error("a node's mount point stays", "error", err)
+	}
+}
+
 // listen makes the socket that the agent will accept from.
 func (h *host) listen(id string) (*os.File, error) {
-	path := h.set.nodeSocket(id)
-	listener, err := listenFor(path, h.set.group)
+	path := h.set.NodeSocket(id)
+	listener, err := listenFor(path, h.set.Group)
 	if err != nil {
 		return nil, err
 	}
@@ -108,18 +124,18 @@ func listenFor(path string, group int) (*net.UnixListener, error) {
 const filterFD = 4
 
 // startInit starts node init: first libcontainer's stage of it, which waits, so that everything is in place before its program runs.
-func (h *host) startInit(n *node, config *configs.Config, files *filesystem, socket *os.File, made *undo.Steps) error {
-	container, err := libcontainer.Create(h.set.states(), n.Spec.ID, config)
+func (h *host) startInit(n *node, config *configs.Config, log, socket *os.File, made *undo.Steps) error {
+	container, err := libcontainer.Create(h.set.States(), n.Spec.ID, config)
 	if err != nil {
 		return err
 	}
 	process := &libcontainer.Process{
-		Args:       []string{nodePrograms + "/podlab-node", "node"},
+		Args:       []string{rootfs.Programs + "/podlab-node", "node"},
 		Env:        []string{"PATH=/opt/podlab/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "container=podlab"},
 		Cwd:        "/",
 		Init:       true,
-		Stdout:     files.log,
-		Stderr:     files.log,
+		Stdout:     log,
+		Stderr:     log,
 		ExtraFiles: []*os.File{socket, h.filter}, // descriptors 3 and filterFD, which only the first stage sees
 	}
 	if err := container.Start(process); err != nil {
@@ -138,7 +154,7 @@ func (h *host) startInit(n *node, config *configs.Config, files *filesystem, soc
 	}
 	made.Add(func() { n.pidfd.Close() })
 	n.container, n.process = container, process
-	if err := h.groups.delegate(n.Spec.ID, n.Base); err != nil {
+	if err := h.groups.Delegate(n.Spec.ID, n.Base); err != nil {
 		return err
 	}
 	if err := h.trace(n); err != nil {
@@ -150,7 +166,7 @@ func (h *host) startInit(n *node, config *configs.Config, files *filesystem, soc
 // awaitAgent asks the agent something, whatever: an answer, any answer, says that it is there. What it says is not looked at.
 func (h *host) awaitAgent(id string) error {
 	deadline := time.Now().Add(answerTime)
-	conn, err := net.DialTimeout("unix", h.set.nodeSocket(id), answerTime)
+	conn, err := net.DialTimeout("unix", h.set.NodeSocket(id), answerTime)
 	if err != nil {
 		return err
 	}
@@ -165,19 +181,4 @@ func (h *host) awaitAgent(id string) error {
 		return fmt.Errorf("the agent does not answer: %w", err)
 	}
 	return nil
-}
-
-// logEnd returns the last of what node init and the agent said.
-func (f *filesystem) logEnd() string {
-	const most = 2 << 10
-	size, err := f.log.Seek(0, io.SeekEnd)
-	if err != nil {
-		return err.Error()
-	}
-	end := make([]byte, min(size, most))
-	_, err = f.log.ReadAt(end, size-int64(len(end)))
-	if err != nil {
-		return err.Error()
-	}
-	return string(end)
 }

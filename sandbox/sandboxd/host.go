@@ -14,7 +14,14 @@ import (
 	"golang.org/x/sys/unix"
 
 	"podlab/sandbox"
+	"podlab/sandbox/internal/cgroup"
+	"podlab/sandbox/internal/disk"
+	"podlab/sandbox/internal/features"
+	"podlab/sandbox/internal/isolation"
+	"podlab/sandbox/internal/rootfs"
+	"podlab/sandbox/internal/settings"
 	"podlab/sandbox/internal/trace"
+	"podlab/sandbox/internal/userns"
 )
 
 // How long things may take.
@@ -31,11 +38,11 @@ const (
 
 // host makes, knows and removes the nodes of one machine.
 type host struct {
-	set     *settings
+	set     *settings.Settings
 	log     *slog.Logger
 	tracer  *trace.Tracer
-	groups  *groups
-	disks   *disks
+	groups  *cgroup.Tree
+	disks   *disk.Maker
 	filter  *os.File         // of every node, compiled
 	missing []*sandbox.Error // what this machine lacks; without an essential one no node can be made
 	making  chan struct{}    // as many creations at a time as it holds
@@ -43,34 +50,35 @@ type host struct {
 
 	mu       sync.RWMutex
 	nodes    map[string]*node
-	rings    map[uint64]*ring // by pid namespace
+	moments  map[uint64]*moments // by pid namespace
 	nextBase uint32
+	ended    endings
 	waiting  sync.WaitGroup // one goroutine for each node that lives
 }
 
-func openHost(set *settings, tracer *trace.Tracer, log *slog.Logger) (_ *host, err error) {
+func openHost(set *settings.Settings, tracer *trace.Tracer, log *slog.Logger) (_ *host, err error) {
 	h := &host{
-		set: set, log: log, tracer: tracer, disks: &disks{dir: set.disks()},
+		set: set, log: log, tracer: tracer, disks: &disk.Maker{Dir: set.Disks()},
 		making: make(chan struct{}, 1+runtime.NumCPU()),
-		nodes:  make(map[string]*node), rings: make(map[uint64]*ring),
-		nextBase: startBase(set.run),
+		nodes:  make(map[string]*node), moments: make(map[uint64]*moments),
+		nextBase: startBase(set.Run),
 	}
 	if err := h.makeDirectories(); err != nil {
 		return nil, err
 	}
-	if h.lock, err = lockFile(filepath.Join(set.run, "lock")); err != nil {
+	if h.lock, err = lockFile(filepath.Join(set.Run, "lock")); err != nil {
 		return nil, err
 	}
-	if err := mountWork(set.work()); err != nil {
+	if err := rootfs.MountWork(set.Work()); err != nil {
 		return nil, err
 	}
-	if h.groups, err = openGroups(set.run); err != nil {
+	if h.groups, err = cgroup.Open(set.Groups()); err != nil {
 		return nil, err
 	}
-	if h.filter, err = newFilter(); err != nil {
+	if h.filter, err = isolation.NewFilter(); err != nil {
 		return nil, err
 	}
-	h.missing = h.findMissing()
+	h.missing = features.Missing(h.groups, set.Disks(), set.Work(), firstBase+(bases-1)*userns.Size)
 	for _, missing := range h.missing {
 		log.Warn("this machine lacks a feature", "feature", missing.Params["feature"], "remedy", missing.Params["remedy"])
 	}
@@ -86,13 +94,13 @@ func startBase(run string) uint32 {
 
 // makeDirectories makes those of RUN and DATA. The sockets' one is the group's to enter.
 func (h *host) makeDirectories() error {
-	for _, dir := range []string{h.set.run, h.set.states(), h.set.sockets(), h.set.disks()} {
+	for _, dir := range []string{h.set.Run, h.set.States(), h.set.Sockets(), h.set.Disks()} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return err
 		}
 	}
-	return errors.Join(os.Chmod(h.set.run, 0o755), os.Chmod(h.set.states(), 0o700), os.Chmod(h.set.disks(), 0o700),
-		os.Chmod(h.set.sockets(), 0o750), os.Chown(h.set.sockets(), 0, h.set.group))
+	return errors.Join(os.Chmod(h.set.Run, 0o755), os.Chmod(h.set.States(), 0o700), os.Chmod(h.set.Disks(), 0o700),
+		os.Chmod(h.set.Sockets(), 0o750), os.Chown(h.set.Sockets(), 0, h.set.Group))
 }
 
 func lockFile(path string) (*os.File, error) {
@@ -127,19 +135,19 @@ func (h *host) close() {
 
 // removeDirectories removes those of RUN, when all nodes are gone, and the groups' parents.
 func (h *host) removeDirectories() error {
-	failed := h.groups.removeParents()
-	for _, dir := range []string{h.set.states(), h.set.sockets(), filepath.Join(h.set.run, "lock")} {
+	failed := h.groups.RemoveParent()
+	for _, dir := range []string{h.set.States(), h.set.Sockets(), filepath.Join(h.set.Run, "lock")} {
 		if err := os.Remove(dir); err != nil && !errors.Is(err, os.ErrNotExist) {
 			failed = errors.Join(failed, err)
 		}
 	}
-	_ = unix.Unmount(h.set.work(), unix.MNT_DETACH)
-	return errors.Join(failed, os.Remove(h.set.work()))
+	_ = unix.Unmount(h.set.Work(), unix.MNT_DETACH)
+	return errors.Join(failed, os.Remove(h.set.Work()))
 }
 
 func (h *host) info() sandbox.HostInfo {
-	info := sandbox.HostInfo{Tracer: h.tracer.Kind(), Cgroup: 1, Kernel: kernelRelease(), MaxNodes: h.set.maxNodes, Missing: h.missing}
-	if h.groups.unified {
+	info := sandbox.HostInfo{Tracer: h.tracer.Kind(), Cgroup: 1, Kernel: features.KernelRelease(), MaxNodes: h.set.MaxNodes, Missing: h.missing}
+	if h.groups.Unified {
 		info.Cgroup = 2
 	}
 	h.mu.RLock()

@@ -20,7 +20,9 @@ import (
 
 	"podlab/sandbox"
 	"podlab/sandbox/client"
+	"podlab/sandbox/internal/cgroup"
 	"podlab/sandbox/internal/sandboxtest"
+	"podlab/sandbox/internal/settings"
 )
 
 // standIn makes a data directory with the stand-in for podlab-node and a small image, once. A machine without Go (the one with another
@@ -29,15 +31,24 @@ var standIn = sync.OnceValues(func() (string, error) {
 	if dir := os.Getenv("PODLAB_STANDIN"); dir != "" {
 		return dir, nil
 	}
-	dir, err := os.MkdirTemp("", "podlab-standin-")
+	dir, err := os.MkdirTemp("", standInPrefix+strconv.Itoa(os.Getpid())+"-")
 	if err != nil {
 		return "", err
 	}
+	standInMade = dir
+	return dir, makeStandIn(dir)
+})
+
+const standInPrefix = "podlab-standin-"
+
+var standInMade string // what TestMain removes
+
+func makeStandIn(dir string) error {
 	digest := strings.Repeat("ab", 32)
 	layer := filepath.Join(dir, "images", "layers", digest)
 	for _, name := range []string{"bin", "etc", "root", "tmp", "proc", "sys", "dev", "run"} {
 		if err := os.MkdirAll(filepath.Join(layer, name), 0o755); err != nil {
-			return "", err
+			return err
 		}
 	}
 	index := fmt.Sprintf(`[{"name":"podlab/node","digest":"sha256:%[1]s","layers":[{"digest":"sha256:%[1]s"}],"internal":true}]`, digest)
@@ -47,20 +58,32 @@ for name in $(%[1]s/bin/busybox --list); do [ $name = busybox ] || ln -s busybox
 CGO_ENABLED=0 go build -o %[2]s/node/bin/podlab-node ./testdata/node
 echo '%[3]s' > %[2]s/images/index.json`, layer, dir, index)
 	if err := os.MkdirAll(filepath.Join(dir, "node", "bin"), 0o755); err != nil {
-		return "", err
+		return err
 	}
 	if out, err := exec.Command("sh", "-c", script).CombinedOutput(); err != nil {
-		return "", fmt.Errorf("%w: %s", err, out)
+		return fmt.Errorf("%w: %s", err, out)
 	}
-	return dir, os.Chmod(dir, 0o755)
-})
+	return os.Chmod(dir, 0o755)
+}
 
 func TestMain(m *testing.M) {
+	removeAbandoned()
 	code := m.Run()
-	if dir, err := standIn(); err == nil && dir != os.Getenv("PODLAB_STANDIN") {
-		os.RemoveAll(dir)
+	if standInMade != "" {
+		os.RemoveAll(standInMade)
 	}
 	os.Exit(code)
+}
+
+// removeAbandoned removes the directories of test processes that were killed: nobody else does.
+func removeAbandoned() {
+	dirs, _ := filepath.Glob(filepath.Join(os.TempDir(), standInPrefix+"*"))
+	for _, dir := range dirs {
+		pid, _, _ := strings.Cut(strings.TrimPrefix(filepath.Base(dir), standInPrefix), "-")
+		if _, err := os.Stat("/proc/" + pid); errors.Is(err, os.ErrNotExist) {
+			os.RemoveAll(dir)
+		}
+	}
 }
 
 func start(t testing.TB, args ...string) *sandboxtest.Daemon {
@@ -86,14 +109,20 @@ func sh(t testing.TB, node sandbox.Node, script string) string {
 	return strings.TrimSpace(out.String())
 }
 
+// groupsOf are the nodes' control groups of a daemon.
+func groupsOf(d *sandboxtest.Daemon) (*cgroup.Tree, error) {
+	set := settings.Settings{Run: d.Run}
+	return cgroup.Open(set.Groups())
+}
+
 // left lists what of nodes is on the host: groups, sockets, state, loop devices, named disks, mounts.
 func left(t testing.TB, d *sandboxtest.Daemon) (found []string) {
 	t.Helper()
-	g, err := openGroups(d.Run)
+	g, err := groupsOf(d)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, id := range g.nodes() {
+	for _, id := range g.Nodes() {
 		found = append(found, "group "+id)
 	}
 	for _, pattern := range []string{"nodes/*", "sandboxd/*", "mnt/*"} {
@@ -133,6 +162,19 @@ func nothingLeft(t testing.TB, d *sandboxtest.Daemon) {
 
 func code(err error) sandbox.Code { return sandbox.CodeOf(err) }
 
+// reason is why the daemon says that a node is gone.
+func reason(err error) string { return sandbox.Public(err).Params["reason"] }
+
+// whyGone asks the daemon why a node is not there.
+func whyGone(t testing.TB, d *sandboxtest.Daemon, id string) string {
+	t.Helper()
+	err := d.Moments(t.Context(), id, 0, func(sandbox.Moments) error { return nil })
+	if code(err) != sandbox.CodeNodeGone {
+		t.Fatalf("moments of %s: %v", id, err)
+	}
+	return reason(err)
+}
+
 func TestCreateListDestroy(t *testing.T) {
 	d := start(t, "--max-nodes", "2")
 	ctx := t.Context()
@@ -163,6 +205,9 @@ func TestCreateListDestroy(t *testing.T) {
 		}
 	}
 	nothingLeft(t, d)
+	if why, never := whyGone(t, d, "one"), whyGone(t, d, "never-was"); why != sandbox.GoneDestroyed || never != "" {
+		t.Errorf("why they are gone: %q and %q", why, never)
+	}
 	if err := d.Freeze(ctx, "one"); code(err) != sandbox.CodeNotFound {
 		t.Errorf("freeze of no node: %v", err)
 	}
@@ -199,11 +244,11 @@ func TestTwoNodesShareNothing(t *testing.T) {
 // isV2 reports whether the host has cgroup v2 only.
 func isV2(t testing.TB) bool {
 	t.Helper()
-	g, err := openGroups("/run/podlab")
+	g, err := cgroup.Open("podlab")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return g.unified
+	return g.Unified
 }
 
 // TestWalls tries from inside, as the node's root, what must not work.
@@ -347,7 +392,7 @@ func TestDeathOfInitEndsTheNode(t *testing.T) {
 	if err := unix.Kill(node.PID, unix.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	if err := <-ended; code(err) != sandbox.CodeNodeGone {
+	if err := <-ended; code(err) != sandbox.CodeNodeGone || reason(err) != sandbox.GoneInitEnded {
 		t.Errorf("the stream ended with %v", err)
 	}
 	if !seen[sandbox.MomentFork] || !seen[sandbox.MomentExec] || !seen[sandbox.MomentExit] {
@@ -365,48 +410,15 @@ func TestInterruptLeavesNothing(t *testing.T) {
 	if entries, err := os.ReadDir(d.Run); err != nil || len(entries) != 0 {
 		t.Errorf("in the run directory: %v %v", entries, err)
 	}
-	g, err := openGroups(d.Run)
+	g, err := groupsOf(d)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, hierarchy := range g.hierarchies {
-		if _, err := os.Stat(filepath.Join(hierarchy, g.parent)); !errors.Is(err, os.ErrNotExist) {
+	for _, hierarchy := range g.Hierarchies {
+		if _, err := os.Stat(filepath.Join(hierarchy, g.Parent)); !errors.Is(err, os.ErrNotExist) {
 			t.Errorf("parent group in %s: %v", hierarchy, err)
 		}
 	}
-}
-
-// TestOddGroups removes groups that a learner nested deeper than a path can be long, with a process at the bottom.
-func TestOddGroups(t *testing.T) {
-	d := start(t)
-	node := d.Node(t, sandbox.NodeSpec{ID: "one"})
-	sh(t, node, `cd /sys/fs/cgroup/*/ && mkdir -- -rf '* ' 'a
-b'; true`)
-	g, err := openGroups(d.Run)
-	if err != nil {
-		t.Fatal(err)
-	}
-	at, err := unix.Open(filepath.Join(g.hierarchies[0], g.path("one")), unix.O_DIRECTORY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	name, depth := strings.Repeat("d", 200), 40
-	if g.unified {
-		depth = 14 // more is refused: cgroup.max.depth
-	}
-	for range depth {
-		if err := unix.Mkdirat(at, name, 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if at, err = step(at, name); err != nil {
-			t.Fatal(err)
-		}
-	}
-	unix.Close(at)
-	if err := d.Destroy(t.Context(), "one"); err != nil {
-		t.Fatal(err)
-	}
-	nothingLeft(t, d)
 }
 
 // TestFrozenGroups destroys a node in which a learner froze a group, and one that is frozen as a whole.

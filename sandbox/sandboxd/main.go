@@ -30,6 +30,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"podlab/sandbox/internal/filter"
+	"podlab/sandbox/internal/rootfs"
+	"podlab/sandbox/internal/settings"
 	"podlab/sandbox/internal/trace"
 )
 
@@ -65,11 +67,11 @@ func main() {
 }
 
 func run(log *slog.Logger) error {
-	set, err := parseSettings(flag.CommandLine, os.Args[1:])
+	set, err := settings.Parse(flag.CommandLine, os.Args[1:])
 	if err != nil {
 		return err
 	}
-	if err := ownMountNamespace(); err != nil {
+	if err := rootfs.OwnNamespace(); err != nil {
 		return err
 	}
 	unix.Umask(0o022)                                                                               // ids of nodes must reach the mounts
@@ -95,7 +97,7 @@ func run(log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	log.Info("ready", "socket", set.socket(), "tracer", tracer.Kind(), "nodes", len(host.list()))
+	log.Info("ready", "socket", set.Socket(), "tracer", tracer.Kind(), "nodes", len(host.list()))
 	return serve(ctx, interrupt, server, host, tracer)
 }
 

@@ -1,187 +1,103 @@
 package main
 
 import (
-	"context"
 	"encoding/binary"
-	"errors"
 	"os"
 	"path/filepath"
 	"sync"
-	"time"
 
 	"podlab/sandbox"
+	"podlab/sandbox/internal/ring"
 	"podlab/sandbox/internal/trace"
 )
 
-const (
-	ringSize  = 4096                 // moments that are kept of a node
-	batchSize = 256                  // most moments in one message
-	pace      = 2 * time.Millisecond // between two messages; the first goes out at once
-)
+const keptMoments = 4096 // of a node
 
-// ring keeps the newest moments of a node, numbered. A gap in the numbers means that moments were lost.
+// moments are what the kernel did in a node, numbered.
 //
 // The last number is also in a file, so that a daemon that takes over, after a kill -9 too, goes on behind it: readers would take
 // smaller numbers for old ones.
-type ring struct {
-	number *os.File
+type moments struct {
+	*ring.Ring[sandbox.Moment]
 
-	mu      sync.Mutex
-	items   []sandbox.Moment // Seq rises; the oldest is at start
-	start   int
-	last    uint64        // newest number that was given or lost
-	changed chan struct{} // closed at the next change
-	closed  bool
+	mu     sync.Mutex // numbers are written in their order
+	number *os.File
 }
 
-func openRing(path string) (*ring, error) {
+func openMoments(path string) (*moments, error) {
 	_, err := os.Stat(path)
 	again := err == nil
 	number, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, err
 	}
-	r := &ring{number: number, changed: make(chan struct{})}
+	m := &moments{Ring: ring.New[sandbox.Moment](keptMoments), number: number}
 	if again {
 		var last [8]byte
 		if _, err := number.ReadAt(last[:], 0); err == nil { // empty: nothing was numbered yet
-			r.last = binary.LittleEndian.Uint64(last[:])
+			m.Lose(binary.LittleEndian.Uint64(last[:]))
 		}
-		r.last++ // at least one was lost while nobody looked
+		m.Lose(1) // at least one was lost while nobody looked
 	}
-	return r, nil
+	return m, nil
 }
 
 // add numbers a moment and keeps it.
-func (r *ring) add(m sandbox.Moment) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.closed {
-		return
-	}
-	r.advance(1)
-	m.Source, m.Seq = sandbox.SourceKernel, r.last
-	if len(r.items) < ringSize {
-		r.items = append(r.items, m)
-	} else {
-		r.items[r.start] = m
-		r.start = (r.start + 1) % ringSize
-	}
+func (m *moments) add(one sandbox.Moment) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.Add(func(number uint64) sandbox.Moment {
+		m.write(number)
+		one.Source, one.Seq = sandbox.SourceKernel, number
+		return one
+	})
 }
 
 // lose leaves a gap of n numbers.
-func (r *ring) lose(n uint64) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if !r.closed {
-		r.advance(n)
-	}
+func (m *moments) lose(n uint64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.Lose(n)
+	m.write(m.Last())
 }
 
-// advance is called with mu held.
-func (r *ring) advance(n uint64) {
-	r.last += n
+func (m *moments) write(number uint64) {
 	var last [8]byte
-	binary.LittleEndian.PutUint64(last[:], r.last)
-	_, _ = r.number.WriteAt(last[:], 0) // tmpfs; a failure costs numbers after a restart only
-	close(r.changed)
-	r.changed = make(chan struct{})
+	binary.LittleEndian.PutUint64(last[:], number)
+	_, _ = m.number.WriteAt(last[:], 0) // tmpfs; a failure costs numbers after a restart only
 }
 
-// after returns the moments behind number seq up to the next gap. Without any, it returns a channel that closes at the next change, or
-// nil when there will be none.
-func (r *ring) after(seq uint64) (sandbox.Moments, <-chan struct{}) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	var found sandbox.Moments
-	for i := r.search(seq); i < len(r.items) && len(found.Items) < batchSize; i++ {
-		m := r.items[(r.start+i)%len(r.items)]
-		if len(found.Items) == 0 {
-			found.Lost = m.Seq - seq - 1
-		} else if m.Seq != found.Items[len(found.Items)-1].Seq+1 {
-			break
-		}
-		found.Items = append(found.Items, m)
-	}
-	if r.closed {
-		return found, nil
-	}
-	return found, r.changed
+// close ends them: readers get what is left, then ring.ErrClosed.
+func (m *moments) close() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.Close()
+	m.number.Close()
 }
-
-// search returns how many of the kept moments have a number up to seq.
-func (r *ring) search(seq uint64) int {
-	low, high := 0, len(r.items)
-	for low < high {
-		middle := (low + high) / 2
-		if r.items[(r.start+middle)%len(r.items)].Seq <= seq {
-			low = middle + 1
-		} else {
-			high = middle
-		}
-	}
-	return low
-}
-
-// close ends it: readers get what is left, then nothing more.
-func (r *ring) close() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if !r.closed {
-		r.closed = true
-		close(r.changed)
-		r.number.Close()
-	}
-}
-
-// stream sends moments behind number seq, and what comes, until the node is gone, ctx ends or send fails.
-func (r *ring) stream(ctx context.Context, seq uint64, send func(sandbox.Moments) error) error {
-	for {
-		moments, changed := r.after(seq)
-		if len(moments.Items) > 0 {
-			if err := send(moments); err != nil {
-				return err
-			}
-			seq = moments.Items[len(moments.Items)-1].Seq
-			time.Sleep(pace)
-			continue
-		}
-		if changed == nil {
-			return errNodeGone
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-}
-
-var errNodeGone = errors.New("the node is gone")
 
 // trace begins to number the kernel's moments of a node.
 func (h *host) trace(n *node) (err error) {
-	if n.moments, err = openRing(filepath.Join(h.set.state(n.Spec.ID), "moments")); err != nil {
+	if n.moments, err = openMoments(filepath.Join(h.set.State(n.Spec.ID), "moments")); err != nil {
 		return err
 	}
 	h.mu.Lock()
-	h.rings[n.PIDNS] = n.moments
+	h.moments[n.PIDNS] = n.moments
 	h.mu.Unlock()
 	return h.tracer.Add(n.PIDNS, n.PID)
 }
 
 // sink takes what the tracer sees to the node it is of.
 func (h *host) sink() trace.Sink {
-	to := func(pidns uint64, do func(*ring)) {
+	to := func(pidns uint64, do func(*moments)) {
 		h.mu.RLock()
-		r := h.rings[pidns]
+		m := h.moments[pidns]
 		h.mu.RUnlock()
-		if r != nil {
-			do(r)
+		if m != nil {
+			do(m)
 		}
 	}
 	return trace.Sink{
-		Moment: func(pidns uint64, m sandbox.Moment) { to(pidns, func(r *ring) { r.add(m) }) },
-		Lost:   func(pidns uint64, n uint64) { to(pidns, func(r *ring) { r.lose(n) }) },
+		Moment: func(pidns uint64, one sandbox.Moment) { to(pidns, func(m *moments) { m.add(one) }) },
+		Lost:   func(pidns uint64, n uint64) { to(pidns, func(m *moments) { m.lose(n) }) },
 	}
 }

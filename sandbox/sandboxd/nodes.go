@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"podlab/sandbox"
+	"podlab/sandbox/internal/pidfd"
 	"podlab/sandbox/internal/userns"
 )
 
@@ -42,14 +43,14 @@ func (h *host) public(n *node) sandbox.Node {
 
 func (h *host) publicLocked(n *node) sandbox.Node {
 	return sandbox.Node{
-		Spec: n.Spec, PID: n.PID, Started: n.Started, Frozen: n.frozen, Socket: h.set.nodeSocket(n.Spec.ID), PIDNS: n.PIDNS,
+		Spec: n.Spec, PID: n.PID, Started: n.Started, Frozen: n.frozen, Socket: h.set.NodeSocket(n.Spec.ID), PIDNS: n.PIDNS,
 	}
 }
 
 // reserve takes a name, room and ids for a node.
 func (h *host) reserve(spec sandbox.NodeSpec) (*node, error) {
 	var disk unix.Statfs_t
-	if err := unix.Statfs(h.set.disks(), &disk); err != nil {
+	if err := unix.Statfs(h.set.Disks(), &disk); err != nil {
 		return nil, err
 	}
 	if int64(disk.Bavail)*disk.Bsize < spec.Disk {
@@ -60,12 +61,12 @@ func (h *host) reserve(spec sandbox.NodeSpec) (*node, error) {
 	if h.nodes[spec.ID] != nil {
 		return nil, sandbox.Errorf(sandbox.CodeNameTaken, "kind", "node", "name", spec.ID)
 	}
-	taken := h.set.places(spec)
+	taken := h.set.Places(spec)
 	for _, other := range h.nodes {
-		taken += h.set.places(other.Spec)
+		taken += h.set.Places(other.Spec)
 	}
-	if taken > h.set.maxNodes {
-		return nil, sandbox.Errorf(sandbox.CodeMachineFull, "limit", fmt.Sprint(h.set.maxNodes))
+	if taken > h.set.MaxNodes {
+		return nil, sandbox.Errorf(sandbox.CodeMachineFull, "limit", fmt.Sprint(h.set.MaxNodes))
 	}
 	n := newNode(record{Spec: spec, Base: h.freeBase(), Started: time.Now().UnixMilli()})
 	h.nodes[spec.ID] = n
@@ -111,7 +112,7 @@ func (h *host) live(n *node) {
 	h.nodes[n.Spec.ID], n.alive = n, true
 	h.mu.Unlock()
 	h.waiting.Go(func() {
-		if n.wait() == nil { // else the daemon ends first
+		if pidfd.Wait(n.pidfd) == nil { // else the daemon ends first
 			h.bury(n)
 		}
 	})
@@ -119,6 +120,7 @@ func (h *host) live(n *node) {
 
 // bury removes what is left of a node whose init has ended.
 func (h *host) bury(n *node) {
+	h.ended.add(n.Spec.ID, n.why())
 	h.mu.Lock()
 	n.alive = false
 	h.mu.Unlock()
@@ -131,7 +133,7 @@ func (h *host) bury(n *node) {
 	h.forget(n)
 	n.pidfd.Close()
 	close(n.gone)
-	h.log.Info("node is gone", "node", n.Spec.ID)
+	h.log.Info("node is gone", "node", n.Spec.ID, "reason", n.why())
 }
 
 // forget frees a node's name and room, and ends its moments.
@@ -142,7 +144,7 @@ func (h *host) forget(n *node) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	delete(h.nodes, n.Spec.ID)
-	delete(h.rings, n.PIDNS)
+	delete(h.moments, n.PIDNS)
 	if n.moments != nil {
 		n.moments.close()
 	}
@@ -152,27 +154,28 @@ func (h *host) forget(n *node) {
 func (h *host) clear(id string) {
 	ctx, cancel := context.WithTimeout(context.Background(), clearTime)
 	defer cancel()
-	failed := h.groups.remove(ctx, id)
-	if err := os.Remove(h.set.nodeSocket(id)); err != nil && !errors.Is(err, os.ErrNotExist) {
+	failed := h.groups.Remove(ctx, id)
+	if err := os.Remove(h.set.NodeSocket(id)); err != nil && !errors.Is(err, os.ErrNotExist) {
 		failed = errors.Join(failed, err)
 	}
-	if failed = errors.Join(failed, os.RemoveAll(h.set.state(id))); failed != nil {
+	if failed = errors.Join(failed, os.RemoveAll(h.set.State(id))); failed != nil {
 		h.log.Error("something of a node stays until the next start", "node", id, "error", failed)
 	}
 }
 
-// destroy removes a node. One that is not there is no error.
-func (h *host) destroy(ctx context.Context, id string) error {
+// destroy removes a node for a reason, of which the first counts. One that is not there is no error.
+func (h *host) destroy(ctx context.Context, id, reason string) error {
 	n, ok := h.find(ctx, id)
 	if n == nil {
 		return ctx.Err()
 	}
 	if ok {
-		if err := n.kill(); err != nil && !errors.Is(err, os.ErrClosed) {
+		n.reason.CompareAndSwap(nil, &reason)
+		if err := pidfd.Signal(n.pidfd, unix.SIGKILL); err != nil && !errors.Is(err, os.ErrClosed) {
 			return err
 		}
 		n.removing.Lock()
-		err := h.groups.remove(ctx, id) // now, since it thaws too, and what is frozen does not die
+		err := h.groups.Remove(ctx, id) // now, since it thaws too, and what is frozen does not die
 		n.removing.Unlock()
 		if err != nil {
 			return err
@@ -192,7 +195,7 @@ func (h *host) destroyAll() error {
 	var all sync.WaitGroup
 	for _, n := range h.list() {
 		all.Go(func() {
-			if err := h.destroy(ctx, n.Spec.ID); err != nil {
+			if err := h.destroy(ctx, n.Spec.ID, sandbox.GoneDestroyed); err != nil {
 				h.log.Error("node stays", "node", n.Spec.ID, "error", err)
 			}
 		})
@@ -231,3 +234,6 @@ func (h *host) freeze(ctx context.Context, id string, freeze bool) error {
 func errNoNode(id string) error {
 	return sandbox.Errorf(sandbox.CodeNotFound, "kind", "node", "name", id)
 }
+
+// errGone says that a node is not there any more and, if it is not too long ago, why.
+func (h *host) errGone(id string) error { return sandbox.NodeGone(id, h.ended.of(id)) }

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"podlab/sandbox"
+	"podlab/sandbox/internal/cgroup"
 )
 
 // TestFloodOfGroups makes groups in a node until it is gone; on v2 the kernel stops that instead. The neighbour stays,
@@ -18,23 +19,26 @@ import (
 func TestFloodOfGroups(t *testing.T) {
 	d := start(t)
 	d.Node(t, sandbox.NodeSpec{ID: "neighbour"})
-	g, err := openGroups(d.Run)
+	g, err := groupsOf(d)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, hierarchy := range g.hierarchies {
+	for _, hierarchy := range g.Hierarchies {
 		name := filepath.Base(hierarchy)
-		if !g.unified && name != "memory" && name != "pids" && name != "systemd" { // the last has no controller
+		if !g.Unified && name != "memory" && name != "pids" && name != "systemd" { // the last has no controller
 			continue
 		}
 		t.Run(name, func(t *testing.T) {
 			d.Node(t, sandbox.NodeSpec{ID: "flood"})
-			made := flood(t, filepath.Join(hierarchy, g.path("flood")), name == "pids")
-			if g.unified && made > mostGroups {
+			made := flood(t, filepath.Join(hierarchy, g.Path("flood")), name == "pids")
+			if g.Unified && made > cgroup.Most {
 				t.Errorf("%d groups made", made)
 			}
-			if !g.unified {
+			if !g.Unified {
 				gone(t, d.List, "flood")
+				if why := whyGone(t, d, "flood"); why != sandbox.GoneTooManyGroups {
+					t.Errorf("the node is gone because of %q", why)
+				}
 			}
 			began := time.Now()
 			if err := d.Destroy(t.Context(), "flood"); err != nil {

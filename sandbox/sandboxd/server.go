@@ -17,6 +17,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"podlab/sandbox"
+	"podlab/sandbox/internal/ring"
+	"podlab/sandbox/internal/settings"
 	"podlab/sandbox/wire"
 )
 
@@ -25,8 +27,10 @@ const (
 	maxRequest  = 16 << 10 // bytes; the largest, a NodeSpec, is some 200
 	maxCalls    = 1024     // at a time; a stream of moments for each node and some plain ones
 	requestTime = 5 * time.Second
-	sendTime    = 10 * time.Second // until a message of a stream is taken
-	callTime    = 60 * time.Second // for all but streams
+	sendTime    = 10 * time.Second     // until a message of a stream is taken
+	callTime    = 60 * time.Second     // for all but streams
+	batch       = 256                  // moments in one message, at most
+	pace        = 2 * time.Millisecond // between two messages; the first goes out at once
 )
 
 // server answers on the daemon's socket. It serves the seven verbs of package wire:
@@ -35,19 +39,19 @@ const (
 //	create sandbox.NodeSpec  → sandbox.Node
 //	list                     → []sandbox.Node
 //	destroy freeze thaw      wire.NodeArgs
-//	moments wire.NodeArgs    then 'j' sandbox.Moments …, 'x' node_gone
+//	moments wire.NodeArgs    then 'j' sandbox.Moments …, 'x' node_gone (which is also the answer when there is no such node)
 type server struct {
-	set      *settings
+	set      *settings.Settings
 	host     *host
 	log      *slog.Logger
 	listener *net.UnixListener
 }
 
-func listen(set *settings, host *host, log *slog.Logger) (*server, error) {
-	if err := os.Remove(set.socket()); err != nil && !errors.Is(err, os.ErrNotExist) {
+func listen(set *settings.Settings, host *host, log *slog.Logger) (*server, error) {
+	if err := os.Remove(set.Socket()); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, err
 	}
-	listener, err := listenFor(set.socket(), set.group)
+	listener, err := listenFor(set.Socket(), set.Group)
 	if err != nil {
 		return nil, err
 	}
@@ -132,7 +136,7 @@ func (s *server) answer(ctx context.Context, request wire.Request) (any, error) 
 			return nil, err
 		}
 		if request.Verb == wire.VerbDestroy {
-			return nil, s.host.destroy(ctx, args.ID)
+			return nil, s.host.destroy(ctx, args.ID, sandbox.GoneDestroyed)
 		}
 		return nil, s.host.freeze(ctx, args.ID, request.Verb == wire.VerbFreeze)
 	}
@@ -154,7 +158,7 @@ func (s *server) moments(ctx context.Context, conn *net.UnixConn, raw json.RawMe
 	}
 	n, ok := s.host.find(ctx, args.ID)
 	if !ok {
-		return wire.Answer(conn, nil, errNoNode(args.ID))
+		return wire.Answer(conn, nil, s.host.errGone(args.ID))
 	}
 	if err := errors.Join(wire.Answer(conn, nil, nil), conn.SetReadDeadline(time.Time{})); err != nil {
 		return err
@@ -168,15 +172,18 @@ func (s *server) moments(ctx context.Context, conn *net.UnixConn, raw json.RawMe
 	})
 	defer reader.Wait()
 	defer conn.Close()
-	err = n.moments.stream(ctx, args.After, func(m sandbox.Moments) error {
+	send := func(kind byte, v any) error {
 		if err := conn.SetWriteDeadline(time.Now().Add(sendTime)); err != nil {
 			return err
 		}
-		return wire.WriteJSON(conn, wire.JSON, m)
+		return wire.WriteJSON(conn, kind, v)
+	}
+	err = n.moments.Follow(ctx, args.After, batch, func(run ring.Run[sandbox.Moment]) error {
+		defer time.Sleep(pace)
+		return send(wire.JSON, sandbox.Moments{Lost: run.Lost, Items: run.Items})
 	})
-	if errors.Is(err, errNodeGone) {
-		gone := sandbox.Errorf(sandbox.CodeNodeGone, "node", args.ID)
-		return errors.Join(conn.SetWriteDeadline(time.Now().Add(sendTime)), wire.WriteJSON(conn, wire.Exit, gone))
+	if errors.Is(err, ring.ErrClosed) {
+		return send(wire.Exit, s.host.errGone(args.ID))
 	}
 	if ctx.Err() != nil {
 		return nil
@@ -196,7 +203,7 @@ func (s *server) admit(conn *net.UnixConn) error {
 	}); control != nil || err != nil {
 		return errors.Join(control, err)
 	}
-	if peer.Uid == 0 || s.set.group != 0 && (int(peer.Gid) == s.set.group || isMember(peer.Uid, s.set.group)) {
+	if peer.Uid == 0 || s.set.Group != 0 && (int(peer.Gid) == s.set.Group || isMember(peer.Uid, s.set.Group)) {
 		return nil
 	}
 	return errors.New("denied to uid " + strconv.Itoa(int(peer.Uid)))

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"podlab/sandbox"
+	"podlab/sandbox/internal/pidfd"
 	"podlab/sandbox/internal/procstat"
 )
 
@@ -100,7 +101,7 @@ func (c *container) adopt(kept map[string][]*os.File) bool {
 			c.unit.log.Error("log not opened", "container", c.id(), "err", err)
 		}
 	}
-	if c.alive.pidfd, err = openPID(r.PID); err == nil && startTime(r.PID) != r.Start {
+	if c.alive.pidfd, err = pidfd.Open(r.PID); err == nil && startTime(r.PID) != r.Start {
 		c.alive.pidfd.Close() // another process has the pid now
 		c.alive.pidfd = nil
 	}

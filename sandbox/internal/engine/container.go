@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"podlab/sandbox"
+	"podlab/sandbox/internal/pidfd"
 )
 
 // pauseImage is the image of every pod's infra container.
@@ -131,7 +132,7 @@ func (c *container) countRestart() {
 
 // watch waits for the end of a process that this agent started.
 func (c *container) watch(made *launched) {
-	if err := awaitEnd(made.pidfd); err != nil {
+	if err := pidfd.Wait(made.pidfd); err != nil {
 		c.unit.log.Error("wait", "container", c.id(), "err", err)
 	}
 	state, err := made.process.Wait()
@@ -297,7 +298,7 @@ func (c *container) signal(s unix.Signal) {
 	if c.alive.pidfd == nil {
 		return
 	}
-	if err := sendSignal(c.alive.pidfd, s); err != nil {
+	if err := pidfd.Signal(c.alive.pidfd, s); err != nil {
 		c.unit.log.Error("signal", "container", c.id(), "signal", s, "err", err)
 	}
 }

@@ -16,6 +16,7 @@ import (
 
 	"podlab/sandbox"
 	"podlab/sandbox/internal/network"
+	"podlab/sandbox/internal/pidfd"
 )
 
 // Process is a command to run in a living container.
@@ -63,7 +64,7 @@ func (e *Engine) Exec(ctx context.Context, id string, p Process) (*Running, erro
 	}
 	r := &Running{done: make(chan struct{})}
 	if err := r.start(c, process, p); err != nil {
-		return nil, sandbox.Errorf(sandbox.CodeCannotStart, "container", id, "command", p.Argv[0], "detail", startDetail(err)).Because(err)
+		return nil, notStarted(id, p.Argv[0], err)
 	}
 	if p.Hidden {
 		e.hide(r.PID)
@@ -195,9 +196,9 @@ func connectStdio(process *libcontainer.Process, p Process) {
 }
 
 func (r *Running) wait(process *libcontainer.Process) {
-	if pidfd, err := openPID(r.PID); err == nil { // else the wait below costs a thread
-		_ = awaitEnd(pidfd)
-		pidfd.Close()
+	if f, err := pidfd.Open(r.PID); err == nil { // else the wait below costs a thread
+		_ = pidfd.Wait(f)
+		f.Close()
 	}
 	state, err := process.Wait()
 	if state == nil {
@@ -216,6 +217,18 @@ func startDetail(err error) string {
 	return text
 }
 
+// notStarted is cannot_start, with the reason where it is the command's own.
+func notStarted(id, command string, err error) *sandbox.Error {
+	e := sandbox.Errorf(sandbox.CodeCannotStart, "container", id, "command", command, "detail", startDetail(err))
+	switch cannotRunCode(err) {
+	case 127:
+		e.Params["reason"] = sandbox.StartNotFound
+	case 126:
+		e.Params["reason"] = sandbox.StartDenied
+	}
+	return e.Because(err)
+}
+
 // hide tells readers of moments and snapshots to leave out a check's probe.
 func (e *Engine) hide(pid int) {
 	e.mu.Lock()
@@ -230,27 +243,42 @@ func (e *Engine) reveal(pid int) {
 	delete(e.hidden, pid)
 }
 
-// Logs writes a container's log to out.
+// Logs writes a container's log to out. Errors: not_found, waiting.
 func (e *Engine) Logs(ctx context.Context, opt sandbox.LogOptions, out io.Writer) error {
 	v, s, ok := e.find(opt.Container)
 	if !ok || s.Kind == sandbox.KindInfra {
 		return sandbox.Errorf(sandbox.CodeNotFound, "kind", sandbox.ManifestContainer, "name", opt.Container)
 	}
-	attempt := v.attempt(s.ID)
-	if opt.Previous {
-		attempt--
-		if attempt < 1 {
-			return sandbox.Errorf(sandbox.CodeNotFound, "kind", "previous", "name", opt.Container)
-		}
+	attempt, err := v.logged(s, opt.Previous)
+	if err != nil {
+		return err
 	}
 	var running func() bool
 	if opt.Follow && !opt.Previous {
 		running = func() bool {
 			v, s, ok := e.find(opt.Container)
-			return ok && v.attempt(s.ID) == attempt && s.State == sandbox.StateRunning
+			return ok && s.State == sandbox.StateRunning && v.run(s.ID).Attempt == attempt
 		}
 	}
 	return readLog(ctx, v.logPath(s.Name, attempt), opt.Tail, out, running)
+}
+
+// logged is the start whose log is asked for: the last one, or the one before. A container that waits for its first has none.
+func (v *view) logged(s Subject, previous bool) (attempt int, err error) {
+	r := v.run(s.ID)
+	switch {
+	case r == nil || previous && r.Attempt < 2:
+		return 0, sandbox.Errorf(sandbox.CodeNotFound, "kind", "previous", "name", s.ID)
+	case previous:
+		return r.Attempt - 1, nil
+	case r.State == waiting && r.Last.Terminated == nil:
+		e := sandbox.Errorf(sandbox.CodeWaiting, "container", s.Name, "reason", r.Reason)
+		if s.Pod != "" {
+			e.Params["pod"] = s.Pod
+		}
+		return 0, e
+	}
+	return r.Attempt, nil
 }
 
 // Dial opens a TCP connection to a port of a pod or plain container, from inside its network namespace: what listens on its

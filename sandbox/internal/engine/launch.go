@@ -16,6 +16,7 @@ import (
 
 	"podlab/sandbox"
 	"podlab/sandbox/internal/image"
+	"podlab/sandbox/internal/pidfd"
 	"podlab/sandbox/internal/undo"
 )
 
@@ -268,7 +269,7 @@ func (c *container) begin(made *launched, config *configs.Config, streams *stdio
 		return err
 	}
 	made.pid, made.start = state.InitProcessPid, state.InitProcessStartTime
-	if made.pidfd, err = openPID(made.pid); err != nil {
+	if made.pidfd, err = pidfd.Open(made.pid); err != nil {
 		return err
 	}
 	steps.Add(func() { made.pidfd.Close() })

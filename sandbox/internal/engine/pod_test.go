@@ -492,9 +492,14 @@ func TestExec(t *testing.T) {
 	if _, exit := b.run("p/a", "sh", "-c", "kill -9 $$"); exit.Code != 137 || exit.Signal != 9 {
 		t.Errorf("%+v", exit)
 	}
-	_, err := b.Exec(context.Background(), "p/a", Process{Argv: []string{"nosuch"}})
-	if sandbox.CodeOf(err) != sandbox.CodeCannotStart {
-		t.Errorf("%v", err)
+	for _, tt := range []struct {
+		command string
+		code    int
+	}{{"nosuch", 127}, {"/bin/nosuch", 127}, {"/etc", 126}, {"/etc/hosts", 126}} {
+		_, err := b.Exec(context.Background(), "p/a", Process{Argv: []string{tt.command}})
+		if code, ok := sandbox.ExitOf(err); !ok || code != tt.code || sandbox.Public(err).Params["reason"] == "" {
+			t.Errorf("%s: exit code %d, want %d: %v", tt.command, code, tt.code, err)
+		}
 	}
 	for id, code := range map[string]sandbox.Code{"p/none": sandbox.CodeNotFound, "p/_infra": sandbox.CodeNotFound} {
 		if _, err := b.Exec(context.Background(), id, Process{Argv: []string{"true"}}); sandbox.CodeOf(err) != code {

@@ -158,14 +158,14 @@ func (r *record) subject(c *run, kind, cgroup string) Subject {
 	return s
 }
 
-// attempt is the number of the present run of a container of the view.
-func (v *view) attempt(id string) int {
+// run is the present run of a container, nil for infra.
+func (v *view) run(id string) *run {
 	for i := range v.record.Containers {
 		if c := &v.record.Containers[i]; v.record.id(c.Name) == id {
-			return c.Attempt
+			return c
 		}
 	}
-	return 0
+	return nil
 }
 
 func (v *view) logPath(name string, attempt int) string { return logPath(v.dir, name, attempt) }

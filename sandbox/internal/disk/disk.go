@@ -1,4 +1,10 @@
-package main
+// Package disk makes nodes' disks: ext4 file systems of a fixed size and number of inodes, each in a sparse file without a name behind a
+// loop device.
+//
+// Nothing of a disk has to be removed: its file has no name from the start, and the loop device frees itself with the last mount. So
+// whenever and however a node and the daemon end, nothing is left. Formatting takes some 20 ms, so it is done once for each size: a disk
+// is a copy of the data of that template, about 400 KB.
+package disk
 
 import (
 	"errors"
@@ -13,27 +19,27 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// disks makes nodes' disks: ext4 images of a fixed size and number of inodes behind loop devices. Formatting takes some 20 ms, so it is
-// done once for each size; a disk is a sparse copy of that template (about 400 KB of data).
-type disks struct {
-	dir string
+// Maker makes disks from the templates in Dir, template-BYTES.img, which it makes as they are needed. It is safe for use by many
+// goroutines.
+type Maker struct {
+	Dir string
 	mu  sync.Mutex // one format at a time
 }
 
 const (
 	bytesPerInode = 16 << 10
-	loopTries     = 32 // others may take the free loop device that the kernel just named
+	unfinished    = ".new" // ends names of files that nobody may use yet
+	loopTries     = 32     // others may take the free loop device that the kernel just named
 )
 
-// mount makes a disk and mounts it. Its image has no name from the start, and the loop device frees itself with the last mount, so
-// nothing is left whenever and however the node ends.
-func (d *disks) mount(size int64, at string) error {
+// Mount makes a disk of size bytes and mounts it at a directory, empty. It goes with its last mount.
+func (d *Maker) Mount(size int64, at string) error {
 	template, err := d.template(size)
 	if err != nil {
 		return err
 	}
 	defer template.Close()
-	img, err := unnamed(d.dir)
+	img, err := unnamed(d.Dir)
 	if err != nil {
 		return err
 	}
@@ -55,15 +61,15 @@ func (d *disks) mount(size int64, at string) error {
 }
 
 // template opens the formatted image of that size, and formats it if it is not there.
-func (d *disks) template(size int64) (*os.File, error) {
+func (d *Maker) template(size int64) (*os.File, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	path := filepath.Join(d.dir, fmt.Sprintf("template-%d.img", size))
+	path := filepath.Join(d.Dir, fmt.Sprintf("template-%d.img", size))
 	f, err := os.Open(path)
 	if !errors.Is(err, os.ErrNotExist) {
 		return f, err
 	}
-	fresh := path + ".new"
+	fresh := path + unfinished
 	defer os.Remove(fresh)
 	if err := format(fresh, size); err != nil {
 		return nil, err
@@ -72,6 +78,15 @@ func (d *disks) template(size int64) (*os.File, error) {
 		return nil, err
 	}
 	return os.Open(path)
+}
+
+// RemoveUnfinished removes what a maker left that was killed.
+func (d *Maker) RemoveUnfinished() error {
+	left, err := filepath.Glob(filepath.Join(d.Dir, "*"+unfinished))
+	for _, path := range left {
+		err = errors.Join(err, os.Remove(path))
+	}
+	return err
 }
 
 func format(path string, size int64) error {
@@ -95,7 +110,7 @@ func unnamed(dir string) (*os.File, error) {
 	if err == nil {
 		return f, nil
 	}
-	f, err = os.CreateTemp(dir, "*.new") // a file system without O_TMPFILE
+	f, err = os.CreateTemp(dir, "*"+unfinished) // a file system without O_TMPFILE
 	if err != nil {
 		return nil, err
 	}
@@ -152,7 +167,7 @@ func attachLoop(img *os.File) (*os.File, error) {
 	return nil, errors.New("no loop device stays free long enough to be taken")
 }
 
-// openLoop opens a loop device. Inside a container nobody makes the devices that the kernel adds: the daemon does.
+// openLoop opens a loop device. Inside a container nobody makes the devices that the kernel adds.
 func openLoop(number int) (*os.File, error) {
 	const loopMajor = 7 // Documentation/admin-guide/devices.txt
 	path := fmt.Sprintf("/dev/loop%d", number)

@@ -1,4 +1,4 @@
-package main
+package isolation
 
 import (
 	"os"
@@ -21,9 +21,10 @@ var forbidden = []string{
 	"clone", "clone3", "unshare", "socket", "socketpair", "socketcall", "sync", // allowed below, with conditions
 }
 
-// newFilter makes the filter of everything in a node, agent and pods. Filters stack: what is refused here nobody in the node gets back.
+// NewFilter compiles the filter of everything in a node, agent and pods. Filters stack: what is refused here nobody in the node gets back.
 // Only the native architecture is let in: 32-bit entry is one more way in.
-func newFilter() (*os.File, error) {
+// The file is what filter.LoadFile takes.
+func NewFilter() (*os.File, error) {
 	most := &specs.Spec{Process: &specs.Process{Capabilities: &specs.LinuxCapabilities{Bounding: capabilities}}}
 	base, err := profile.GetDefaultProfile(most)
 	if err != nil {

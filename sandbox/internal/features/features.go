@@ -1,4 +1,6 @@
-package main
+// Package features finds out what this machine lacks for nodes. What it finds is in sandbox.HostInfo: the daemon refuses nodes by it, and
+// `podlab doctor` shows it.
+package features
 
 import (
 	"errors"
@@ -10,17 +12,21 @@ import (
 	"golang.org/x/sys/unix"
 
 	"podlab/sandbox"
+	"podlab/sandbox/internal/cgroup"
+	"podlab/sandbox/internal/rootfs"
 	"podlab/sandbox/internal/userns"
 )
 
-// essential features: without one of them no node can be made.
-var essential = map[string]bool{
+// Essential features: without one of them no node can be made.
+var Essential = map[string]bool{
 	"user_namespaces": true, "idmapped_mounts": true, "overlay": true, "ext4": true, "loop": true, "seccomp": true, "mkfs.ext4": true,
 	"cgroup_memory": true, "cgroup_pids": true, "cgroup_cpu": true,
 }
 
-// findMissing looks for what nodes need by trying it. A remedy is a command or a setting: the same words in every language.
-func (h *host) findMissing() (missing []*sandbox.Error) {
+// Missing looks for what nodes need by trying it, and returns a missing_feature for each that is not there: params feature and remedy, a
+// command or a setting in the same words in every language. groups are the nodes'; data is a directory on the file system of disks and
+// images; work is one to mount at; base is the first of userns.Size ids that no node has.
+func Missing(groups *cgroup.Tree, data, work string, base uint32) (missing []*sandbox.Error) {
 	need := func(feature, remedy string, err error) {
 		if err != nil {
 			missing = append(missing, sandbox.Errorf(sandbox.CodeMissingFeature, "feature", feature, "remedy", remedy).Because(err))
@@ -37,25 +43,25 @@ func (h *host) findMissing() (missing []*sandbox.Error) {
 	need("btf", "CONFIG_DEBUG_INFO_BTF=y", exists("/sys/kernel/btf/vmlinux"))
 	need("mkfs.ext4", "apt-get install e2fsprogs", hasProgram("mkfs.ext4"))
 	for _, controller := range []string{"memory", "pids", "cpu"} {
-		need("cgroup_"+controller, "cgroup_enable="+controller, h.groups.hasController(controller))
+		need("cgroup_"+controller, "cgroup_enable="+controller, groups.HasController(controller))
 	}
-	users, err := userns.New(firstBase + (bases-1)*userns.Size)
+	users, err := userns.New(base)
 	need("user_namespaces", "sysctl -w user.max_user_namespaces=65536", err)
 	if err == nil {
 		defer users.Close()
-		need("idmapped_mounts", "Linux >= 5.19; --data on ext4, xfs or btrfs", h.tryBind(users))
+		need("idmapped_mounts", "Linux >= 5.19; --data on ext4, xfs or btrfs", tryBind(data, work, users))
 	}
 	return missing
 }
 
-// tryBind mounts the folder of images as a node's would be. That overlayfs takes such mounts came with Linux 5.19.
-func (h *host) tryBind(users *os.File) error {
-	at := filepath.Join(h.set.work(), ".try")
+// tryBind mounts a directory as a node's layers are. That overlayfs takes such mounts came with Linux 5.19.
+func tryBind(data, work string, users *os.File) error {
+	at := filepath.Join(work, ".try")
 	if err := os.Mkdir(at, 0o700); err != nil {
 		return err
 	}
 	defer os.Remove(at)
-	if err := bind(h.set.disks(), at, users); err != nil {
+	if err := rootfs.Bind(data, at, users); err != nil {
 		return err
 	}
 	return errors.Join(unix.Unmount(at, unix.MNT_DETACH), newerThan(5, 19))
@@ -75,7 +81,8 @@ func hasProgram(name string) error {
 	return err
 }
 
-func kernelRelease() string {
+// KernelRelease is the kernel's, "" when it does not say.
+func KernelRelease() string {
 	var name unix.Utsname
 	if err := unix.Uname(&name); err != nil {
 		return ""
@@ -86,7 +93,7 @@ func kernelRelease() string {
 // newerThan fails on kernels older than major.minor.
 func newerThan(major, minor int) error {
 	var m, n int
-	release := kernelRelease()
+	release := KernelRelease()
 	if _, err := fmt.Sscanf(release, "%d.%d", &m, &n); err != nil {
 		return fmt.Errorf("kernel release %q: %w", release, err)
 	}

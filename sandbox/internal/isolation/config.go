@@ -1,4 +1,7 @@
-package main
+// Package isolation is what a node may: the namespaces, ids, mounts, capabilities, limits, devices and system calls of everything in it,
+// agent and pods. It is data for libcontainer and reads nothing of a node. What a pod may is less again, and
+// the engine's affair.
+package isolation
 
 import (
 	"fmt"
@@ -14,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"podlab/sandbox"
+	"podlab/sandbox/internal/cgroup"
 	"podlab/sandbox/internal/userns"
 )
 
@@ -39,7 +43,7 @@ var limits = map[string]string{
 
 const bindless = unix.MS_NOSUID | unix.MS_NOEXEC | unix.MS_NODEV
 
-// mounts of a node besides those that newFilesystem made. What is in a tmpfs is memory that no killing of processes frees: an eighth of
+// mounts of a node besides those of its root (package rootfs). What is in a tmpfs is memory that no killing of processes frees: an eighth of
 // the node's each.
 func mounts(spec sandbox.NodeSpec) []*configs.Mount {
 	size := fmt.Sprintf("size=%d,nr_inodes=16k,mode=", spec.Memory/8)
@@ -65,32 +69,32 @@ var masked = []string{
 }
 var readOnly = []string{"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"}
 
-// configuration is what libcontainer makes a node from. Limits on rlimits are not set here: they are the daemon's own (see lowerLimits),
-// since raising one, or setting one across a user namespace, needs CAP_SYS_RESOURCE on the host.
-func (h *host) configuration(n *node, root string, users *os.File) *configs.Config {
-	ids := []configs.IDMap{{ContainerID: 0, HostID: int64(n.Base), Size: userns.Size}}
-	config := &configs.Config{
+// Config is what libcontainer makes a node from: spec with all its sizes, in a control group of that path, on a root, in a user namespace
+// with ids from base on. Limits on rlimits are not set here: they are the daemon's own, since raising one, or setting one across a user
+// namespace, needs CAP_SYS_RESOURCE on the host.
+func Config(spec sandbox.NodeSpec, group, root string, base uint32, users *os.File) *configs.Config {
+	ids := []configs.IDMap{{ContainerID: 0, HostID: int64(base), Size: userns.Size}}
+	return &configs.Config{
 		Rootfs:   root,
-		Hostname: n.Spec.Hostname,
+		Hostname: spec.Hostname,
 		Namespaces: configs.Namespaces{
 			{Type: configs.NEWUSER, Path: fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), users.Fd())},
 			{Type: configs.NEWPID}, {Type: configs.NEWNS}, {Type: configs.NEWNET}, {Type: configs.NEWIPC}, {Type: configs.NEWUTS},
 			{Type: configs.NEWCGROUP},
 		},
 		UIDMappings: ids, GIDMappings: ids,
-		Mounts: mounts(n.Spec), MaskPaths: masked, ReadonlyPaths: readOnly, Sysctl: limits,
+		Mounts: mounts(spec), MaskPaths: masked, ReadonlyPaths: readOnly, Sysctl: limits,
 		Devices:  nodeDevices,
 		Networks: []*configs.Network{{Type: "loopback"}},
 		Capabilities: &configs.Capabilities{
 			Bounding: capabilities, Effective: capabilities, Permitted: capabilities,
 		},
 		NoNewPrivileges: true,
-		NoNewKeyring:    true, // it has one already: see init
+		NoNewKeyring:    true, // it has one already: the first stage made it
 		OomScoreAdj:     oomScore(),
-		Cgroups:         &cgroups.Cgroup{Path: "/" + h.groups.path(n.Spec.ID), Resources: resources(n.Spec)},
+		Cgroups:         &cgroups.Cgroup{Path: "/" + group, Resources: resources(spec)},
 		Version:         specs.Version,
 	}
-	return config
 }
 
 // resources turns the node's sizes into limits of its control group. Memory and swap together at the same size means no swap.
@@ -116,7 +120,7 @@ func resources(spec sandbox.NodeSpec) *cgroups.Resources {
 		}
 	} else {
 		// Groups are the kernel's memory: a learner who may make them may not make too many.
-		r.Unified["cgroup.max.descendants"], r.Unified["cgroup.max.depth"] = "512", "16"
+		r.Unified["cgroup.max.descendants"], r.Unified["cgroup.max.depth"] = strconv.Itoa(cgroup.Most), strconv.Itoa(cgroup.Deepest)
 	}
 	return r
 }

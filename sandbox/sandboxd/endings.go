@@ -1,0 +1,35 @@
+package main
+
+import "sync"
+
+const keptEndings = 256
+
+// endings remember why the last nodes ended: whoever comes too late to see it can still be told.
+type endings struct {
+	mu    sync.Mutex
+	why   map[string]string // a Gone… constant of package sandbox, by the node's id
+	order []string          // ids, oldest first
+}
+
+func (e *endings) add(id, why string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.why == nil {
+		e.why = make(map[string]string)
+	}
+	if _, again := e.why[id]; !again {
+		e.order = append(e.order, id)
+	}
+	e.why[id] = why
+	if len(e.order) > keptEndings {
+		delete(e.why, e.order[0])
+		e.order = e.order[1:]
+	}
+}
+
+// of returns why a node ended, "" when that is not known.
+func (e *endings) of(id string) string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.why[id]
+}
