@@ -100,6 +100,9 @@ func (p *ExecProbe) ask(ctx context.Context, agent sandbox.Agent) bool {
 	out := &bounded{limit: maxBody}
 	spec := sandbox.ExecSpec{Container: p.Container, Argv: p.Argv, Hidden: true}
 	exit, err := agent.Exec(ctx, spec, sandbox.Streams{Out: out})
+	if code, ok := sandbox.ExitOf(err); ok { // "there is no such program" is an answer too
+		exit, err = sandbox.Exit{Code: code}, nil
+	}
 	return err == nil && exit.Code == p.Exit && p.Expect.Match(out.data)
 }
 

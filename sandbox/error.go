@@ -24,7 +24,8 @@ const (
 	CodeMissingFeature   Code = "missing_feature"   // feature, remedy
 	CodeNotFound         Code = "not_found"         // kind, name
 	CodeNotRunning       Code = "not_running"       // kind, name
-	CodeCannotStart      Code = "cannot_start"      // container, command, detail
+	CodeWaiting          Code = "waiting"           // container, pod (missing of a plain container), reason: it has no log before its first start
+	CodeCannotStart      Code = "cannot_start"      // container, command, detail, reason (a Start… constant; may be missing)
 	CodeNodeGone         Code = "node_gone"         // node, reason (a Gone… constant; may be missing): everything on it is gone
 	CodeBadRequest       Code = "bad_request"       // detail
 	CodeDenied           Code = "denied"            //
@@ -40,6 +41,25 @@ const (
 	GoneDestroyed      = "destroyed"       // somebody asked the daemon to
 	GoneMachineStopped = "machine_stopped" // the daemon was started anew since and knows nothing of it
 )
+
+// Why a command is not started: param reason of CodeCannotStart.
+const (
+	StartNotFound = "not_found" // there is no such program
+	StartDenied   = "denied"    // a directory, or a file without the right to run it
+)
+
+// ExitOf is the exit code that shells, docker and kubectl give for a command that was not started, of an error of Agent.Exec: 127 for
+// a program that is not there, 126 for one that cannot be run. ok is false for any other error.
+func ExitOf(err error) (code int, ok bool) {
+	e, isError := errors.AsType[*Error](err)
+	switch {
+	case !isError || e.Code != CodeCannotStart:
+		return 0, false
+	case e.Params["reason"] == StartNotFound:
+		return 127, true
+	}
+	return 126, true
+}
 
 // NodeGone makes a CodeNodeGone error. reason is "" when it is not known.
 func NodeGone(id, reason string) *Error {

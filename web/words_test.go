@@ -74,7 +74,8 @@ func TestErrors(t *testing.T) {
 	for _, code := range []sandbox.Code{
 		sandbox.CodeBadManifest, sandbox.CodeUnknownField, sandbox.CodeUnsupportedField, sandbox.CodeBadValue, sandbox.CodeVolumeNotFound,
 		sandbox.CodeUnknownImage, sandbox.CodeNameTaken, sandbox.CodeImmutable, sandbox.CodeOverCapacity, sandbox.CodeMachineFull,
-		sandbox.CodeMissingFeature, sandbox.CodeNotFound, sandbox.CodeNotRunning, sandbox.CodeCannotStart, sandbox.CodeNodeGone,
+		sandbox.CodeMissingFeature, sandbox.CodeNotFound, sandbox.CodeNotRunning, sandbox.CodeWaiting, sandbox.CodeCannotStart,
+		sandbox.CodeNodeGone,
 		sandbox.CodeBadRequest, sandbox.CodeDenied, sandbox.CodeTooLarge, sandbox.CodeUnavailable, sandbox.CodeInternal,
 	} {
 		for _, lang := range web.Langs {

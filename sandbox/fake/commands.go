@@ -94,7 +94,8 @@ func (a *Agent) Exec(ctx context.Context, spec sandbox.ExecSpec, streams sandbox
 	}
 	command := a.Commands[path.Base(spec.Argv[0])]
 	if command == nil {
-		return sandbox.Exit{}, sandbox.Errorf(sandbox.CodeCannotStart, "container", spec.Container, "command", spec.Argv[0], "detail", "no such file or directory")
+		return sandbox.Exit{}, sandbox.Errorf(sandbox.CodeCannotStart, "container", spec.Container, "command", spec.Argv[0],
+			"detail", "no such file or directory", "reason", sandbox.StartNotFound)
 	}
 	exit := command(ctx, where, spec.Argv, streams)
 	return exit, ctx.Err()

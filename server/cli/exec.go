@@ -46,6 +46,10 @@ func (c *execCmd) Run(e *env) error {
 		streams.Resize = tty.sizes(ctx)
 	}
 	exit, err := agent.Exec(ctx, spec, streams)
+	if code, ok := sandbox.ExitOf(err); ok {
+		fmt.Fprintln(e.Err, "podlab:", explain(err))
+		return exitCode(code)
+	}
 	if err != nil {
 		return err
 	}

@@ -89,6 +89,12 @@ var ownWords = map[sandbox.Code]func(map[string]string) string{
 		return fmt.Sprintf("there is no %s %q", strings.ToLower(p["kind"]), p["name"])
 	},
 	sandbox.CodeNotRunning: func(p map[string]string) string { return fmt.Sprintf("%s %q is not running", p["kind"], p["name"]) },
+	sandbox.CodeWaiting: func(p map[string]string) string {
+		if p["pod"] == "" {
+			return fmt.Sprintf("container %q is waiting to start: %s", p["container"], p["reason"])
+		}
+		return fmt.Sprintf("container %q in pod %q is waiting to start: %s", p["container"], p["pod"], p["reason"])
+	},
 	sandbox.CodeCannotStart: func(p map[string]string) string {
 		return fmt.Sprintf("%s cannot be started in %s: %s", p["command"], orNode(p["container"]), p["detail"])
 	},

@@ -30,6 +30,7 @@ var statusOf = map[sandbox.Code]int{
 	sandbox.CodeOverCapacity:     http.StatusUnprocessableEntity,
 	sandbox.CodeCannotStart:      http.StatusUnprocessableEntity,
 	sandbox.CodeNotRunning:       http.StatusConflict,
+	sandbox.CodeWaiting:          http.StatusConflict,
 	sandbox.CodeMachineFull:      http.StatusServiceUnavailable,
 	sandbox.CodeMissingFeature:   http.StatusServiceUnavailable,
 	sandbox.CodeUnavailable:      http.StatusServiceUnavailable,

@@ -240,8 +240,15 @@ func TestWrongHostPath(t *testing.T) {
 	if got.Reason != reasonCreating || !strings.Contains(got.Message, "hostPath type check failed: /tmp/late is not a directory") {
 		t.Errorf("%+v", got)
 	}
+	err := b.Logs(context.Background(), sandbox.LogOptions{Container: "p/a", Follow: true}, io.Discard)
+	if e := sandbox.Public(err); e.Code != sandbox.CodeWaiting || e.Params["container"] != "a" || e.Params["pod"] != "p" || e.Params["reason"] != reasonCreating {
+		t.Errorf("log: %v", err)
+	}
 	os.Mkdir("/tmp/late", 0o755)
 	b.running("p/a")
+	if got := b.log("p/a", sandbox.LogOptions{}); got != "" {
+		t.Errorf("log %q", got)
+	}
 }
 
 func TestSharedProcessNamespace(t *testing.T) {

@@ -117,6 +117,9 @@ func (p *program) fail(err error, c command) int {
 		return exitUsage
 	}
 	p.complain(p.words.problem(err))
+	if code, ok := sandbox.ExitOf(err); ok {
+		return code
+	}
 	return exitFailed
 }
 

@@ -98,11 +98,31 @@ func TestPodCommands(t *testing.T) {
 		{[]string{"pod", "exec", "two-containers", "--", "sh", "-c", "exit 5"}, "", ``, `container nginx-container is used, of: nginx-container, debian-container\n`, 5},
 		{[]string{"pod", "exec", "two-containers", "ls"}, "", ``, `put -- before the command: (?s:.*)`, 2},
 		{[]string{"pod", "exec", "two-containers", "-c", "debian-container", "--", "true"}, "", ``, `container "two-containers/debian-container" is not running\n`, 1},
+		{[]string{"pod", "exec", "two-containers", "-c", "nginx-container", "--", "frob"}, "", ``, `there is no program "frob" in container two-containers/nginx-container\n`, 127},
+		{[]string{"pod", "exec", "two-containers", "-c", "nginx-container", "--", "frob"}, "zh", ``, `容器 two-containers/nginx-container 中没有“frob”这个程序\n`, 127},
 		{[]string{"pod", "exec", "two-containers", "-c", "nginx", "--", "true"}, "", ``, `pod two-containers has no container "nginx". It has: nginx-container, debian-container\n(?s:.*)`, 2},
 		{[]string{"pod", "delete", "two-containers", "nobody", "--now"}, "", `pod/two-containers deleted\n`, `pod "nobody" not found\n`, 1},
 		{[]string{"pod", "frob"}, "", ``, `pod: there is no command "frob". These are:\n(?s:.*)`, 2},
 	} {
 		s.check(c.lang, c.line, c.out, c.errs, c.code)
+	}
+}
+
+func TestWordsOfErrors(t *testing.T) {
+	for _, tt := range []struct {
+		lang string
+		err  error
+		want string
+	}{
+		{"en", sandbox.Errorf(sandbox.CodeWaiting, "container", "x", "pod", "y", "reason", "ContainerCreating"), `container "x" in pod "y" is waiting to start: ContainerCreating`},
+		{"zh", sandbox.Errorf(sandbox.CodeWaiting, "container", "x", "pod", "y", "reason", "ContainerCreating"), `Pod “y”中的容器“x”正在等待启动：ContainerCreating`},
+		{"en", sandbox.Errorf(sandbox.CodeWaiting, "container", "x", "reason", "ContainerCreating"), `container "x" is waiting to start: ContainerCreating`},
+		{"en", sandbox.Errorf(sandbox.CodeCannotStart, "container", "x", "command", "/etc", "detail", "is a directory", "reason", sandbox.StartDenied), `"/etc" in container x cannot be run: is a directory`},
+		{"zh", sandbox.Errorf(sandbox.CodeCannotStart, "container", "x", "command", "/etc", "detail", "is a directory"), `无法在 x 中启动“/etc”：is a directory`},
+	} {
+		if got := wordsFor(tt.lang).problem(tt.err); got != tt.want {
+			t.Errorf("%q, want %q", got, tt.want)
+		}
 	}
 }
 

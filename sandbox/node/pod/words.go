@@ -69,6 +69,12 @@ func (w words) problem(err error) string {
 	if e.Code == sandbox.CodeCannotStart && e.Params["command"] == "" {
 		key = "error.cannot_start.container"
 	}
+	if e.Code == sandbox.CodeWaiting && e.Params["pod"] == "" {
+		key = "error.waiting.plain"
+	}
+	if reason := e.Params["reason"]; reason != "" && w[key+"."+reason] != "" {
+		key += "." + reason
+	}
 	params := make([]string, 0, 2*len(e.Params))
 	for name, value := range e.Params {
 		if name == "kind" {
