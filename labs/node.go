@@ -3,6 +3,7 @@ package labs
 import (
 	"context"
 	"errors"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -61,13 +62,31 @@ func (s *session) find(ctx context.Context, id string) (sandbox.Node, error) {
 					return n, nil
 				}
 			}
-			return sandbox.Node{}, sandbox.Errorf(sandbox.CodeNodeGone)
+			return sandbox.Node{}, s.why(ctx, id)
 		}
 		s.away(err)
 		if err := sleep(ctx, wait); err != nil {
 			return sandbox.Node{}, err
 		}
 	}
+}
+
+// why asks the daemon why a node is not there. A daemon remembers the nodes that ended in its time, and finds those of its predecessor
+// again: one that knows nothing of a node was started anew after a stop of the machine with all its nodes.
+func (s *session) why(ctx context.Context, id string) error {
+	ask, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	err := s.all.cfg.Nodes.Moments(ask, id, 0, func(sandbox.Moments) error { return nil })
+	gone, ok := errors.AsType[*sandbox.Error](err)
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case !ok || gone.Code != sandbox.CodeNodeGone: // it cannot be asked either
+		return sandbox.NodeGone(id, "").Because(err)
+	case gone.Params["reason"] == "":
+		return sandbox.NodeGone(id, sandbox.GoneMachineStopped)
+	}
+	return gone
 }
 
 // away shows that something is being waited for.

@@ -183,7 +183,7 @@ func (s *session) leave(ctx context.Context, err error) {
 		poke(s.wished)
 		return
 	}
-	s.log.Warn("node is gone", "node", s.node, "step", s.step.ID, "error", err)
+	s.sayGone(err)
 	s.phase, s.stage, s.err = PhaseGone, "", sandbox.Public(err)
 	if s.node != "" {
 		s.all.discard(s.node, true)
@@ -191,6 +191,15 @@ func (s *session) leave(ctx context.Context, err error) {
 	s.node, s.ready = "", false
 	s.touched()
 	l.notify()
+}
+
+// sayGone tells the log. That a node ended with the machine, on purpose, is nobody's trouble.
+func (s *session) sayGone(err error) {
+	if sandbox.Public(err).Params["reason"] == sandbox.GoneMachineStopped {
+		s.log.Info("node ended with the machine", "node", s.node, "step", s.step.ID)
+		return
+	}
+	s.log.Warn("node is gone", "node", s.node, "step", s.step.ID, "error", err)
 }
 
 // finish removes the node of a session that ended, and the session.

@@ -1,9 +1,11 @@
 package labs
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"net/http"
 	"os"
 	"strings"
@@ -31,6 +33,7 @@ type rig struct {
 	*testing.T
 	nodes *fake.Nodes
 	store *memory
+	log   bytes.Buffer // to be read when the sessions are closed
 	*Sessions
 }
 
@@ -55,7 +58,7 @@ func (r *rig) open() {
 	if err != nil {
 		r.Fatal(err)
 	}
-	r.Sessions, err = Open(r.Context(), Config{Course: course, Nodes: r.nodes, Store: r.store})
+	r.Sessions, err = Open(r.Context(), Config{Course: course, Nodes: r.nodes, Store: r.store, Log: slog.New(slog.NewTextHandler(&r.log, nil))})
 	if err != nil {
 		r.Fatal(err)
 	}
@@ -358,12 +361,48 @@ func TestNodeIsGone(t *testing.T) {
 		p.phase(PhaseReady)
 		record, _ := r.store.record(ann)
 		r.nodes.Vanish(record.Node)
-		if v := p.phase(PhaseGone); v.Error == nil || v.Error.Code != sandbox.CodeNodeGone {
+		if v := p.phase(PhaseGone); v.Error == nil || v.Error.Code != sandbox.CodeNodeGone || v.Error.Params["reason"] != sandbox.GoneInitEnded {
 			r.Fatalf("%+v", v)
 		}
 		r.ok(r.Start(ann, lab2, "only"))
 		p.phase(PhaseReady)
+		record, _ = r.store.record(ann)
+		r.nodes.End(record.Node, sandbox.GoneTooManyGroups)
+		if v := p.phase(PhaseGone); v.Error.Params["reason"] != sandbox.GoneTooManyGroups {
+			r.Fatalf("%+v", v)
+		}
 	})
+}
+
+// TestNodeIsGoneAtStart: what ended while the server was away is told with its reason. A daemon that knows nothing of the node was stopped
+// with it, which is no warning.
+func TestNodeIsGoneAtStart(t *testing.T) {
+	for reason, end := range map[string]func(*rig, string){
+		sandbox.GoneMachineStopped: func(r *rig, _ string) { r.nodes.Forget() },
+		sandbox.GoneTooManyGroups:  func(r *rig, id string) { r.nodes.End(id, sandbox.GoneTooManyGroups) },
+	} {
+		in(t, func(r *rig) {
+			p := r.look(ann, lab2, "only")
+			r.ok(r.Start(ann, lab2, "only"))
+			p.phase(PhaseReady)
+			p.sub.Close()
+			r.ok(r.Sessions.Close())
+			record, _ := r.store.record(ann)
+			end(r, record.Node)
+			r.open()
+			p = r.look(ann, lab2, "only")
+			if v := p.phase(PhaseGone); v.Error == nil || v.Error.Code != sandbox.CodeNodeGone || v.Error.Params["reason"] != reason {
+				r.Errorf("%s: %+v", reason, v.Error)
+			}
+			p.sub.Close()
+			r.ok(r.Sessions.Close())
+			quiet := reason == sandbox.GoneMachineStopped
+			if log := r.log.String(); strings.Contains(log, "level=WARN") == quiet || strings.Contains(log, "ended with the machine") != quiet {
+				r.Errorf("%s: the log says %s", reason, log)
+			}
+			r.open() // the rig closes it
+		})
+	}
 }
 
 func TestAgentComesBack(t *testing.T) {
