@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 
@@ -56,10 +57,17 @@ func (a Agent) Watch(ctx context.Context, poke <-chan struct{}, fn func(sandbox.
 		}
 	}()
 	defer func() { close(done); conn.Close(); <-poked }()
+	pace := newPace()
 	for {
 		var update streamed[sandbox.Update]
 		if err := update.read(ctx, conn); err != nil {
 			return err
+		}
+		if err := pace.take(ctx, update.bytes, update.elements); err != nil {
+			return ended(ctx, err)
+		}
+		if update.value.Moments != nil {
+			own(update.value.Moments)
 		}
 		if err := fn(update.value); err != nil {
 			return err
@@ -77,7 +85,7 @@ func (a Agent) Exec(ctx context.Context, spec sandbox.ExecSpec, streams sandbox.
 	// The sender ends when the connection closes or its input does; an input that blocks for ever (a terminal) is its caller's to close.
 	go sendInput(conn, streams)
 	for {
-		kind, payload, err := wire.Read(conn, wire.MaxJSON)
+		kind, payload, err := wire.Read(conn, wire.MaxData)
 		if err != nil {
 			return sandbox.Exit{}, ended(ctx, err)
 		}
@@ -89,6 +97,8 @@ func (a Agent) Exec(ctx context.Context, spec sandbox.ExecSpec, streams sandbox.
 		case wire.Exit:
 			var exit sandbox.Exit
 			return exit, json.Unmarshal(payload, &exit)
+		default:
+			err = unexpected(kind)
 		}
 		if err != nil {
 			return sandbox.Exit{}, err
@@ -137,7 +147,7 @@ func (a Agent) Logs(ctx context.Context, opt sandbox.LogOptions, out io.Writer) 
 	}
 	defer conn.Close()
 	for {
-		_, payload, err := wire.Read(conn, wire.MaxJSON)
+		_, payload, err := wire.Read(conn, wire.MaxData)
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
@@ -168,7 +178,10 @@ func (a Agent) WriteFile(ctx context.Context, path string, data []byte) error {
 }
 
 // streamed is one message of a stream of JSON frames.
-type streamed[T any] struct{ value T }
+type streamed[T any] struct {
+	value           T
+	bytes, elements int // what it cost
+}
 
 // read takes the next message. A Reply with an error in it ends the stream with that error.
 func (s *streamed[T]) read(ctx context.Context, r io.Reader) error {
@@ -181,9 +194,15 @@ func (s *streamed[T]) read(ctx context.Context, r io.Reader) error {
 		if err := json.Unmarshal(payload, &e); err != nil {
 			return err
 		}
-		return &e
+		return said(&e)
 	}
-	return json.Unmarshal(payload, &s.value)
+	s.bytes = len(payload)
+	s.elements, err = decode(payload, &s.value)
+	return err
+}
+
+func unexpected(kind byte) error {
+	return fmt.Errorf("frame of kind %q where it does not belong", kind)
 }
 
 func ended(ctx context.Context, err error) error {

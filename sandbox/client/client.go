@@ -45,10 +45,10 @@ func call(ctx context.Context, socket, verb string, args, result any) (conn net.
 		return nil, dialError(err)
 	}
 	if reply.Error != nil {
-		return nil, reply.Error
+		return nil, said(reply.Error)
 	}
 	if result != nil {
-		if err = json.Unmarshal(reply.Result, result); err != nil {
+		if _, err = decode(reply.Result, result); err != nil {
 			return nil, sandbox.Errorf(sandbox.CodeInternal).Because(err)
 		}
 	}

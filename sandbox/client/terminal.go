@@ -27,26 +27,28 @@ func (a Agent) Terminal(ctx context.Context, spec sandbox.TerminalSpec) (sandbox
 	if err != nil {
 		return nil, err
 	}
-	return &terminal{conn: conn, ctx: ctx, replay: opened.Replay}, nil
+	return &terminal{conn: conn, ctx: ctx, replay: min(max(0, opened.Replay), maxReplay)}, nil
 }
 
 func (t *terminal) Replay() int { return t.replay }
 
 func (t *terminal) Read(p []byte) (int, error) {
 	for len(t.left) == 0 {
-		kind, payload, err := wire.Read(t.conn, wire.MaxJSON)
+		kind, payload, err := wire.Read(t.conn, wire.MaxData)
 		if err != nil {
 			return 0, ended(t.ctx, err)
 		}
-		switch kind {
-		case wire.Stdout:
+		switch {
+		case kind == wire.Stdout && len(payload) > 0:
 			t.left = payload
-		case wire.Exit:
+		case kind == wire.Exit:
 			t.exit = new(sandbox.Exit)
 			if err := json.Unmarshal(payload, t.exit); err != nil {
 				return 0, err
 			}
 			return 0, io.EOF
+		default: // an endless row of frames with nothing in them would pass by the browser's window
+			return 0, unexpected(kind)
 		}
 	}
 	n := copy(p, t.left)

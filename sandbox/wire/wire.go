@@ -19,8 +19,10 @@
 package wire
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 
@@ -134,6 +136,9 @@ func WriteJSON(w io.Writer, kind byte, v any) error {
 	return Write(w, kind, payload)
 }
 
+// readStep is how much room is made for a payload before any of it came: its length is only said.
+const readStep = 64 << 10
+
 // Read receives one frame. A frame over limit bytes is an error, and nothing of it is read.
 func Read(r io.Reader, limit int) (kind byte, payload []byte, err error) {
 	var head [5]byte
@@ -144,9 +149,16 @@ func Read(r io.Reader, limit int) (kind byte, payload []byte, err error) {
 	if n > uint32(limit) {
 		return 0, nil, fmt.Errorf("wire: frame of %d bytes is over the limit of %d", n, limit)
 	}
-	payload = make([]byte, n)
-	_, err = io.ReadFull(r, payload)
-	return head[0], payload, err
+	if n <= readStep {
+		payload = make([]byte, n)
+		_, err = io.ReadFull(r, payload)
+		return head[0], payload, err
+	}
+	body := bytes.NewBuffer(make([]byte, 0, readStep))
+	if _, err = io.CopyN(body, r, int64(n)); errors.Is(err, io.EOF) {
+		err = io.ErrUnexpectedEOF
+	}
+	return head[0], body.Bytes(), err
 }
 
 // ReadJSON receives one JSON frame into v.

@@ -1,0 +1,149 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"reflect"
+	"regexp"
+	"slices"
+
+	"golang.org/x/time/rate"
+
+	"podlab/sandbox"
+	"podlab/sandbox/internal/text"
+	"podlab/sandbox/wire"
+)
+
+// Whoever is root in a node can speak in the agent's place. These bound what that costs its reader: a honest agent stays below all
+// of them (sandbox/internal/observe, limits.go).
+const (
+	maxElements = 64 << 10 // of all lists of one message: "{}," is three bytes on the way and hundreds as a struct
+	maxDepth    = 24       // of lists and objects in each other
+	maxEntries  = 128      // of one map
+	maxString   = 16 << 10 // bytes; longer ones are cut
+	maxWord     = 512      // bytes of a moment's and an error's texts
+	maxReplay   = 1 << 20  // bytes: a terminal keeps less
+
+	// What a watch may send, in bytes; a list's element counts as elementCost. Decoding, judging and showing cost about as much.
+	watchRate   = 2 << 20 // a second
+	watchBurst  = 16 << 20
+	elementCost = 128
+	watchFloor  = 4 << 10 // of the smallest message: each wakes several goroutines
+)
+
+// weigh counts the elements of all lists of a JSON text, whatever else is wrong with it. Errors: too deep, too many.
+func weigh(data []byte) (elements int, err error) {
+	var lists uint32 // bit n: what is open at depth n is a list
+	depth, quoted := 0, false
+	for i := 0; i < len(data); i++ {
+		switch c := data[i]; {
+		case quoted && c == '\\':
+			i++
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case c == '[' || c == '{':
+			if depth++; depth > maxDepth {
+				return elements, fmt.Errorf("message of more than %d levels", maxDepth)
+			}
+			lists &^= 1 << depth
+			if c == '[' {
+				lists |= 1 << depth
+				elements++
+			}
+		case c == ']' || c == '}':
+			depth = max(0, depth-1)
+		case c == ',' && lists&(1<<depth) != 0:
+			elements++
+		}
+		if elements > maxElements {
+			return elements, fmt.Errorf("message of more than %d elements", maxElements)
+		}
+	}
+	return elements, nil
+}
+
+// decode reads a message of an agent into v.
+func decode(data []byte, v any) (elements int, err error) {
+	if elements, err = weigh(data); err != nil {
+		return elements, err
+	}
+	if err = json.Unmarshal(data, v); err != nil {
+		return elements, err
+	}
+	trim(reflect.ValueOf(v), maxString)
+	return elements, nil
+}
+
+// trim cuts every string in v at limit bytes and every map at maxEntries.
+func trim(v reflect.Value, limit int) {
+	switch v.Kind() {
+	case reflect.Pointer:
+		if !v.IsNil() {
+			trim(v.Elem(), limit)
+		}
+	case reflect.Struct:
+		for i := range v.NumField() {
+			trim(v.Field(i), limit)
+		}
+	case reflect.Slice:
+		if v.Type().Elem().Kind() == reflect.Uint8 {
+			return // a file
+		}
+		for i := range v.Len() {
+			trim(v.Index(i), limit)
+		}
+	case reflect.String:
+		if v.Len() > limit {
+			v.SetString(text.Clean(v.String(), limit))
+		}
+	case reflect.Map:
+		if m, ok := v.Interface().(map[string]string); ok && m != nil {
+			trimMap(m, limit)
+		}
+	}
+}
+
+// trimMap keeps the first entries by name, so that the same map always gives the same.
+func trimMap(m map[string]string, limit int) {
+	for i, key := range slices.Sorted(maps.Keys(m)) {
+		switch value := m[key]; {
+		case i >= maxEntries || len(key) > maxWord:
+			delete(m, key)
+		case len(value) > limit:
+			m[key] = text.Clean(value, limit)
+		}
+	}
+}
+
+// own leaves of an agent's moments those that an agent can know of: the kernel's come from the daemon.
+func own(moments *sandbox.Moments) {
+	moments.Items = slices.DeleteFunc(moments.Items, func(m sandbox.Moment) bool { return m.Source != sandbox.SourceAgent })
+	trim(reflect.ValueOf(moments), maxWord)
+}
+
+var word = regexp.MustCompile(`^[a-z][a-z_]{0,39}$`)
+
+// said is an error of the other side, bounded.
+func said(e *sandbox.Error) *sandbox.Error {
+	if !word.MatchString(string(e.Code)) {
+		return sandbox.Errorf(sandbox.CodeInternal)
+	}
+	trim(reflect.ValueOf(e), maxWord)
+	return e
+}
+
+// pace slows down a watch that sends more than anybody can look at.
+type pace struct{ *rate.Limiter }
+
+func newPace() pace { return pace{rate.NewLimiter(watchRate, watchBurst)} }
+
+// take waits until a message may be passed on.
+func (p pace) take(ctx context.Context, bytes, elements int) error {
+	return p.WaitN(ctx, max(watchFloor, bytes+elements*elementCost))
+}
+
+// The dearest message fits into the burst: WaitN would refuse it otherwise.
+var _ = [watchBurst - wire.MaxJSON - maxElements*elementCost]struct{}{}
