@@ -103,7 +103,7 @@ func TestStringsAndMapsAreCut(t *testing.T) {
 		labels[strings.Repeat("k", i+1)] = strings.Repeat("v", 1000)
 	}
 	s := sandbox.Snapshot{
-		Processes: []sandbox.Process{{Name: strings.Repeat("n", 1<<20), Args: []string{strings.Repeat("‮", 1<<18)}}},
+		Processes: []sandbox.Process{{Name: strings.Repeat("n", 1<<20), Args: []string{strings.Repeat("\u202e", 1<<18)}}},
 		Pods:      []sandbox.Pod{{Metadata: sandbox.ObjectMeta{Labels: labels}}},
 	}
 	text, err := json.Marshal(map[string]any{"result": s})
