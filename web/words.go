@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"embed"
 	"encoding/json"
 	"fmt"
@@ -101,8 +102,8 @@ func (w Words) SayError(code string, params map[string]string) (what, next strin
 		kv = append(kv, name, params[name])
 	}
 	key := "error." + code
-	if detail := key + "." + params["detail"]; params["detail"] != "do" && w.Has(detail) {
-		return w.Say(detail, kv...), w.Say(key+".do", kv...)
+	if more := cmp.Or(params["detail"], params["reason"]); more != "do" && w.Has(key+"."+more) {
+		return w.Say(key+"."+more, kv...), w.Say(key+".do", kv...)
 	}
 	return w.Say(key, kv...), w.Say(key+".do", kv...)
 }

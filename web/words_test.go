@@ -87,6 +87,19 @@ func TestErrors(t *testing.T) {
 	}
 }
 
+// TestWhyNodeIsGone: every reason of the contract has a sentence of its own.
+func TestWhyNodeIsGone(t *testing.T) {
+	for _, lang := range web.Langs {
+		w := web.WordsOf(lang)
+		plain, _ := w.SayError(string(sandbox.CodeNodeGone), nil)
+		for _, reason := range []string{sandbox.GoneInitEnded, sandbox.GoneTooManyGroups, sandbox.GoneDestroyed, sandbox.GoneMachineStopped} {
+			if what, next := w.SayError(string(sandbox.CodeNodeGone), map[string]string{"reason": reason}); what == plain || next == "" {
+				t.Errorf("%s: %s is said as %q %q", lang, reason, what, next)
+			}
+		}
+	}
+}
+
 func TestSay(t *testing.T) {
 	en := web.WordsOf("en")
 	if got := en.Say("lab.minutes", "n", 6); got != "about 6 min" {

@@ -98,7 +98,9 @@ var ownWords = map[sandbox.Code]func(map[string]string) string{
 	sandbox.CodeCannotStart: func(p map[string]string) string {
 		return fmt.Sprintf("%s cannot be started in %s: %s", p["command"], orNode(p["container"]), p["detail"])
 	},
-	sandbox.CodeNodeGone:    func(map[string]string) string { return "the node is gone" },
+	sandbox.CodeNodeGone: func(p map[string]string) string {
+		return strings.TrimSuffix("the node is gone: "+strings.ReplaceAll(p["reason"], "_", " "), ": ")
+	},
 	sandbox.CodeBadRequest:  func(p map[string]string) string { return strings.TrimSuffix("not a valid request: "+p["detail"], ": ") },
 	sandbox.CodeDenied:      func(map[string]string) string { return "not allowed" },
 	sandbox.CodeTooLarge:    func(p map[string]string) string { return fmt.Sprintf("too large: at most %s bytes", p["limit"]) },
