@@ -48,6 +48,7 @@ func (s *Subscription) Next(ctx context.Context) (Frame, error) {
 		select {
 		case <-timer.C:
 		case <-ctx.Done():
+			s.poke() // what woke it is still to be told
 			return Frame{}, ctx.Err()
 		}
 	}
