@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"podlab/labs"
 )
@@ -63,9 +64,38 @@ func (c *labNewCmd) Run(e *env) error {
 
 type labLintCmd struct{ contentFlag }
 
+// Run says of each lab what was read: a linter that says nothing may have looked in the wrong place.
 func (c *labLintCmd) Run(e *env) error {
-	_, err := c.load(e)
-	return err
+	course, err := c.load(e)
+	if err != nil {
+		return err
+	}
+	if len(course.Labs()) == 0 {
+		return fmt.Errorf("there is no lab in %s", filepath.Join(c.Content, "labs"))
+	}
+	for _, lab := range course.Labs() {
+		checks := 0
+		for _, step := range lab.Steps {
+			checks += len(step.Checks)
+		}
+		fmt.Fprintf(e.Out, "%s: %s, %s, %s: fine\n", lab.ID, count(len(lab.Steps), "step"), count(checks, "check"), languages())
+	}
+	return nil
+}
+
+func languages() string {
+	var all []string
+	for _, lang := range labs.Langs {
+		all = append(all, string(lang))
+	}
+	return strings.Join(all, " ")
+}
+
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
 }
 
 type labSolveCmd struct {
