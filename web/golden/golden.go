@@ -27,6 +27,7 @@ func All() map[string][]labs.Frame {
 		"plain":    {plain()},
 		"volumes":  {Volumes()},
 		"many":     {Many(300)},
+		"crowd":    {crowd()},
 	}
 }
 
@@ -116,6 +117,20 @@ func Many(processes int) labs.Frame {
 			parent = pid - 1
 		}
 		n.process(web, pid, parent, 20+i, []string{"sleep", "sh", "worker"}[i%3], "S")
+	}
+	n.wire()
+	f.Snapshot = &n.Snapshot
+	return f
+}
+
+// crowd has eight containers with names as people give them, and two pods.
+func crowd() labs.Frame {
+	f := ready()
+	n := node()
+	n.pod("demo", 409, 2402)
+	n.pod("payments-api", 509, 2602)
+	for i, name := range []string{"frontend-proxy", "session-store", "thumbnail-worker", "search-indexer", "mail-gateway", "metrics-exporter"} {
+		n.plain(name, uint64(600+i*7), 2800+i*10)
 	}
 	n.wire()
 	f.Snapshot = &n.Snapshot

@@ -86,17 +86,25 @@ func (b *builder) container(id string) *sandbox.Container {
 	panic("golden: no container " + id)
 }
 
+// ownNS are the namespaces of a container that shares none but user.
+func ownNS(first uint64) sandbox.Namespaces {
+	return sandbox.Namespaces{Net: inode(first + 4), IPC: inode(first + 2), UTS: inode(first + 1), PID: inode(first + 3), Mnt: inode(first), User: hostNS.User, Cgroup: inode(first + 5)}
+}
+
+// plain adds a container that only sleeps, on its own.
+func (b *builder) plain(name string, first uint64, pid int) {
+	c := b.add(sandbox.Container{ID: name, Name: name, Kind: sandbox.KindPlain, Image: "busybox", PID: pid, NS: ownNS(first)})
+	b.process(c, pid, 18, 1, "sleep", "S")
+}
+
 // plainPair adds web and cache, each on its own.
 func (b *builder) plainPair() {
-	ns := func(first uint64) sandbox.Namespaces {
-		return sandbox.Namespaces{Net: inode(first + 4), IPC: inode(first + 2), UTS: inode(first + 1), PID: inode(first + 3), Mnt: inode(first), User: hostNS.User, Cgroup: inode(first + 5)}
-	}
-	web := b.add(sandbox.Container{ID: "web", Name: "web", Kind: sandbox.KindPlain, Image: "nginx", PID: 2231, NS: ns(277)})
+	web := b.add(sandbox.Container{ID: "web", Name: "web", Kind: sandbox.KindPlain, Image: "nginx", PID: 2231, NS: ownNS(277)})
 	b.process(web, 2231, 18, 1, "nginx", "S")
 	b.process(web, 2260, 2231, 7, "nginx", "S")
 	b.title(2231, "nginx: master")
 	b.title(2260, "nginx: worker")
-	cache := b.add(sandbox.Container{ID: "cache", Name: "cache", Kind: sandbox.KindPlain, Image: "redis", PID: 2310, NS: ns(342)})
+	cache := b.add(sandbox.Container{ID: "cache", Name: "cache", Kind: sandbox.KindPlain, Image: "redis", PID: 2310, NS: ownNS(342)})
 	b.process(cache, 2310, 18, 1, "redis-server", "S", "bio_close", "bio_aof", "bio_lazy", "jemalloc")
 	b.net("web", web.NS.Net, 0, "10.88.0.2", 4)
 	b.net("cache", cache.NS.Net, 1, "10.88.0.3", 6)

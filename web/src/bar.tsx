@@ -86,26 +86,31 @@ function Pause() {
   );
 }
 
+const NAMES = 16; // a hostile or busy node has more; the tables list everything
+const ROOMY = 24; // letters of all names up to which each mark has a box of its own, as beside 1440 px
+
 /** All identities on the node, pods first as in the views; and the switch to tables. */
 function Legend() {
   const s = shown.value;
   const { of, pods } = marks.value;
   const seen = new Set<string>();
-  const names = (s?.containers ?? []).filter((c) => c.kind !== "infra" && !seen.has(c.name) && seen.add(c.name));
+  const names = (s?.containers ?? []).filter((c) => c.kind !== "infra" && !seen.has(c.name) && seen.add(c.name)).slice(0, NAMES);
+  const podName = (pod: string) => (pods.size > 1 ? t("legend.pod", { name: pod }) : t("legend.onepod"));
+  const letters = [...pods.keys()].reduce((n, pod) => n + podName(pod).length, 0) + names.reduce((n, c) => n + c.name.length, 0);
   return (
     <div class="legend">
       {s && (
-        <ul class="hint lg" aria-label={t("legend.title")}>
+        <ul class={`hint lg${letters > ROOMY ? " tight" : ""}`} aria-label={t("legend.title")}>
           {[...pods].map(([pod, mark]) => (
             <li key={pod} data-o={`pod:${pod} container:${pod}/_infra`}>
               <Tag mark={mark} />
-              <span class="n">{pods.size > 1 ? t("legend.pod", { name: pod }) : t("legend.onepod")}</span>
+              <span class="n">{podName(pod)}</span>
             </li>
           ))}
-          {names.slice(0, 6).map((c) => (
+          {names.map((c) => (
             <li key={c.id} data-o={(s.containers.filter((x) => x.name === c.name)).map((x) => `container:${x.id}`).join(" ")}>
               <Tag mark={of.get(c.id) ?? HOST} />
-              <span class="n" title={c.name}>{c.name}</span>
+              <span class="n">{c.name}</span>
             </li>
           ))}
           <li data-o="node">

@@ -142,12 +142,13 @@ function Group({ g, all }: { g: 0 | 1; all: Pane[] }) {
           {all.map((p) => (
             <button key={p.id} type="button" role="tab" id={`ptab-${p.id}`} aria-selected={p.id === id} aria-controls={`pane-${g}`} tabIndex={p.id === id ? 0 : -1} class={p.mark ? `tag ${p.mark.tone}` : "tag plain"} onClick={() => bringPane(p.id)} title={titleOf(p)} data-o={p.kind === "terminal" ? `terminal:${p.name} ${p.name === "node" ? "" : `container:${p.name}`}` : `manifest:${p.name}`}>
               {p.mark ? <Shape mark={p.mark} /> : <Icon name={p.kind === "manifest" ? "file" : "open"} />}
-              {labelOf(p)}
+              {labelOf(p, all)}
             </button>
           ))}
         </div>
-        <span class="cap">{pane ? caption(pane) : ""}</span>
-        <span class="sp" />
+        <span class="cap">
+          <span>{pane ? caption(pane) : ""}</span>
+        </span>
         {pane?.kind === "terminal" && <TerminalTools name={pane.name} />}
         <button type="button" class="ib" aria-pressed={max} aria-label={t(max ? "dock.restore" : "dock.maximise")} title={t(max ? "dock.restore" : "dock.maximise")} onClick={() => (maximised.value = max ? -1 : g)}>
           <Icon name={max ? "shrink" : "grow"} />
@@ -172,7 +173,16 @@ function arrows(e: KeyboardEvent, all: Pane[], id: string): void {
   requestAnimationFrame(() => document.getElementById(`ptab-${next.id}`)?.focus());
 }
 
-const labelOf = (p: Pane): string => (p.kind === "preview" ? t("dock.preview") : p.name === "node" ? t("who.node") : p.kind === "terminal" ? p.name.slice(p.name.indexOf("/") + 1) : p.name);
+const shortName = (id: string): string => id.slice(id.indexOf("/") + 1);
+
+/** What stands on a tab: a container's name, with its pod where two pods have one of that name. */
+function labelOf(p: Pane, all: Pane[] = []): string {
+  if (p.kind === "preview") return t("dock.preview");
+  if (p.kind === "manifest") return p.name;
+  if (p.name === "node") return t("who.node");
+  return all.some((x) => x !== p && x.kind === "terminal" && shortName(x.name) === shortName(p.name)) ? p.name : shortName(p.name);
+}
+
 const titleOf = (p: Pane): string => (p.kind === "terminal" ? t("term.label", { name: p.name === "node" ? t("who.node") : p.name }) : labelOf(p));
 
 function caption(p: Pane): string {
@@ -224,7 +234,7 @@ function Closed({ name }: { name: string }) {
   return (
     <div class="closed">
       <button type="button" class="btn" onClick={() => void open(name).then((x) => x.focus())}>
-        {t("term.open", { name: name.slice(name.indexOf("/") + 1) })}
+        {t("term.open", { name: shortName(name) })}
       </button>
       <p class="hint">{t("term.open.note")}</p>
     </div>

@@ -102,7 +102,7 @@ async function press(b: HTMLButtonElement, target: string, code: string): Promis
   b.setAttribute("aria-disabled", "true");
   try {
     await runIn(target, code);
-    toast({ id: "run", text: target === "node" ? t("run.done.node") : t("run.done", { name: target }), tone: "info" }, 2000);
+    toast({ id: "run", text: target === "node" ? t("run.done.node") : t("run.done", { name: target }), tone: "quiet" }, 2000);
   } catch (e) {
     failed(e, "run");
   } finally {

@@ -10,7 +10,7 @@ interface Toast {
   id: string;
   text: string;
   next?: string;
-  tone: "info" | "warn" | "error";
+  tone: "quiet" | "info" | "warn" | "error"; // quiet: what the eye sees elsewhere is only spoken
   action?: { label: string; run: () => void };
 }
 
@@ -36,7 +36,7 @@ export function failed(error: unknown, id = "error"): void {
 function Toasts() {
   return (
     <div class="toasts" role="status" aria-live="polite">
-      {toasts.value.map((m) => (
+      {toasts.value.map((m) => m.tone === "quiet" ? <p key={m.id} class="vh">{m.text}</p> : (
         <div key={m.id} class={`toast ${m.tone}`}>
           <div>
             <b>{m.text}</b>

@@ -22,7 +22,7 @@ async function sound(page, what) {
   assert.deepEqual(await axe(page), [], what);
 }
 
-const states = ["none", "starting", "queued", "gone", "ended", "other", "sides", "plain", "volumes", "many"];
+const states = ["none", "starting", "queued", "gone", "ended", "other", "sides", "plain", "volumes", "many", "crowd"];
 
 for (const lang of ["en", "zh"]) {
   for (const theme of ["light", "dark"]) {
@@ -60,6 +60,19 @@ test("every view, as picture and as table", async () => {
     await page.click(".legend button");
   }
   await page.context().close();
+});
+
+test("the legend shows every name whole, however many there are", async () => {
+  for (const [frames, width, lines] of [["sides", 1440, 1], ["volumes", 1440, 1], ["crowd", 1440, 4], ["crowd", 1024, 6], ["crowd", 390, 8]]) {
+    const page = await open(browser, site.base, lab(frames), { width });
+    await settled(page);
+    const names = await page.locator(".lg .n").evaluateAll((all) => all.map((el) => ({ name: el.textContent, cut: el.scrollWidth > el.clientWidth + 1 && getComputedStyle(el).display !== "inline", right: el.getBoundingClientRect().right, top: Math.round(el.getBoundingClientRect().top) })));
+    if (frames === "crowd") assert.equal(names.length, 11, "two pods, two names that both have, six on their own, the node");
+    for (const n of names) assert.ok(!n.cut && n.right <= width, `${frames} at ${width}: ${n.name} is cut`);
+    const rows = new Set(names.map((n) => n.top)).size;
+    assert.ok(rows <= lines, `${frames} at ${width}: ${rows} lines`);
+    await page.context().close();
+  }
 });
 
 test("narrow and wide: nothing runs out of the page", async () => {

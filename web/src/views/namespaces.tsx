@@ -5,10 +5,12 @@ import type { Snapshot } from "../types.ts";
 import { gap, join, joinAnd, t } from "../words.ts";
 import { type Cell, KINDS, type Kind, type Row, column, digits, ofNode, rowsOf, sharing } from "./matrix.ts";
 import { type Side, sides } from "./sides.ts";
+import type { ViewProps } from "./props.ts";
+import { Tables, columns } from "./table.tsx";
 import { Tree } from "./tree.tsx";
 import { processesOf } from "./processes.ts";
 
-export function Namespaces({ s, table }: { s: Snapshot; table: boolean }) {
+export function Namespaces({ s, table }: ViewProps) {
   if (table) return <NamespaceTable s={s} />;
   const all = sides.value;
   return (
@@ -152,33 +154,11 @@ function Block({ cell, kind, row, digits }: { cell: Cell; kind: Kind; row: Row; 
 }
 
 function NamespaceTable({ s }: { s: Snapshot }) {
-  const rows = rowsOf(s, s.containers.map((c) => c.id), true);
-  return (
-    <div class="card tablecard" tabIndex={0} role="region" aria-label={t("view.namespaces")}>
-      <table class="plain">
-        <thead>
-          <tr>
-            <th scope="col">{t("col.container")}</th>
-            {KINDS.map((k) => (
-              <th scope="col" key={k}>
-                {k}
-              </th>
-            ))}
-          </tr>
-        </thead>
-        <tbody>
-          {rows.map((r) => (
-            <tr key={r.id}>
-              <th scope="row">{r.id || t("who.node")}</th>
-              {KINDS.map((k) => (
-                <td class="mono" key={k}>
-                  {r.ns?.[k] || "–"}
-                </td>
-              ))}
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
-  );
+  const rows = rowsOf(s, s.containers.map((c) => c.id), true).map((r) => ({
+    key: r.id,
+    o: r.id ? `container:${r.id}` : "node",
+    cells: [r.id || t("who.node"), ...KINDS.map((k) => r.ns?.[k] || "–")],
+  }));
+  const heads = [...columns("container"), ...KINDS.map((k) => ({ head: k, mono: true }))];
+  return <Tables label={t("view.namespaces")} tables={[{ caption: t("view.namespaces"), columns: heads, rows }]} />;
 }

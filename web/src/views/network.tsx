@@ -7,6 +7,7 @@ import { bytes, t } from "../words.ts";
 import { type Link, connected, host, links, listens, local, plain, port } from "./sockets.ts";
 import { type Wire, Wires } from "./wires.tsx";
 import type { ViewProps } from "./props.ts";
+import { Tables, columns } from "./table.tsx";
 
 export function summary(s: Snapshot): string {
   return t("net.summary", {
@@ -17,7 +18,7 @@ export function summary(s: Snapshot): string {
 }
 
 export function Network({ s, table }: ViewProps) {
-  if (table) return <Table s={s} />;
+  if (table) return <NetworkTables s={s} />;
   const node = s.networks.find((n) => n.owner === "");
   const others = s.networks.filter((n) => n.owner !== "").slice(0, 12);
   const pairs = links(s.networks);
@@ -158,59 +159,21 @@ function SocketLine({ k, paired }: { k: Socket; paired: boolean }) {
   );
 }
 
-function Table({ s }: { s: Snapshot }) {
+function NetworkTables({ s }: { s: Snapshot }) {
+  const owner = (n: Net) => n.owner || t("who.node");
+  const cards = s.networks.flatMap((n) =>
+    n.interfaces.map((i) => ({ key: `${n.inode}.${i.index}`, o: `net:${n.owner}`, cells: [owner(n), i.name, i.addrs.join(", "), i.mac, bytes(i.rxBytes), bytes(i.txBytes)] })),
+  );
+  const sockets = s.networks.flatMap((n) =>
+    n.sockets.slice(0, 200).map((k) => ({ key: `${n.inode}.${k.inode}.${k.local}`, cells: [owner(n), k.container || "–", k.proto, k.local, k.remote, k.state] })),
+  );
   return (
-    <div class="card tablecard" tabIndex={0} role="region" aria-label={t("view.network")}>
-      <table class="plain">
-        <thead>
-          <tr>
-            {["owner", "card", "address", "mac", "received", "sent"].map((c) => (
-              <th scope="col" key={c}>
-                {t(`col.${c}`)}
-              </th>
-            ))}
-          </tr>
-        </thead>
-        <tbody>
-          {s.networks.flatMap((n) =>
-            n.interfaces.map((i) => (
-              <tr key={`${n.inode}.${i.index}`}>
-                <th scope="row">{n.owner || t("who.node")}</th>
-                <td class="mono">{i.name}</td>
-                <td class="mono">{i.addrs.join(", ")}</td>
-                <td class="mono">{i.mac}</td>
-                <td>{bytes(i.rxBytes)}</td>
-                <td>{bytes(i.txBytes)}</td>
-              </tr>
-            )),
-          )}
-        </tbody>
-      </table>
-      <table class="plain">
-        <thead>
-          <tr>
-            {["owner", "container", "proto", "local", "remote", "state"].map((c) => (
-              <th scope="col" key={c}>
-                {t(`col.${c}`)}
-              </th>
-            ))}
-          </tr>
-        </thead>
-        <tbody>
-          {s.networks.flatMap((n) =>
-            n.sockets.slice(0, 200).map((k) => (
-              <tr key={`${n.inode}.${k.inode}.${k.local}`}>
-                <th scope="row">{n.owner || t("who.node")}</th>
-                <td>{k.container || "–"}</td>
-                <td>{k.proto}</td>
-                <td class="mono">{k.local}</td>
-                <td class="mono">{k.remote}</td>
-                <td>{k.state}</td>
-              </tr>
-            )),
-          )}
-        </tbody>
-      </table>
-    </div>
+    <Tables
+      label={t("view.network")}
+      tables={[
+        { caption: t("table.cards"), columns: columns("owner", "=card", "=address", "=mac", "received", "sent"), rows: cards, empty: t("net.none") },
+        { caption: t("table.sockets"), columns: columns("owner", "container", "proto", "=local", "=remote", "state"), rows: sockets },
+      ]}
+    />
   );
 }

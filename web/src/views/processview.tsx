@@ -4,9 +4,11 @@ import { useState } from "preact/hooks";
 import type { Snapshot } from "../types.ts";
 import { bytes, t } from "../words.ts";
 import { command } from "./processes.ts";
+import type { ViewProps } from "./props.ts";
+import { Tables, columns } from "./table.tsx";
 import { Tree } from "./tree.tsx";
 
-export function Processes({ s, table }: { s: Snapshot; table: boolean }) {
+export function Processes({ s, table }: ViewProps) {
   const [threads, setThreads] = useState(false);
   if (table) return <ProcessTable s={s} />;
   return (
@@ -27,34 +29,11 @@ export function Processes({ s, table }: { s: Snapshot; table: boolean }) {
 }
 
 function ProcessTable({ s }: { s: Snapshot }) {
-  return (
-    <div class="card tablecard" tabIndex={0} role="region" aria-label={t("view.processes")}>
-      <table class="plain">
-        <thead>
-          <tr>
-            {["pid", "ppid", "inside", "container", "process", "state", "user", "memory", "threads"].map((c) => (
-              <th scope="col" key={c}>
-                {t(`col.${c}`)}
-              </th>
-            ))}
-          </tr>
-        </thead>
-        <tbody>
-          {s.processes.slice(0, 400).map((p) => (
-            <tr key={`${p.pid}:${p.start}`}>
-              <td class="mono">{p.pid}</td>
-              <td class="mono">{p.ppid}</td>
-              <td class="mono">{p.inside}</td>
-              <td>{p.container || t(`role.${p.role || "node"}`)}</td>
-              <td class="mono">{command(p)}</td>
-              <td>{p.state}</td>
-              <td class="mono">{p.uid}</td>
-              <td>{bytes(p.rss)}</td>
-              <td>{p.threads.length + 1}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
-  );
+  const rows = s.processes.slice(0, 400).map((p) => ({
+    key: `${p.pid}:${p.start}`,
+    o: `process:${p.pid}`,
+    cells: [p.pid, p.ppid, p.inside, p.container || t(`role.${p.role || "node"}`), command(p), p.state, p.uid, bytes(p.rss), p.threads.length + 1],
+  }));
+  const heads = columns("=pid", "=ppid", "=inside", "container", "=process", "state", "=user", "memory", "threads");
+  return <Tables label={t("view.processes")} tables={[{ caption: t("proc.title", { n: s.processes.length }), columns: heads, rows }]} />;
 }

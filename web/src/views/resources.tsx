@@ -5,6 +5,7 @@ import { HOST, Shape, marks } from "../identity.tsx";
 import type { Cgroup, Snapshot } from "../types.ts";
 import { bytes, t } from "../words.ts";
 import type { ViewProps } from "./props.ts";
+import { Tables, columns } from "./table.tsx";
 
 export function summary(s: Snapshot): string {
   const ooms = s.containers.reduce((n, c) => n + c.usage.oomKills, 0);
@@ -38,7 +39,7 @@ function useHistory(s: Snapshot): Map<string, Sample[]> {
 
 export function ResourcesView({ s, table }: ViewProps) {
   const history = useHistory(s);
-  if (table) return <Table s={s} />;
+  if (table) return <ResourceTable s={s} />;
   const rows = [{ id: "", name: t("who.node"), note: s.node.hostname, usage: s.node.usage, mark: HOST, pod: "" }, ...s.containers.map((c) => ({ id: c.id, name: c.name, note: c.pod ? t("dock.in.pod", { name: c.pod }) : c.image, usage: c.usage, mark: marks.value.of.get(c.id) ?? HOST, pod: c.pod }))];
   return (
     <section class="card fill" aria-label={t("view.resources")}>
@@ -54,15 +55,15 @@ export function ResourcesView({ s, table }: ViewProps) {
                 <b>
                   <Shape mark={r.mark} /> {r.name}
                 </b>
-                <small>{r.note}</small>
+                <p class="marks">
+                  <small>{r.note}</small>
+                  {r.usage.throttled > 0 && <span class="bdg z">{t("res.throttled", { n: r.usage.throttled })}</span>}
+                  {r.usage.oomKills > 0 && <span class="bdg oom">{t("res.oom", { n: r.usage.oomKills })}</span>}
+                </p>
               </div>
               <Bar label={t("res.memory")} used={r.usage.memory} limit={r.usage.memoryLimit} say={bytes} />
               <Bar label={t("res.pids")} used={r.usage.pids} limit={r.usage.pidsLimit} say={String} />
               <Cpu samples={history.get(r.id) ?? []} limit={r.usage.cpuLimit} />
-              <div class="marks">
-                {r.usage.throttled > 0 && <span class="bdg z">{t("res.throttled", { n: r.usage.throttled })}</span>}
-                {r.usage.oomKills > 0 && <span class="bdg oom">{t("res.oom", { n: r.usage.oomKills })}</span>}
-              </div>
             </li>
           ))}
         </ul>
@@ -80,8 +81,8 @@ function Bar({ label, used, limit, say }: { label: string; used: number; limit: 
         {label} <b>{text}</b>
       </span>
       <svg class={part > 0.9 ? "er" : part > 0.7 ? "wa" : ""} viewBox="0 0 100 6" preserveAspectRatio="none" role="img" aria-label={`${label}: ${text}`}>
-        <rect class="bg" width="100" height="6" rx="1" />
-        {limit > 0 ? <rect class="fg" width={Math.max(part * 100, used > 0 ? 0.6 : 0)} height="6" rx="1" /> : <rect class="no" width="100" height="6" rx="1" />}
+        {limit > 0 ? <rect class="bg" width="100" height="6" rx="1" /> : <path class="no" d="M0 3H100" />}
+        {limit > 0 ? <rect class="fg" width={Math.max(part * 100, used > 0 ? 0.6 : 0)} height="6" rx="1" /> : null}
       </svg>
     </div>
   );
@@ -109,36 +110,13 @@ function Cpu({ samples, limit }: { samples: Sample[]; limit: number }) {
 /** 250 → 0.25 */
 const cores = (thousandths: number): string => (thousandths / 1000).toFixed(2);
 
-function Table({ s }: { s: Snapshot }) {
-  const rows: [string, Cgroup][] = [[t("who.node"), s.node.usage], ...s.containers.map((c): [string, Cgroup] => [c.id, c.usage])];
+function ResourceTable({ s }: { s: Snapshot }) {
+  const groups: [string, Cgroup][] = [[t("who.node"), s.node.usage], ...s.containers.map((c): [string, Cgroup] => [c.id, c.usage])];
   const or = (n: number, say: (n: number) => string) => (n > 0 ? say(n) : "–");
-  return (
-    <div class="card tablecard" tabIndex={0} role="region" aria-label={t("view.resources")}>
-      <table class="plain">
-        <thead>
-          <tr>
-            {["container", "memory", "memorylimit", "pids", "pidslimit", "cpulimit", "throttled", "oom"].map((c) => (
-              <th scope="col" key={c}>
-                {t(`col.${c}`)}
-              </th>
-            ))}
-          </tr>
-        </thead>
-        <tbody>
-          {rows.map(([id, u]) => (
-            <tr key={id}>
-              <th scope="row">{id}</th>
-              <td>{bytes(u.memory)}</td>
-              <td>{or(u.memoryLimit, bytes)}</td>
-              <td>{u.pids}</td>
-              <td>{or(u.pidsLimit, String)}</td>
-              <td>{or(u.cpuLimit, cores)}</td>
-              <td>{u.throttled}</td>
-              <td>{u.oomKills}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
-  );
+  const rows = groups.map(([id, u]) => ({
+    key: id,
+    cells: [id, bytes(u.memory), or(u.memoryLimit, bytes), u.pids, or(u.pidsLimit, String), or(u.cpuLimit, cores), u.throttled, u.oomKills],
+  }));
+  const heads = columns("container", "memory", "memorylimit", "pids", "pidslimit", "cpulimit", "throttled", "oom");
+  return <Tables label={t("view.resources")} tables={[{ caption: t("res.title"), columns: heads, rows }]} />;
 }

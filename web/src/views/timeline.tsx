@@ -1,11 +1,12 @@
 // Timeline: what happened, a lane for the node and for each container, newest at the right; below, the same as a list.
 
 import { useEffect, useReducer, useRef, useState } from "preact/hooks";
-import { HOST, Shape, markOf } from "../identity.tsx";
+import { HOST, type Mark, Shape, markOf } from "../identity.tsx";
 import { boot, lost, now, paused, shownMoments, tracer } from "../store.ts";
 import type { Moment, Snapshot } from "../types.ts";
 import { t } from "../words.ts";
 import type { ViewProps } from "./props.ts";
+import { type Row, Table, columns } from "./table.tsx";
 import { laneOf, learnNamespaces, ofRuntime, say } from "./moments.ts";
 
 export const summary = (_: Snapshot): string => t("time.summary", { n: shownMoments.value.filter((m) => !m.thread).length });
@@ -21,6 +22,9 @@ const glyphs: Record<string, string> = {
   exit: "M1.5 1.5l7 7m0-7l-7 7",
   oom: "M5 0l5 9.5h-10z",
 };
+
+/** Kinds stand one above the other, so that what happens at once can be told apart: px from the middle of a lane. */
+const level = (m: Moment): number => ({ fork: -8, exit: 8, oom: 8 })[m.kind] ?? 0;
 
 const glyph = (m: Moment): string => glyphs[m.kind] ?? "M5 0.5L9.5 5L5 9.5L.5 5z";
 
@@ -43,6 +47,16 @@ export function Timeline({ s, table }: ViewProps) {
     const lane = laneOf(m, known);
     if (!lanes.includes(lane)) lanes.push(lane);
   }
+  const rowOf = (m: Moment): Row => {
+    const lane = laneOf(m, known);
+    const mark = lane ? markOf(lane) : HOST;
+    return {
+      key: m.source + m.seq,
+      cls: m.kind === "oom" || m.signal ? "hot" : "",
+      o: m.pid ? `process:${m.pid}` : "",
+      cells: [clock(m.time), <Who mark={mark}>{name(lane)}</Who>, <What m={m} />, m.pid || ""],
+    };
+  };
   return (
     <section class="card fill timeline" aria-label={t("view.timeline")}>
       <header>
@@ -67,7 +81,7 @@ export function Timeline({ s, table }: ViewProps) {
                   <line x1="0" x2="100%" y1="50%" y2="50%" />
                   {recent.filter((m) => laneOf(m, known) === id).map((m) => (
                     <svg key={m.source + m.seq} x={`${at(m)}%`} y="50%" overflow="visible" class={`g ${m.kind}${m.signal ? " sig" : ""}`}>
-                      <path d={glyph(m)} transform="translate(-5 -5)">
+                      <path d={glyph(m)} transform={`translate(-5 ${level(m) - 5})`}>
                         <title>{say(m)}</title>
                       </path>
                     </svg>
@@ -87,43 +101,26 @@ export function Timeline({ s, table }: ViewProps) {
         </div>
       )}
       <div class="scroll moments" tabIndex={0} role="region" aria-label={t("time.list")}>
-        <table class="plain">
-          <thead>
-            <tr>
-              {["time", "container", "what", "pid"].map((c) => (
-                <th scope="col" key={c}>
-                  {t(`col.${c}`)}
-                </th>
-              ))}
-            </tr>
-          </thead>
-          <tbody>
-            {all.slice(-LIST).reverse().map((m) => {
-              const lane = laneOf(m, known);
-              const mark = lane ? markOf(lane) : HOST;
-              return (
-                <tr key={m.source + m.seq} class={m.kind === "oom" || m.signal ? "hot" : ""} data-o={m.pid ? `process:${m.pid}` : ""}>
-                  <td class="mono">{clock(m.time)}</td>
-                  <td class={mark.tone}>
-                    <Shape mark={mark} /> {name(lane)}
-                  </td>
-                  <td>
-                    <svg class={`gl ${m.kind}${m.signal ? " sig" : ""}`} viewBox="0 0 10 10" aria-hidden="true">
-                      <path d={glyph(m)} />
-                    </svg>
-                    {say(m)}
-                  </td>
-                  <td class="mono">{m.pid || ""}</td>
-                </tr>
-              );
-            })}
-          </tbody>
-        </table>
-        {all.length === 0 && <p class="hint pad">{t("time.nothing")}</p>}
+        <Table caption={t("time.list")} columns={columns("=time", "container", "what", "=pid")} rows={all.slice(-LIST).reverse().map(rowOf)} empty={t("time.nothing")} />
       </div>
     </section>
   );
 }
+
+const Who = ({ mark, children }: { mark: Mark; children: string }) => (
+  <span class={`by ${mark.tone}`}>
+    <Shape mark={mark} /> {children}
+  </span>
+);
+
+const What = ({ m }: { m: Moment }) => (
+  <>
+    <svg class={`gl ${m.kind}${m.signal ? " sig" : ""}`} viewBox="0 0 10 10" aria-hidden="true">
+      <path d={glyph(m)} />
+    </svg>
+    {say(m)}
+  </>
+);
 
 /** A container's name, with its pod where that is needed to tell it from another. */
 function shortName(s: Snapshot, id: string): string {

@@ -2,10 +2,10 @@
 // those that get another parent travel there.
 
 import { useEffect, useLayoutEffect, useMemo, useReducer, useRef, useState } from "preact/hooks";
-import { markOf } from "../identity.tsx";
+import { HOST, type Mark, Shape, markOf } from "../identity.tsx";
 import { shownMoments } from "../store.ts";
 import type { Process } from "../types.ts";
-import { t } from "../words.ts";
+import { bytes, t } from "../words.ts";
 import { command } from "./processes.ts";
 import { type Branch, type Change, LINGER, branches, changes, keyOf } from "./tree.ts";
 import { signalName } from "./signals.ts";
@@ -49,6 +49,9 @@ function useChanges(list: Process[]): Memory {
   return memory;
 }
 
+/** The dead stay where they were: lists are in the order of pids. */
+const withGhosts = (list: Process[], ghosts: ReadonlyMap<string, Process>): Process[] => (ghosts.size ? [...ghosts.values(), ...list].sort((a, b) => a.pid - b.pid) : list);
+
 export function Tree({ list, label, wide = false, threads = false }: { list: Process[]; label: string; wide?: boolean; threads?: boolean }) {
   const memory = useChanges(list);
   const [closed, setClosed] = useState<ReadonlySet<string>>(new Set());
@@ -56,7 +59,7 @@ export function Tree({ list, label, wide = false, threads = false }: { list: Pro
   const [at, setAt] = useState("");
   const root = useRef<HTMLUListElement>(null);
   const ghosts = memory.ghosts.size;
-  const rows = useMemo(() => branches([...memory.ghosts.values(), ...list], closed, unfolded), [list, closed, unfolded, ghosts]);
+  const rows = useMemo(() => branches(withGhosts(list, memory.ghosts), closed, unfolded), [list, closed, unfolded, ghosts]);
   const drawn = rows.slice(0, LONGEST);
   const focus = drawn.some((r) => r.key === at) ? at : (drawn[0]?.key ?? "");
   useTravel(root, memory.marks, drawn.length);
@@ -155,18 +158,29 @@ function Line({ r, wide, change, closed, focus, threads, onToggle, onFocus }: Li
         {threads && p.threads.slice(0, 24).map((th) => <span class="bdg th" key={th.tid}>{`{${th.name}} ${th.tid}`}</span>)}
         <State p={p} change={change} />
       </span>
-      {wide && <span class={`who ${mark.tone}`}>{p.container || t(`role.${p.role || "node"}`)}</span>}
+      {wide && <Who p={p} mark={mark} />}
       <span class="q">{p.pid}</span>
       <span class={p.container ? `pin ${mark.tone}` : "q"}>{p.container ? p.inside : "–"}</span>
-      {wide && <span class="q">{Math.round(p.rss / 1024)} K</span>}
+      {wide && <span class="q">{bytes(p.rss)}</span>}
     </li>
+  );
+}
+
+/** Whose a process is: its container's name with the mark that it has everywhere, and the pod. */
+function Who({ p, mark }: { p: Process; mark: Mark }) {
+  if (!p.container) return <span class="who H">{t(`role.${p.role || "node"}`)}</span>;
+  const pod = p.container.includes("/") ? p.container.split("/")[0]! : "";
+  return (
+    <span class={`who ${mark.tone}`} title={p.container}>
+      <Shape mark={mark} /> {mark === HOST ? p.container : mark.name} {pod && mark !== HOST && <small>{t("legend.pod", { name: pod })}</small>}
+    </span>
   );
 }
 
 /** nginx: master … as ps shows it when the program set its title, else the short name; arguments where there is room. */
 function nameOf(p: Process, wide: boolean): string {
   const title = p.args.length === 1 && p.args[0]!.includes(":") ? p.args[0]! : "";
-  if (title) return title.length > 30 ? `${title.slice(0, 30)}…` : title;
+  if (title) return title.length > 120 ? `${title.slice(0, 120)}…` : title; // what does not fit is cut by its box
   if (!wide || p.args.length < 2) return p.name;
   const rest = p.args.slice(1).join(" ");
   return `${p.name} ${rest.length > 60 ? `${rest.slice(0, 60)}…` : rest}`;

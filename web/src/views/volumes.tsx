@@ -7,6 +7,7 @@ import { Shape, Tag, markOf, marks } from "../identity.tsx";
 import type { Container, File, Layer, Snapshot, Volume } from "../types.ts";
 import { bytes, t } from "../words.ts";
 import type { ViewProps } from "./props.ts";
+import { Tables, columns } from "./table.tsx";
 import { LINGER } from "./tree.ts";
 import { type Wire, Wires } from "./wires.tsx";
 
@@ -28,7 +29,7 @@ function mountsOf(s: Snapshot, v: Volume): MountPoint[] {
 }
 
 export function Volumes({ s, table }: ViewProps) {
-  if (table) return <Table s={s} />;
+  if (table) return <VolumeTables s={s} />;
   return (
     <div class="volview">
       {s.volumes.length === 0 && <p class="empty">{t("vol.none")}</p>}
@@ -55,7 +56,9 @@ function One({ s, v }: { s: Snapshot; v: Volume }) {
         <div class="dir" data-end="dir">
           <p class="path mono">
             <Icon name="folder" />
-            {v.path}
+            <span>
+              {v.path.split(/(?<=.\/)/).map((part, i) => [i ? <wbr /> : null, part])}
+            </span>
           </p>
           <p class="hint">
             {t("vol.inode", { inode: v.inode })} · {bytes(v.bytes)}
@@ -204,59 +207,23 @@ function Layers({ s }: { s: Snapshot }) {
   );
 }
 
-function Table({ s }: { s: Snapshot }) {
+function VolumeTables({ s }: { s: Snapshot }) {
+  const volumes = s.volumes.flatMap((v) => {
+    const mounts = mountsOf(s, v);
+    return (mounts.length ? mounts : [null]).map((m, i) => ({
+      key: `${idOf(v)}${i}`,
+      o: `volume:${idOf(v)}`,
+      cells: [idOf(v), v.kind, v.path, v.inode, m ? <Tag mark={markOf(m.container.id)}>{m.container.name}</Tag> : "–", m?.path ?? "–"],
+    }));
+  });
+  const files = s.volumes.flatMap((v) => v.files.slice(0, 100).map((f) => ({ key: idOf(v) + f.path, cells: [idOf(v), f.path, bytes(f.size), f.inode] })));
   return (
-    <div class="card tablecard" tabIndex={0} role="region" aria-label={t("view.volumes")}>
-      <table class="plain">
-        <thead>
-          <tr>
-            {["volume", "kind", "path", "inode", "container", "mountpath"].map((c) => (
-              <th scope="col" key={c}>
-                {t(`col.${c}`)}
-              </th>
-            ))}
-          </tr>
-        </thead>
-        <tbody>
-          {s.volumes.flatMap((v) => {
-            const mounts = mountsOf(s, v);
-            const rows = mounts.length ? mounts : [null];
-            return rows.map((m, i) => (
-              <tr key={`${idOf(v)}${i}`}>
-                <th scope="row">{idOf(v)}</th>
-                <td>{v.kind}</td>
-                <td class="mono">{v.path}</td>
-                <td class="mono">{v.inode}</td>
-                <td>{m ? <Tag mark={markOf(m.container.id)}>{m.container.name}</Tag> : "–"}</td>
-                <td class="mono">{m?.path ?? "–"}</td>
-              </tr>
-            ));
-          })}
-        </tbody>
-      </table>
-      <table class="plain">
-        <thead>
-          <tr>
-            {["volume", "file", "size", "inode"].map((c) => (
-              <th scope="col" key={c}>
-                {t(`col.${c}`)}
-              </th>
-            ))}
-          </tr>
-        </thead>
-        <tbody>
-          {s.volumes.flatMap((v) =>
-            v.files.slice(0, 100).map((f) => (
-              <tr key={idOf(v) + f.path}>
-                <th scope="row">{idOf(v)}</th>
-                <td class="mono">{f.path}</td>
-                <td>{bytes(f.size)}</td>
-                <td class="mono">{f.inode}</td>
-              </tr>
-            )),
-          )}
-        </tbody>
-      </table>
-    </div>
+    <Tables
+      label={t("view.volumes")}
+      tables={[
+        { caption: t("view.volumes"), columns: columns("volume", "kind", "=path", "=inode", "container", "=mountpath"), rows: volumes, empty: t("vol.none") },
+        { caption: t("table.files"), columns: columns("volume", "=file", "size", "=inode"), rows: files },
+      ]}
+    />
   );
 }
