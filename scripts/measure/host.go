@@ -8,8 +8,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"podlab/sandbox"
 	"podlab/sandbox/client"
@@ -22,10 +25,11 @@ type host struct {
 	root   *exec.Cmd
 	addr   string
 	log    *os.File
+	ended  chan struct{} // closed when both have ended
 }
 
 func startHost(ctx context.Context, data, run string) (h *host, err error) {
-	h = &host{daemon: client.Daemon{Socket: filepath.Join(run, "sandboxd.sock")}}
+	h = &host{daemon: client.Daemon{Socket: filepath.Join(run, "sandboxd.sock")}, ended: make(chan struct{})}
 	if h.log, err = os.CreateTemp(run, "log-"); err != nil {
 		return nil, err
 	}
@@ -38,13 +42,13 @@ func startHost(ctx context.Context, data, run string) (h *host, err error) {
 	if h.addr, err = freeAddress(); err != nil {
 		return nil, err
 	}
-	if h.root, err = h.start(filepath.Join(data, "bin/podlab-sandboxd"), "--data", data, "--run", run); err != nil {
+	if h.root, err = h.start(unix.SIGINT, filepath.Join(data, "bin/podlab-sandboxd"), "--data", data, "--run", run); err != nil {
 		return nil, err
 	}
 	if err := wait(ctx, func() error { _, err := h.daemon.Info(ctx); return err }); err != nil {
 		return nil, fmt.Errorf("the daemon does not answer: %w", err)
 	}
-	h.server, err = h.start(filepath.Join(data, "bin/podlab"), "serve", "--addr", h.addr, "--admin-addr", "127.0.0.1:0",
+	h.server, err = h.start(unix.SIGTERM, filepath.Join(data, "bin/podlab"), "serve", "--addr", h.addr, "--admin-addr", "127.0.0.1:0",
 		"--data", filepath.Join(run, "server"), "--run", run)
 	if err != nil {
 		return nil, err
@@ -58,12 +62,19 @@ func startHost(ctx context.Context, data, run string) (h *host, err error) {
 	})
 }
 
-// start starts a program that is killed when this one dies.
-func (h *host) start(name string, args ...string) (*exec.Cmd, error) {
+// start starts a program that the kernel ends by a signal when this one dies: after a panic or a kill too, no daemon with nodes is left.
+func (h *host) start(end syscall.Signal, name string, args ...string) (*exec.Cmd, error) {
 	cmd := exec.Command(name, args...)
 	cmd.Stdout, cmd.Stderr = h.log, h.log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is for measure, which ends them in order
-	return cmd, cmd.Start()
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: end} // Ctrl-C is for measure, which ends them in order
+	started := make(chan error)
+	go func() { // PR_SET_PDEATHSIG goes by the thread that started it: this one stays
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		started <- cmd.Start()
+		<-h.ended
+	}()
+	return cmd, <-started
 }
 
 // stop ends the server, then the daemon by SIGINT, which removes all nodes.
@@ -81,6 +92,7 @@ func (h *host) stop() error {
 			err = errors.Join(err, fmt.Errorf("%s: %w", filepath.Base(p.cmd.Path), e))
 		}
 	}
+	close(h.ended)
 	h.log.Close()
 	return err
 }

@@ -4,10 +4,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -67,7 +69,8 @@ func (b *bench) all(ctx context.Context, names []string) (err error) {
 			return fmt.Errorf("no benchmark %q: see --help", name)
 		}
 	}
-	if b.run, err = os.MkdirTemp("/run", "podlab-bench-"); err != nil {
+	removeAbandoned()
+	if b.run, err = os.MkdirTemp("/run", fmt.Sprintf("podlab-bench-%d-", os.Getpid())); err != nil {
 		return err
 	}
 	defer os.RemoveAll(b.run)
@@ -88,6 +91,17 @@ func (b *bench) all(ctx context.Context, names []string) (err error) {
 		}
 	}
 	return nil
+}
+
+// removeAbandoned removes the directories of runs that were killed. Their daemons ended with them.
+func removeAbandoned() {
+	dirs, _ := filepath.Glob("/run/podlab-bench-*-*")
+	for _, dir := range dirs {
+		pid := strings.Split(filepath.Base(dir), "-")[2]
+		if _, err := os.Stat("/proc/" + pid); errors.Is(err, os.ErrNotExist) {
+			os.RemoveAll(dir)
+		}
+	}
 }
 
 // times is a list of durations of the same thing.
