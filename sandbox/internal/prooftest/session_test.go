@@ -163,13 +163,27 @@ func TestSessionOutlivesDaemons(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.until("the node's end", func() bool { return p.last.Session.Phase == labs.PhaseGone })
-	if e := p.last.Session.Error; e == nil || e.Code != sandbox.CodeNodeGone {
+	if e := p.last.Session.Error; e == nil || e.Code != sandbox.CodeNodeGone || e.Params["reason"] != sandbox.GoneInitEnded {
 		t.Errorf("told %v", e)
 	}
 	if err := sessions.Start("ann", lab.ID, step.ID); err != nil {
 		t.Fatal(err)
 	}
 	p.until("a new node", func() bool { return ready() && p.last.Session.Generation == 3 })
+
+	if info, err := daemon.Info(t.Context()); err != nil {
+		t.Fatal(err)
+	} else if info.Cgroup == 1 { // v2 refuses groups beyond the limit, and the node lives
+		if access, err = sessions.Agent("ann", lab.ID); err != nil {
+			t.Fatal(err)
+		}
+		const flood = "i=0; while [ $i -lt 2000 ] && mkdir /sys/fs/cgroup/memory/g$i; do i=$((i+1)); done"
+		_, _ = access.Exec(t.Context(), sandbox.ExecSpec{Argv: []string{"sh", "-c", flood}}, sandbox.Streams{}) // dies with the node
+		p.until("the node's end by too many groups", func() bool { return p.last.Session.Phase == labs.PhaseGone })
+		if e := p.last.Session.Error; e == nil || e.Code != sandbox.CodeNodeGone || e.Params["reason"] != sandbox.GoneTooManyGroups {
+			t.Errorf("told %v", e)
+		}
+	}
 	p.frames.Close()
 	if err := sessions.End("ann", lab.ID); err != nil {
 		t.Fatal(err)
