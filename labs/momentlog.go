@@ -11,7 +11,7 @@ const (
 	maxLog    = 3000 // kept for pages that come or lag
 	maxReplay = 500  // sent to a page that comes
 	maxFrame  = 500  // sent in one frame; the rest follows in the next
-	maxOwners = 8192 // processes whose container is remembered
+	maxOwners = 8192 // processes whose container is remembered, and probes whose end has not come
 )
 
 // momentLog is a session's moments of both sources, merged, with a number for each: pages remember how far they read.
@@ -93,6 +93,9 @@ func (m *merger) take(run sandbox.Moments) (settled []sandbox.Moment, lost uint6
 // hide leaves out a probe: its process, what that forks, and the stages that led to it, which the agent forked. Their moments are
 // still held: nothing that the agent forks belongs to anybody before a snapshot says so.
 func (m *merger) hide(pid int) {
+	if len(m.hidden) > maxOwners {
+		clear(m.hidden) // an agent that names probes which never were
+	}
 	for pid != m.agent && !m.hidden[pid] {
 		m.hidden[pid] = true
 		for i := range m.held {

@@ -95,3 +95,14 @@ func TestProbesLeaveNoMoments(t *testing.T) {
 		t.Fatal(got)
 	}
 }
+
+// TestEndlessProbesAreForgotten: an agent may name probes that never were.
+func TestEndlessProbesAreForgotten(t *testing.T) {
+	m := newMerger()
+	for i := range 4 * maxOwners {
+		m.take(sandbox.Moments{Items: []sandbox.Moment{{Source: sandbox.SourceAgent, Seq: uint64(i + 1), Kind: sandbox.MomentHidden, PID: i + 1}}})
+	}
+	if len(m.hidden) > maxOwners+1 {
+		t.Errorf("%d are remembered", len(m.hidden))
+	}
+}

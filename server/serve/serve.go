@@ -81,8 +81,10 @@ func (cfg Config) check() error {
 // hosts are the names under which browsers may ask for the site.
 func (cfg Config) hosts() site.Hosts {
 	hosts := append(site.Hosts{}, cfg.Hosts...)
-	if u, err := url.Parse(cfg.URL); err == nil && u.Hostname() != "" {
-		hosts = append(hosts, u.Hostname())
+	for _, own := range []string{cfg.URL, cfg.PreviewURL} {
+		if u, err := url.Parse(own); err == nil && u.Hostname() != "" {
+			hosts = append(hosts, u.Hostname())
+		}
 	}
 	return hosts
 }
@@ -134,7 +136,8 @@ func serve(ctx context.Context, cfg Config, course *labs.Course, sessions *labs.
 		Course: course, Sessions: sessions, Nodes: cfg.Nodes, Preview: shown, Log: cfg.Log,
 		Metrics: registry, Hosts: cfg.hosts(), Proxies: cfg.Proxies, Secure: secure,
 	})
-	servers := []running{{site.Server(pages), l.site}, {site.Server(site.PerAddress(site.Limits{}, cfg.Proxies, shown)), l.preview}}
+	previews := site.PerAddress(site.Limits{}, cfg.Proxies, cfg.hosts().Only(shown))
+	servers := []running{{site.Server(pages), l.site}, {site.Server(previews), l.preview}}
 	if l.admin != nil {
 		servers = append(servers, running{site.Server(admin(registry)), l.admin})
 	}

@@ -203,3 +203,26 @@ func TestPreviewPort(t *testing.T) {
 		}
 	}
 }
+
+// TestOtherNamesAreNotServed: a name that somebody pointed at this machine gets neither a page nor a preview that may be framed there.
+func TestOtherNamesAreNotServed(t *testing.T) {
+	site, preview, stop := start(t, nil)
+	for _, address := range []string{site.String(), preview.String()} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+address+"/x/", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Host = "evil.example"
+		answer, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer.Body.Close()
+		if answer.StatusCode != http.StatusMisdirectedRequest {
+			t.Errorf("%s: %d", address, answer.StatusCode)
+		}
+	}
+	if err := stop(); err != nil {
+		t.Error(err)
+	}
+}

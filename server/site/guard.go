@@ -53,9 +53,12 @@ func (h Hosts) Allows(header string) bool {
 	return false
 }
 
-func (s *Site) allowHost(next http.Handler) http.Handler {
+func (s *Site) allowHost(next http.Handler) http.Handler { return s.Hosts.Only(next) }
+
+// Only serves these names.
+func (h Hosts) Only(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !s.Hosts.Allows(r.Host) {
+		if !h.Allows(r.Host) {
 			http.Error(w, "This name is not served here. Start the server with --host NAME.", http.StatusMisdirectedRequest)
 			return
 		}

@@ -65,13 +65,14 @@ type Site struct {
 	Config
 	meter   *meter
 	sockets *sockets
+	busy    *atOnce
 	answers answers // of /readyz
 	handler http.Handler
 }
 
 // New makes a Site. Close ends its websockets.
 func New(cfg Config) *Site {
-	s := &Site{Config: cfg, meter: newMeter(cfg.Metrics), sockets: newSockets(cfg.Limits)}
+	s := &Site{Config: cfg, meter: newMeter(cfg.Metrics), sockets: newSockets(cfg.Limits), busy: &atOnce{each: map[string]int{}}}
 	s.handler = s.routes()
 	return s
 }
@@ -110,7 +111,7 @@ func (s *Site) guarded(r chi.Router) {
 		r.Get("/l/{lab}/{step}/solution", s.handle(s.solution))
 	})
 	r.Route("/api/l/{lab}/{step}", func(r chi.Router) {
-		r.Use(s.sameOrigin)
+		r.Use(s.sameOrigin, s.fewAtOnce)
 		r.Group(func(r chi.Router) {
 			r.Use(s.costly()) // what makes nodes
 			r.Post("/start", s.handle(s.start))
