@@ -8,8 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/cel-go/common/types/ref"
-
+	"podlab/labs/expr"
 	"podlab/sandbox"
 	"podlab/sandbox/manifest"
 )
@@ -19,7 +18,7 @@ type Actor struct {
 	Agent sandbox.Agent
 	Lab   *Lab
 	// seen is what waiting sees besides the snapshot; nil: nothing.
-	seen func() (moments []ref.Val, kept map[string]string)
+	seen func() (moments expr.Moments, kept map[string]string)
 }
 
 // waitPace is between two looks of a wait action; actionLimit bounds one that runs a command.
@@ -93,19 +92,15 @@ func (a Actor) run(ctx context.Context, container string, argv ...string) error 
 }
 
 // wait looks at the node until the condition is true.
-func (a Actor) wait(ctx context.Context, c *Condition) error {
+func (a Actor) wait(ctx context.Context, c *expr.Condition) error {
 	ctx, cancel := context.WithTimeout(ctx, WaitLimit)
 	defer cancel()
-	words, err := vocabulary()
-	if err != nil {
-		return err
-	}
 	for {
-		holds, last := a.holds(ctx, words, c)
+		holds, last := a.holds(ctx, c)
 		if holds {
 			return nil
 		}
-		if last != nil && !isAway(last) && !isAbsent(last) {
+		if last != nil && !isAway(last) && !expr.IsAbsent(last) {
 			return fmt.Errorf("waiting for %s: %w", c.Source, last)
 		}
 		if sleep(ctx, waitPace) != nil {
@@ -115,17 +110,17 @@ func (a Actor) wait(ctx context.Context, c *Condition) error {
 }
 
 // holds looks at the node once.
-func (a Actor) holds(ctx context.Context, words language, c *Condition) (bool, error) {
+func (a Actor) holds(ctx context.Context, c *expr.Condition) (bool, error) {
 	snapshot, err := a.Agent.Snapshot(ctx)
 	if err != nil {
 		return false, err
 	}
-	var moments []ref.Val
+	var moments expr.Moments
 	var kept map[string]string
 	if a.seen != nil {
 		moments, kept = a.seen()
 	}
-	return c.Holds(newSight(words.facts, &snapshot, moments, kept))
+	return c.Holds(expr.NewScope(&snapshot, moments, kept))
 }
 
 // manifests puts the files that the learner edits into the node. What is there already, on a node that goes on, stays.

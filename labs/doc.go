@@ -1,5 +1,5 @@
 // Package labs is the lessons engine: it reads the course (Load), runs learners' sessions (Sessions), judges what the kernel did
-// (board, CEL conditions), and proves labs on real nodes (Prove). It knows the sandbox by its contract only and needs no root.
+// (attempt; package expr), and proves labs on real nodes (Prove). It knows the sandbox by its contract only and needs no root.
 //
 // Who owns what:
 //
@@ -7,11 +7,11 @@
 //	└ learner     one lock for all that is known of a learner; in memory while a page looks or a session lives
 //	  ├ session   a learner in one lab; goroutines run (one node after the other), clock (time), saver (store)
 //	  │ └ live    one node: watch (agent, kernel, merge), prepare (the step's start), probe (exec and http checks)
-//	  │   └ board one run of one step, without goroutine or clock: shown snapshots and moments, it says what was reached
+//	  │   └ attempt one run of one step, without goroutine or clock: shown snapshots and moments, it says what was reached
 //	  └ Subscription  one page: whole snapshots, the newest wins; every moment, by a cursor into the session's log
 //
 // Locks are taken in the order learner.mu, Sessions.mu; the queue's lock is held over nothing else.
 //
-// What comes out of a node is hostile: snapshots are bounded by the wire, expressions by maxSteps, values by maxText, probes by
+// What comes out of a node is hostile: snapshots are bounded by the wire, expressions and their values by package expr, probes by
 // time and size, moments by maxLog.
 package labs

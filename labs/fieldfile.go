@@ -3,6 +3,7 @@ package labs
 import (
 	"regexp"
 
+	"podlab/labs/expr"
 	"podlab/sandbox"
 )
 
@@ -42,16 +43,16 @@ func (r *labReader) nodeSize(p fieldPath, raw nodeYAML) NodeSize {
 	return size
 }
 
-func (r *labReader) condition(p fieldPath, source string) *Condition {
-	c, err := newCondition(source)
+func (r *labReader) condition(p fieldPath, source string) *expr.Condition {
+	c, err := expr.NewCondition(source)
 	if err != nil {
 		r.expressionError(p, source, err)
 	}
 	return c
 }
 
-func (r *labReader) value(p fieldPath, source string) *Value {
-	v, err := newValue(source)
+func (r *labReader) value(p fieldPath, source string) *expr.Value {
+	v, err := expr.NewValue(source)
 	if err != nil {
 		r.expressionError(p, source, err)
 	}
@@ -66,8 +67,8 @@ func (r *labReader) expressionError(p fieldPath, source string, err error) {
 	r.at(p, "%v in %s", err, source)
 }
 
-func (r *labReader) values(p fieldPath, sources map[string]string) map[string]*Value {
-	all := map[string]*Value{}
+func (r *labReader) values(p fieldPath, sources map[string]string) map[string]*expr.Value {
+	all := map[string]*expr.Value{}
 	for name, source := range sources {
 		r.param(p.to(name), name)
 		all[name] = r.value(p.to(name), source)
@@ -75,11 +76,11 @@ func (r *labReader) values(p fieldPath, sources map[string]string) map[string]*V
 	return all
 }
 
-func (r *labReader) pattern(p fieldPath, source string) *Pattern {
+func (r *labReader) pattern(p fieldPath, source string) *expr.Pattern {
 	if source == "" {
 		return nil
 	}
-	pattern, err := newPattern(source)
+	pattern, err := expr.NewPattern(source)
 	if err != nil {
 		r.at(p, "%v", err)
 	}

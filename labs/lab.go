@@ -1,6 +1,10 @@
 package labs
 
-import "time"
+import (
+	"time"
+
+	"podlab/labs/expr"
+)
 
 // Lab is one folder of content/labs, read and compiled. It never changes after Load.
 type Lab struct {
@@ -71,13 +75,13 @@ type Manifest struct {
 
 // Action is one thing done to a node: exactly one field is set.
 type Action struct {
-	Apply     string     // a manifest in the lab's folder
-	Container []byte     // a plain container, JSON of sandbox.PlainContainer
-	Delete    string     // pod/NAME or container/NAME
-	Run       string     // a shell command in the node
-	Exec      *Exec      // a command in a container
-	Write     *Write     // a file in /root
-	Wait      *Condition // until it is true, at most WaitLimit
+	Apply     string          // a manifest in the lab's folder
+	Container []byte          // a plain container, JSON of sandbox.PlainContainer
+	Delete    string          // pod/NAME or container/NAME
+	Run       string          // a shell command in the node
+	Exec      *Exec           // a command in a container
+	Write     *Write          // a file in /root
+	Wait      *expr.Condition // until it is true, at most WaitLimit
 
 	line int
 }
@@ -100,27 +104,27 @@ type Write struct {
 // Keep remembers a value the first time its condition is true in this step: kept.ID in the step's expressions.
 type Keep struct {
 	ID    string
-	When  *Condition
-	Value *Value
+	When  *expr.Condition
+	Value *expr.Value
 }
 
 // Prediction is a question whose answer the kernel gives.
 type Prediction struct {
 	ID      string
 	Options []string
-	When    *Condition            // the thing asked about has happened
-	Answers map[string]*Condition // option → it is what happened; the first true one in Options' order is the outcome
-	Seen    map[string]*Value     // values for the words of "why"
+	When    *expr.Condition            // the thing asked about has happened
+	Answers map[string]*expr.Condition // option → it is what happened; the first true one in Options' order is the outcome
+	Seen    map[string]*expr.Value     // values for the words of "why"
 }
 
 // Check is one thing to reach.
 type Check struct {
 	ID    string
-	When  *Condition // the whole check, or the guard of Exec or HTTP
+	When  *expr.Condition // the whole check, or the guard of Exec or HTTP
 	Exec  *ExecProbe
 	HTTP  *HTTPProbe
-	Hold  bool              // must go on being true: it can be lost again
-	Found map[string]*Value // what is there instead, for the words of "found"
+	Hold  bool                   // must go on being true: it can be lost again
+	Found map[string]*expr.Value // what is there instead, for the words of "found"
 	Hints int
 }
 
@@ -129,7 +133,7 @@ type ExecProbe struct {
 	Container string
 	Argv      []string
 	Exit      int
-	Expect    *Pattern // of what it printed; nil: anything
+	Expect    *expr.Pattern // of what it printed; nil: anything
 }
 
 // HTTPProbe asks a pod for a page from inside the node.
@@ -137,21 +141,21 @@ type HTTPProbe struct {
 	Pod    string
 	Port   int
 	Path   string
-	Status int      // 200 when not given
-	Expect *Pattern // of the first 64 KiB of the body; nil: anything
+	Status int           // 200 when not given
+	Expect *expr.Pattern // of the first 64 KiB of the body; nil: anything
 }
 
 // Reached is text that shows itself when its state is reached for the first time in the step.
 type Reached struct {
 	ID   string
-	When *Condition
+	When *expr.Condition
 }
 
 // Wrong is a known wrong solution of a check: recognised, named, and answered with its own hint.
 type Wrong struct {
 	ID    string
 	Check string
-	When  *Condition
+	When  *expr.Condition
 	Do    []Action // how a learner gets there; used by the proof
 }
 

@@ -6,6 +6,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"podlab/labs/expr"
 )
 
 var viewNames = []string{ViewNamespaces, ViewProcesses, ViewNetwork, ViewVolumes, ViewResources, ViewTimeline}
@@ -132,12 +134,12 @@ func (r *labReader) keptNames(p fieldPath, step *Step, raw *stepYAML) {
 		known[k.ID] = true
 	}
 	for i, a := range raw.Start {
-		if names, err := keptNames(a.Wait); err == nil && len(names) > 0 {
+		if names, err := expr.KeptNames(a.Wait); err == nil && len(names) > 0 {
 			r.at(p.to("start", i, "wait"), "nothing is kept before the step began")
 		}
 	}
 	eachExpression(p, raw, func(at fieldPath, source string) {
-		names, err := keptNames(source)
+		names, err := expr.KeptNames(source)
 		if err != nil {
 			return // the compiler said so already
 		}
@@ -209,7 +211,7 @@ func (r *labReader) manifests(p fieldPath, raw []writeYAML) []Manifest {
 }
 
 func (r *labReader) prediction(p fieldPath, raw *predictionYAML) *Prediction {
-	x := &Prediction{ID: raw.ID, Options: raw.Options, When: r.condition(p.to("when"), raw.When), Answers: map[string]*Condition{}}
+	x := &Prediction{ID: raw.ID, Options: raw.Options, When: r.condition(p.to("when"), raw.When), Answers: map[string]*expr.Condition{}}
 	if len(raw.Options) < 2 {
 		r.at(p.to("options"), "a prediction has at least two options")
 	}

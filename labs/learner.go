@@ -128,15 +128,15 @@ func cloneMap[K comparable, V any](m map[K]V) map[K]V {
 }
 
 // absorb takes a run's marks into the progress. The caller holds l.mu.
-func (l *learner) absorb(lab string, b *board) {
-	done := b.done()
-	l.update(lab, b.step.ID, func(p *StepProgress) {
-		for id, at := range b.marks.Checks {
+func (l *learner) absorb(lab string, a *attempt) {
+	done := a.done()
+	l.update(lab, a.step.ID, func(p *StepProgress) {
+		for id, at := range a.marks.Checks {
 			if p.Checks[id] == 0 {
 				p.Checks[id] = at
 			}
 		}
-		for _, x := range b.marks.Predictions {
+		for _, x := range a.marks.Predictions {
 			first, known := p.Predictions[x.ID]
 			switch {
 			case !known && (x.Answer != "" || x.Missed):
@@ -167,7 +167,7 @@ func (l *learner) view(lab *Lab, step *Step) SessionView {
 	switch {
 	case s == nil || s.lab != lab || s.step != step:
 		l.showProgress(&v, step, l.progress[lab.ID].Steps[step.ID])
-	case s.board == nil: // being started: this run has nothing yet
+	case s.attempt == nil: // being started: this run has nothing yet
 		l.showProgress(&v, step, StepProgress{})
 	}
 	return v
@@ -183,7 +183,7 @@ func (l *learner) stepsDone(lab *Lab) []string {
 	return done
 }
 
-// showProgress fills in what earlier runs left of a step that has no board now: nothing is open, nothing is judged.
+// showProgress fills in what earlier runs left of a step that is not attempted now: nothing is open, nothing is judged.
 func (l *learner) showProgress(v *SessionView, step *Step, p StepProgress) {
 	v.Checks, v.Predictions, v.Reached = []CheckState{}, []PredictionState{}, []string{}
 	for _, c := range step.Checks {

@@ -62,10 +62,10 @@ func soonest(a, b time.Duration) time.Duration {
 func (s *session) dueProbes() []*Check {
 	s.learner.mu.Lock()
 	defer s.learner.mu.Unlock()
-	if s.board == nil {
+	if s.attempt == nil {
 		return nil
 	}
-	return s.board.due()
+	return s.attempt.due()
 }
 
 // answered takes a probe's result; it reports whether the probe is wanted again.
@@ -73,13 +73,13 @@ func (s *session) answered(c *Check, holds bool) (again bool) {
 	l := s.learner
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if s.board == nil {
+	if s.attempt == nil {
 		return false
 	}
-	if _, ok := s.board.step.Check(c.ID); !ok {
+	if _, ok := s.attempt.step.Check(c.ID); !ok {
 		return false
 	}
-	if s.board.probed(c, holds, time.Now().UnixMilli()) {
+	if s.attempt.probed(c, holds, time.Now().UnixMilli()) {
 		s.changed()
 	}
 	l.notify()

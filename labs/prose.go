@@ -6,6 +6,8 @@ import (
 	"path"
 	"slices"
 	"strconv"
+
+	"podlab/labs/expr"
 )
 
 // frontYAML is the front matter of a language file.
@@ -270,7 +272,7 @@ func (p *page) wantedOfCheck(s *section, c *Check, text *CheckText) {
 }
 
 // with returns a page on which the given values may stand as {name}.
-func (p *page) with(values map[string]*Value) *page {
+func (p *page) with(values map[string]*expr.Value) *page {
 	q := &page{prose: p.prose, step: p.step, params: []string{}, used: map[string]bool{}}
 	for name := range values {
 		q.params = append(q.params, name)

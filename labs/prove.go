@@ -12,8 +12,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/google/cel-go/common/types/ref"
-
+	"podlab/labs/expr"
 	"podlab/sandbox"
 )
 
@@ -259,8 +258,8 @@ func (p *proof) act(ctx context.Context, actions []Action) error {
 	return Actor{Agent: access, Lab: p.lab, seen: p.seen}.Do(ctx, actions)
 }
 
-// seen is what the board of the proof's session saw and kept.
-func (p *proof) seen() (moments []ref.Val, kept map[string]string) {
+// seen is what the attempt of the proof's session saw and kept.
+func (p *proof) seen() (moments expr.Moments, kept map[string]string) {
 	who := p.sessions.known(prover, nil)
 	if who == nil {
 		return nil, nil
@@ -268,11 +267,11 @@ func (p *proof) seen() (moments []ref.Val, kept map[string]string) {
 	defer p.sessions.release(who)
 	who.mu.Lock()
 	defer who.mu.Unlock()
-	if who.session == nil || who.session.board == nil {
+	if who.session == nil || who.session.attempt == nil {
 		return nil, nil
 	}
-	b := who.session.board
-	return slices.Clone(b.seen), maps.Clone(b.marks.Kept)
+	a := who.session.attempt
+	return slices.Clone(a.seen), maps.Clone(a.marks.Kept)
 }
 
 // clean ends the proof's session and waits until its nodes are gone.

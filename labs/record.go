@@ -12,9 +12,9 @@ func (s *session) show(v *SessionView) {
 	v.Step, v.Phase, v.Stage, v.Place, v.Error = s.step.ID, s.phase, s.stage, s.place, s.err
 	v.Started, v.Deadline, v.Generation = s.started, s.deadline, s.generation
 	v.Extendable = s.extendable(time.Now())
-	if s.board != nil {
-		v.Checks, v.Reached = s.board.checks(), append([]string{}, s.board.marks.Reached...)
-		v.Predictions = append([]PredictionState{}, s.board.marks.Predictions...)
+	if s.attempt != nil {
+		v.Checks, v.Reached = s.attempt.checks(), append([]string{}, s.attempt.marks.Reached...)
+		v.Predictions = append([]PredictionState{}, s.attempt.marks.Predictions...)
 	}
 }
 
@@ -24,14 +24,14 @@ func (s *session) record() *Record {
 		Learner: s.learner.id, Lab: s.lab.ID, Step: s.step.ID, Generation: s.generation, Node: s.node, Ready: s.ready,
 		Started: s.started, Deadline: s.deadline, Since: s.since,
 	}
-	if s.board != nil {
-		r.Board = s.board.saved()
+	if s.attempt != nil {
+		r.Marks = s.attempt.saved()
 	}
 	return r
 }
 
 // adopt takes up a session that an earlier life of the server had. The caller holds the lock.
-func (s *session) adopt(r Record) error {
+func (s *session) adopt(r Record) {
 	s.generation, s.node, s.ready = r.Generation, r.Node, r.Ready
 	s.started, s.deadline, s.since = r.Started, r.Deadline, r.Since
 	switch {
@@ -40,13 +40,8 @@ func (s *session) adopt(r Record) error {
 	case !r.Ready: // it fell between two chairs: once more
 		s.wish = &wish{fresh: s.step}
 	default:
-		board, err := s.newBoard(r.Board)
-		if err != nil {
-			return err
-		}
-		s.board = board
+		s.attempt = s.newAttempt(r.Marks)
 	}
-	return nil
 }
 
 // saver writes what changed, and tries again what could not be written.

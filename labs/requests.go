@@ -81,10 +81,10 @@ func (s *Sessions) End(id, lab string) error {
 // Predict locks an answer. Errors: not_found, denied (already answered, or it happened before).
 func (s *Sessions) Predict(id, lab, step, prediction, option string) error {
 	return s.live(s.ctx, id, lab, func(live *session) error {
-		if live.board == nil || live.step.ID != step {
+		if live.attempt == nil || live.step.ID != step {
 			return sandbox.Errorf(sandbox.CodeNotFound, "kind", "step", "name", step)
 		}
-		if err := live.board.predict(prediction, option); err != nil {
+		if err := live.attempt.predict(prediction, option); err != nil {
 			return err
 		}
 		live.changed()

@@ -33,7 +33,7 @@ type session struct {
 	tick    chan struct{} // the clock looks again
 	unsaved chan struct{} // something is to be saved
 	seen    chan struct{} // a page came: snapshots are needed again
-	judge   chan struct{} // the board is to be looked at anew
+	judge   chan struct{} // the attempt is to be looked at anew
 	probing chan struct{} // a probe may be due
 	stop    context.CancelFunc
 	asking  atomic.Bool // a probe runs
@@ -51,7 +51,7 @@ type session struct {
 	started    int64           // Unix milliseconds
 	deadline   int64
 	since      int64 // of the step, microseconds since boot
-	board      *board
+	attempt    *attempt
 	snapshot   *sandbox.Snapshot
 	moments    momentLog
 	access     *Access
@@ -159,7 +159,7 @@ func (s *session) renew(step *Step) {
 	s.generation = s.learner.generation
 	s.node, s.ready, s.step = s.all.newNodeID(), false, step
 	s.phase, s.stage, s.err, s.place = PhaseStarting, StageNode, nil, 0
-	s.board, s.snapshot, s.moments, s.access = nil, nil, momentLog{}, nil
+	s.attempt, s.snapshot, s.moments, s.access = nil, nil, momentLog{}, nil
 	s.learner.update(s.lab.ID, step.ID, func(*StepProgress) {})
 	s.touched()
 }

@@ -108,10 +108,7 @@ func (s *Sessions) adopt(ctx context.Context, r Record) error {
 	defer l.mu.Unlock()
 	l.session = newSession(s, l, lab, step)
 	l.generation = r.Generation
-	if err := l.session.adopt(r); err != nil {
-		s.release(l)
-		return err
-	}
+	l.session.adopt(r)
 	l.session.launch()
 	return nil
 }

@@ -67,19 +67,14 @@ func bootTime() time.Duration {
 	return time.Duration(since.Nano())
 }
 
-// begin opens a step's board. now is how the node stands: nothing needs to change before it is judged.
+// begin opens an attempt at a step. now is how the node stands: nothing needs to change before it is judged.
 func (s *session) begin(step *Step, now *sandbox.Snapshot, since int64) {
 	s.learner.mu.Lock()
 	defer s.learner.mu.Unlock()
 	if s.step != step || s.wish != nil {
 		return
 	}
-	board, err := s.newBoard(Marks{})
-	if err != nil {
-		s.log.Error("board", "error", err)
-		return
-	}
-	s.board, s.since, s.ready = board, since, true
+	s.attempt, s.since, s.ready = s.newAttempt(Marks{}), since, true
 	if s.snapshot == nil || s.snapshot.Time < now.Time {
 		s.snapshot = now
 	}
@@ -89,19 +84,16 @@ func (s *session) begin(step *Step, now *sandbox.Snapshot, since int64) {
 	poke(s.judge)
 }
 
-func (s *session) newBoard(marks Marks) (*board, error) {
-	b, err := newBoard(s.step, marks)
-	if err != nil {
-		return nil, err
-	}
+func (s *session) newAttempt(marks Marks) *attempt {
+	a := newAttempt(s.step, marks)
 	lab, step := s.lab.ID, s.step.ID
-	b.fault = func(source string, err error) { s.all.cfg.Fault(lab, step, source, err) }
-	return b, nil
+	a.fault = func(source string, err error) { s.all.cfg.Fault(lab, step, source, err) }
+	return a
 }
 
 // proceed goes on to a step on the same node. The caller holds the lock.
 func (s *session) proceed(step *Step) {
-	s.step, s.ready, s.board = step, false, nil
+	s.step, s.ready, s.attempt = step, false, nil
 	s.phase, s.stage = PhaseStarting, StageSetup
 	s.learner.update(s.lab.ID, step.ID, func(*StepProgress) {})
 	s.touched()

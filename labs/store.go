@@ -47,7 +47,7 @@ type Record struct {
 	Started    int64  `json:"started"`
 	Deadline   int64  `json:"deadline"`
 	Since      int64  `json:"since"` // the step's start, microseconds since the host's boot: earlier moments do not count
-	Board      Marks  `json:"board"`
+	Marks      Marks  `json:"marks"`
 }
 
 // Marks is what a learner has reached in this run of the step.

@@ -116,7 +116,7 @@ func send[T any](ctx context.Context, to chan<- T, v T) error {
 }
 
 // merge puts everything together, in one goroutine: moments by time and with their container, snapshots to the pages, both to the
-// board. The board is shown a snapshot together with the moments that came before it, so that it never judges what happened by
+// attempt. The attempt is shown a snapshot together with the moments that came before it, so that it never judges what happened by
 // how things stood before.
 func (w *watch) merge(ctx context.Context) error {
 	m := newMerger()
@@ -202,15 +202,15 @@ func (w *watch) settle(out []sandbox.Moment) {
 	}
 }
 
-// add gives moments to the pages and the board.
+// add gives moments to the pages and the attempt.
 func (w *watch) add(out []sandbox.Moment, lost uint64) {
 	s := w.session
 	s.learner.mu.Lock()
 	defer s.learner.mu.Unlock()
 	s.moments.add(out)
 	s.moments.lost += lost
-	if s.board != nil {
-		s.board.see(since(out, s.since))
+	if s.attempt != nil {
+		s.attempt.see(since(out, s.since))
 	}
 	s.learner.notify()
 }
@@ -226,19 +226,19 @@ func since(moments []sandbox.Moment, start int64) []sandbox.Moment {
 	return out
 }
 
-// look lets the board judge the newest snapshot, if it is of the step and fresh.
+// look lets the attempt judge the newest snapshot, if it is of the step and fresh.
 func (w *watch) look() {
 	s := w.session
 	l := s.learner
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if s.board == nil || s.snapshot == nil || s.cancelSee == nil {
+	if s.attempt == nil || s.snapshot == nil || s.cancelSee == nil {
 		return
 	}
-	if s.board.look(s.snapshot, time.Now().UnixMilli()) {
+	if s.attempt.look(s.snapshot, time.Now().UnixMilli()) {
 		s.changed()
 	}
-	if len(s.board.due()) > 0 {
+	if len(s.attempt.due()) > 0 {
 		poke(s.probing)
 	}
 	l.notify()
@@ -247,7 +247,7 @@ func (w *watch) look() {
 // changed takes new marks into the learner's progress and has both saved. The caller holds the lock.
 func (s *session) changed() {
 	if s.learner.session == s {
-		s.learner.absorb(s.lab.ID, s.board)
+		s.learner.absorb(s.lab.ID, s.attempt)
 	}
 	s.touched()
 }

@@ -143,7 +143,7 @@ func TestStore(t *testing.T) {
 	if diff := cmp.Diff(map[string]labs.Progress{"3.1-infra-container": p}, got); diff != "" || err != nil {
 		t.Fatal(diff, err)
 	}
-	r := labs.Record{Learner: "a", Lab: "3.1-infra-container", Step: "join", Node: "s-1", Ready: true, Board: labs.Marks{Kept: map[string]string{"ip": "10.0.0.2"}}}
+	r := labs.Record{Learner: "a", Lab: "3.1-infra-container", Step: "join", Node: "s-1", Ready: true, Marks: labs.Marks{Kept: map[string]string{"ip": "10.0.0.2"}}}
 	if err := store.SaveSession(ctx, r); err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package labs
+package expr
 
 import (
 	"reflect"
@@ -15,8 +15,8 @@ import (
 	"podlab/sandbox"
 )
 
-// PodFacts is a pod as expressions see it: its status, and its containers as they were observed.
-type PodFacts struct {
+// Pod is a pod as expressions see it: its status, and its containers as they were observed.
+type Pod struct {
 	Name          string              `json:"name"`
 	UID           string              `json:"uid"`
 	IP            string              `json:"ip"`
@@ -36,7 +36,7 @@ var variables = []struct {
 	name string
 	kind reflect.Type
 }{
-	{"pods", reflect.TypeFor[[]PodFacts]()},
+	{"pods", reflect.TypeFor[[]Pod]()},
 	{"containers", reflect.TypeFor[[]sandbox.Container]()},
 	{"processes", reflect.TypeFor[[]sandbox.Process]()},
 	{"networks", reflect.TypeFor[[]sandbox.Network]()},
@@ -50,27 +50,30 @@ var variables = []struct {
 
 // language is what all expressions are compiled and evaluated in. It does not change.
 type language struct {
-	env   *cel.Env
-	facts *facts
+	env     *cel.Env
+	structs *structs
 }
 
 // vocabulary makes the language once.
-var vocabulary = sync.OnceValues(func() (language, error) {
-	facts := newFacts()
+var vocabulary = sync.OnceValue(func() language {
+	structs := newStructs()
 	options := []cel.EnvOption{
-		cel.CustomTypeProvider(facts), cel.CustomTypeAdapter(facts),
+		cel.CustomTypeProvider(structs), cel.CustomTypeAdapter(structs),
 		ext.Strings(),
 	}
 	for _, v := range variables {
-		options = append(options, cel.Variable(v.name, facts.typeOf(v.kind)))
+		options = append(options, cel.Variable(v.name, structs.typeOf(v.kind)))
 	}
-	pod, container := facts.typeOf(reflect.TypeFor[PodFacts]()), facts.typeOf(reflect.TypeFor[sandbox.Container]())
+	pod, container := structs.typeOf(reflect.TypeFor[Pod]()), structs.typeOf(reflect.TypeFor[sandbox.Container]())
 	options = append(options, finder("pod", "pods", pod, pod, findPod)...)
 	options = append(options, finder("container", "containers", container, container, findContainer)...)
 	options = append(options, finder("hasPod", "pods", pod, cel.BoolType, has(findPod))...)
 	options = append(options, finder("hasContainer", "containers", container, cel.BoolType, has(findContainer))...)
 	env, err := cel.NewEnv(options...)
-	return language{env, facts}, err
+	if err != nil {
+		panic(err) // the declarations above are wrong
+	}
+	return language{env, structs}
 })
 
 // finder declares name(x), which looks x up in a list variable. CEL functions do not see variables, so name(x) is written out as
@@ -110,7 +113,7 @@ func has(find func(traits.Lister, string) ref.Val) func(traits.Lister, string) r
 func findPod(all traits.Lister, name string) ref.Val {
 	for i := range int(all.Size().(types.Int)) {
 		v := all.Get(types.Int(i))
-		if pod, ok := of[PodFacts](v); ok && pod.Name == name {
+		if pod, ok := of[Pod](v); ok && pod.Name == name {
 			return v
 		}
 	}
@@ -139,13 +142,9 @@ func findContainer(all traits.Lister, name string) ref.Val {
 	return found
 }
 
-// keptNames returns the names in kept.NAME that an expression uses.
-func keptNames(source string) ([]string, error) {
-	words, err := vocabulary()
-	if err != nil {
-		return nil, err
-	}
-	parsed, issues := words.env.Parse(source)
+// KeptNames returns the names in kept.NAME that an expression uses.
+func KeptNames(source string) ([]string, error) {
+	parsed, issues := vocabulary().env.Parse(source)
 	if issues.Err() != nil {
 		return nil, celError(issues)
 	}

@@ -1,4 +1,4 @@
-package labs
+package expr
 
 import (
 	"errors"
@@ -11,46 +11,46 @@ import (
 	"github.com/google/cel-go/common/types/ref"
 )
 
-// facts teaches CEL the structs of package sandbox: fields by their JSON names, every number an int. It is a types.Provider and
+// structs teaches CEL the structs of package sandbox: fields by their JSON names, every number an int. It is a types.Provider and
 // a types.Adapter. The generic ext.NativeTypes would do, but reads a field ten times slower and makes inodes uint, which authors
 // would have to write as 0u.
-type facts struct {
+type structs struct {
 	*types.Registry
-	byName map[string]*factType
-	byGo   map[reflect.Type]*factType
+	byName map[string]*structType
+	byGo   map[reflect.Type]*structType
 }
 
-// factType is one struct.
-type factType struct {
+// structType is one struct.
+type structType struct {
 	name   string
 	celt   *types.Type
-	fields map[string]*factField
+	fields map[string]*structField
 	order  []string
 }
 
-// factField is one field of a struct.
-type factField struct {
+// structField is one field of a struct.
+type structField struct {
 	index []int
 	celt  *types.Type
 	get   func(reflect.Value) ref.Val
 }
 
-func newFacts() *facts {
+func newStructs() *structs {
 	registry, err := types.NewRegistry()
 	if err != nil {
 		panic(err) // without arguments it has nothing to fail on
 	}
-	return &facts{Registry: registry, byName: map[string]*factType{}, byGo: map[reflect.Type]*factType{}}
+	return &structs{Registry: registry, byName: map[string]*structType{}, byGo: map[reflect.Type]*structType{}}
 }
 
 // typeOf returns the CEL type of a Go type, and learns the structs in it.
-func (f *facts) typeOf(t reflect.Type) *cel.Type {
-	celt, _ := f.learn(t)
+func (s *structs) typeOf(t reflect.Type) *cel.Type {
+	celt, _ := s.learn(t)
 	return celt
 }
 
 // learn returns the CEL type of t and how a value of it is read.
-func (f *facts) learn(t reflect.Type) (*types.Type, func(reflect.Value) ref.Val) {
+func (s *structs) learn(t reflect.Type) (*types.Type, func(reflect.Value) ref.Val) {
 	switch t.Kind() {
 	case reflect.String:
 		return types.StringType, func(v reflect.Value) ref.Val { return types.String(v.String()) }
@@ -61,22 +61,22 @@ func (f *facts) learn(t reflect.Type) (*types.Type, func(reflect.Value) ref.Val)
 	case reflect.Uint64, reflect.Uint32:
 		return types.IntType, func(v reflect.Value) ref.Val { return types.Int(int64(v.Uint())) } //nolint:gosec // inodes fit
 	case reflect.Pointer:
-		return f.learnPointer(t)
+		return s.learnPointer(t)
 	case reflect.Slice:
-		return f.learnSlice(t)
+		return s.learnSlice(t)
 	case reflect.Map:
 		return types.NewMapType(types.StringType, types.StringType), func(v reflect.Value) ref.Val {
-			return types.NewStringStringMap(f, v.Interface().(map[string]string))
+			return types.NewStringStringMap(s, v.Interface().(map[string]string))
 		}
 	case reflect.Struct:
-		ft := f.learnStruct(t)
-		return ft.celt, func(v reflect.Value) ref.Val { return &fact{ft, v} }
+		ft := s.learnStruct(t)
+		return ft.celt, func(v reflect.Value) ref.Val { return &object{ft, v} }
 	}
 	panic(fmt.Sprintf("labs: expressions cannot read a %s", t))
 }
 
-func (f *facts) learnPointer(t reflect.Type) (*types.Type, func(reflect.Value) ref.Val) {
-	celt, get := f.learn(t.Elem())
+func (s *structs) learnPointer(t reflect.Type) (*types.Type, func(reflect.Value) ref.Val) {
+	celt, get := s.learn(t.Elem())
 	return celt, func(v reflect.Value) ref.Val {
 		if v.IsNil() {
 			return absent(t.Elem().Name(), "")
@@ -85,58 +85,58 @@ func (f *facts) learnPointer(t reflect.Type) (*types.Type, func(reflect.Value) r
 	}
 }
 
-func (f *facts) learnSlice(t reflect.Type) (*types.Type, func(reflect.Value) ref.Val) {
-	celt, get := f.learn(t.Elem())
+func (s *structs) learnSlice(t reflect.Type) (*types.Type, func(reflect.Value) ref.Val) {
+	celt, get := s.learn(t.Elem())
 	return types.NewListType(celt), func(v reflect.Value) ref.Val {
 		all := make([]ref.Val, v.Len())
 		for i := range all {
 			all[i] = get(v.Index(i))
 		}
-		return types.NewRefValList(f, all)
+		return types.NewRefValList(s, all)
 	}
 }
 
 // learnStruct is not made for types that hold themselves: the contract has none.
-func (f *facts) learnStruct(t reflect.Type) *factType {
-	if known, ok := f.byGo[t]; ok {
+func (s *structs) learnStruct(t reflect.Type) *structType {
+	if known, ok := s.byGo[t]; ok {
 		return known
 	}
 	name := "podlab." + t.Name()
-	ft := &factType{name: name, celt: types.NewObjectType(name), fields: map[string]*factField{}}
+	ft := &structType{name: name, celt: types.NewObjectType(name), fields: map[string]*structField{}}
 	for _, field := range reflect.VisibleFields(t) {
 		tag, _, _ := strings.Cut(field.Tag.Get("json"), ",")
 		if tag == "" || tag == "-" {
 			continue
 		}
-		celt, get := f.learn(field.Type)
-		ft.fields[tag] = &factField{index: field.Index, celt: celt, get: get}
+		celt, get := s.learn(field.Type)
+		ft.fields[tag] = &structField{index: field.Index, celt: celt, get: get}
 		ft.order = append(ft.order, tag)
 	}
-	f.byGo[t], f.byName[name] = ft, ft
+	s.byGo[t], s.byName[name] = ft, ft
 	return ft
 }
 
 // FindStructType implements types.Provider.
-func (f *facts) FindStructType(name string) (*types.Type, bool) {
-	if t, ok := f.byName[name]; ok {
+func (s *structs) FindStructType(name string) (*types.Type, bool) {
+	if t, ok := s.byName[name]; ok {
 		return types.NewTypeTypeWithParam(t.celt), true
 	}
-	return f.Registry.FindStructType(name)
+	return s.Registry.FindStructType(name)
 }
 
 // FindStructFieldNames implements types.Provider.
-func (f *facts) FindStructFieldNames(name string) ([]string, bool) {
-	if t, ok := f.byName[name]; ok {
+func (s *structs) FindStructFieldNames(name string) ([]string, bool) {
+	if t, ok := s.byName[name]; ok {
 		return t.order, true
 	}
-	return f.Registry.FindStructFieldNames(name)
+	return s.Registry.FindStructFieldNames(name)
 }
 
 // FindStructFieldType implements types.Provider.
-func (f *facts) FindStructFieldType(name, field string) (*types.FieldType, bool) {
-	t, ok := f.byName[name]
+func (s *structs) FindStructFieldType(name, field string) (*types.FieldType, bool) {
+	t, ok := s.byName[name]
 	if !ok {
-		return f.Registry.FindStructFieldType(name, field)
+		return s.Registry.FindStructFieldType(name, field)
 	}
 	ff, ok := t.fields[field]
 	if !ok {
@@ -144,13 +144,13 @@ func (f *facts) FindStructFieldType(name, field string) (*types.FieldType, bool)
 	}
 	return &types.FieldType{
 		Type:    ff.celt,
-		IsSet:   func(target any) bool { o, ok := target.(*fact); return ok && !o.at(ff).IsZero() },
+		IsSet:   func(target any) bool { o, ok := target.(*object); return ok && !o.at(ff).IsZero() },
 		GetFrom: func(target any) (any, error) { return readField(target, ff) },
 	}, true
 }
 
-func readField(target any, field *factField) (any, error) {
-	o, ok := target.(*fact)
+func readField(target any, field *structField) (any, error) {
+	o, ok := target.(*object)
 	if !ok {
 		return nil, errAbsent
 	}
@@ -162,40 +162,40 @@ func readField(target any, field *factField) (any, error) {
 }
 
 // NativeToValue implements types.Adapter.
-func (f *facts) NativeToValue(v any) ref.Val {
+func (s *structs) NativeToValue(v any) ref.Val {
 	switch v := v.(type) {
-	case *fact:
+	case *object:
 		return v
 	case ref.Val:
 		return v
 	}
-	return f.Registry.NativeToValue(v)
+	return s.Registry.NativeToValue(v)
 }
 
-// value makes a CEL value of a struct that f learned.
-func value[T any](f *facts, item *T) ref.Val {
-	return &fact{f.byGo[reflect.TypeFor[T]()], reflect.ValueOf(item).Elem()}
+// value makes a CEL value of a struct that s learned.
+func value[T any](s *structs, item *T) ref.Val {
+	return &object{s.byGo[reflect.TypeFor[T]()], reflect.ValueOf(item).Elem()}
 }
 
-// list makes a CEL list of structs that f learned.
-func list[T any](f *facts, items []T) ref.Val {
+// list makes a CEL list of structs that s learned.
+func list[T any](s *structs, items []T) ref.Val {
 	all := make([]ref.Val, len(items))
 	for i := range items {
-		all[i] = value(f, &items[i])
+		all[i] = value(s, &items[i])
 	}
-	return types.NewRefValList(f, all)
+	return types.NewRefValList(s, all)
 }
 
-// fact is one struct as a CEL value.
-type fact struct {
-	kind *factType
+// object is one struct as a CEL value.
+type object struct {
+	kind *structType
 	v    reflect.Value
 }
 
-func (o *fact) at(field *factField) reflect.Value { return o.v.FieldByIndex(field.index) }
+func (o *object) at(field *structField) reflect.Value { return o.v.FieldByIndex(field.index) }
 
 // Get implements traits.Indexer, which reads fields of values whose type was not known to the checker.
-func (o *fact) Get(name ref.Val) ref.Val {
+func (o *object) Get(name ref.Val) ref.Val {
 	field, ok := o.kind.fields[fmt.Sprint(name.Value())]
 	if !ok {
 		return types.NewErr("no such field: %v", name.Value())
@@ -204,7 +204,7 @@ func (o *fact) Get(name ref.Val) ref.Val {
 }
 
 // ConvertToNative implements ref.Val.
-func (o *fact) ConvertToNative(t reflect.Type) (any, error) {
+func (o *object) ConvertToNative(t reflect.Type) (any, error) {
 	if o.v.Type().ConvertibleTo(t) {
 		return o.v.Convert(t).Interface(), nil
 	}
@@ -212,7 +212,7 @@ func (o *fact) ConvertToNative(t reflect.Type) (any, error) {
 }
 
 // ConvertToType implements ref.Val.
-func (o *fact) ConvertToType(t ref.Type) ref.Val {
+func (o *object) ConvertToType(t ref.Type) ref.Val {
 	if t == types.TypeType {
 		return o.kind.celt
 	}
@@ -220,20 +220,20 @@ func (o *fact) ConvertToType(t ref.Type) ref.Val {
 }
 
 // Equal implements ref.Val: equal fields, to any depth.
-func (o *fact) Equal(other ref.Val) ref.Val {
-	p, ok := other.(*fact)
+func (o *object) Equal(other ref.Val) ref.Val {
+	p, ok := other.(*object)
 	return types.Bool(ok && o.kind == p.kind && reflect.DeepEqual(o.v.Interface(), p.v.Interface()))
 }
 
 // Type implements ref.Val.
-func (o *fact) Type() ref.Type { return o.kind.celt }
+func (o *object) Type() ref.Type { return o.kind.celt }
 
 // Value implements ref.Val.
-func (o *fact) Value() any { return o }
+func (o *object) Value() any { return o }
 
 // of returns the struct behind a value of a list.
 func of[T any](v ref.Val) (*T, bool) {
-	o, ok := v.(*fact)
+	o, ok := v.(*object)
 	if !ok || !o.v.CanAddr() {
 		return nil, false
 	}

@@ -1,10 +1,15 @@
-package labs
+// Package expr compiles the expressions of a lab (CEL over what is observed on a node) and evaluates them. It has no state but the
+// language itself, and no goroutine.
+//
+// Authors are trusted, what is on a node is not: an evaluation is bounded by maxSteps, a value by maxText, moments by maxMoments.
+package expr
 
 import (
 	"errors"
 	"fmt"
 	"regexp"
 	"strconv"
+	"strings"
 
 	"github.com/google/cel-go/cel"
 	"github.com/google/cel-go/common/types"
@@ -39,12 +44,16 @@ type Pattern struct {
 // errAbsent is the error of an expression that looks for something that is not there. It counts as not true.
 var errAbsent = errors.New("not there")
 
+// IsAbsent reports whether an evaluation failed because something is not there: an object, a key of a map, an element of a list.
+// CEL has no types for the latter two.
+func IsAbsent(err error) bool {
+	text := err.Error()
+	return errors.Is(err, errAbsent) || strings.Contains(text, "no such key") || strings.Contains(text, "index out of bounds")
+}
+
 // compile checks an expression against the vocabulary and makes a program of it.
 func compile(source string, wanted ...*cel.Type) (cel.Program, error) {
-	words, err := vocabulary()
-	if err != nil {
-		return nil, err
-	}
+	words := vocabulary()
 	ast, issues := words.env.Compile(source)
 	if issues.Err() != nil {
 		return nil, celError(issues)
@@ -72,7 +81,8 @@ func oneOf(t *cel.Type, wanted []*cel.Type) bool {
 	return false
 }
 
-func newCondition(source string) (*Condition, error) {
+// NewCondition compiles a condition.
+func NewCondition(source string) (*Condition, error) {
 	program, err := compile(source, cel.BoolType)
 	if err != nil {
 		return nil, err
@@ -80,7 +90,8 @@ func newCondition(source string) (*Condition, error) {
 	return &Condition{Source: source, program: program}, nil
 }
 
-func newValue(source string) (*Value, error) {
+// NewValue compiles an expression of type string, int, bool or double.
+func NewValue(source string) (*Value, error) {
 	program, err := compile(source, cel.StringType, cel.IntType, cel.BoolType, cel.DoubleType)
 	if err != nil {
 		return nil, err
@@ -88,7 +99,8 @@ func newValue(source string) (*Value, error) {
 	return &Value{Source: source, program: program}, nil
 }
 
-func newPattern(source string) (*Pattern, error) {
+// NewPattern compiles a regular expression.
+func NewPattern(source string) (*Pattern, error) {
 	re, err := regexp.Compile(source)
 	if err != nil {
 		return nil, err
@@ -100,7 +112,7 @@ func newPattern(source string) (*Pattern, error) {
 func (p *Pattern) Match(data []byte) bool { return p == nil || p.re.Match(data) }
 
 // Holds evaluates the condition. An error means that it is not true.
-func (c *Condition) Holds(at *sight) (bool, error) {
+func (c *Condition) Holds(at *Scope) (bool, error) {
 	out, err := at.eval(c.program)
 	if err != nil {
 		return false, err
@@ -109,7 +121,7 @@ func (c *Condition) Holds(at *sight) (bool, error) {
 }
 
 // Text evaluates the value.
-func (v *Value) Text(at *sight) (string, error) {
+func (v *Value) Text(at *Scope) (string, error) {
 	out, err := at.eval(v.program)
 	if err != nil {
 		return "", err
@@ -135,8 +147,8 @@ func textOf(v ref.Val) string {
 	return ""
 }
 
-// texts evaluates a set of values: all of them or none.
-func texts(values map[string]*Value, at *sight) (map[string]string, error) {
+// Texts evaluates a set of values: all of them or none.
+func Texts(values map[string]*Value, at *Scope) (map[string]string, error) {
 	if len(values) == 0 {
 		return nil, nil
 	}

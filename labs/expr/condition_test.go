@@ -1,11 +1,9 @@
-package labs
+package expr
 
 import (
 	"errors"
 	"fmt"
 	"testing"
-
-	"github.com/google/cel-go/common/types/ref"
 
 	"podlab/sandbox"
 )
@@ -36,21 +34,15 @@ func demo() *sandbox.Snapshot {
 	}
 }
 
-func sightOf(t testing.TB, s *sandbox.Snapshot, moments ...sandbox.Moment) *sight {
+func scopeOf(t testing.TB, s *sandbox.Snapshot, moments ...sandbox.Moment) *Scope {
 	t.Helper()
-	words, err := vocabulary()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var vals []ref.Val
-	for i := range moments {
-		vals = append(vals, value(words.facts, &moments[i]))
-	}
-	return newSight(words.facts, s, vals, map[string]string{"ip": "10.0.0.2"})
+	var seen Moments
+	seen.Add(moments)
+	return NewScope(s, seen, map[string]string{"ip": "10.0.0.2"})
 }
 
 func TestConditions(t *testing.T) {
-	at := sightOf(t, demo(), sandbox.Moment{Kind: "exit", PIDInside: 1, Container: "demo/web", Params: map[string]string{"a": "b"}})
+	at := scopeOf(t, demo(), sandbox.Moment{Kind: "exit", PIDInside: 1, Container: "demo/web", Params: map[string]string{"a": "b"}})
 	for source, want := range map[string]string{
 		`pod("demo").containers.all(c, c.ns.net == pod("demo").infra.ns.net)`: "true",
 		`moments.exists(m, m.kind == "exit" && m.pidInside == 1)`:             "true",
@@ -70,7 +62,7 @@ func TestConditions(t *testing.T) {
 		`processes.exists(p, p.threads.exists(t, t.name == "log"))`:           "true",
 		`node.hostname == "node" && containers.size() == 4`:                   "true",
 	} {
-		c, err := newCondition(source)
+		c, err := NewCondition(source)
 		if err != nil {
 			t.Errorf("%s: %v", source, err)
 			continue
@@ -92,21 +84,21 @@ func TestConditionsThatDoNotCompile(t *testing.T) {
 	for _, source := range []string{
 		`pod("demo").nonsense`, `pod("demo").ready == 1`, `pod("demo").ip`, `containers.all(c, c.ns.nett == 1)`, `pod(1).ready`, `unknown`, `1 +`,
 	} {
-		if _, err := newCondition(source); err == nil {
+		if _, err := NewCondition(source); err == nil {
 			t.Errorf("%s compiles", source)
 		}
 	}
 }
 
 func TestValues(t *testing.T) {
-	at := sightOf(t, demo())
+	at := scopeOf(t, demo())
 	for source, want := range map[string]string{
 		`pod("demo").ip`:                    "10.0.0.2",
 		`container("web").ns.net`:           "4026532412",
 		`string(container("web").pid)`:      "11",
 		`containers.map(c, c.id).join(" ")`: "demo/_infra demo/web demo/cache solo",
 	} {
-		v, err := newValue(source)
+		v, err := NewValue(source)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -121,18 +113,37 @@ func TestCostIsBounded(t *testing.T) {
 	for i := range 400 {
 		s.Processes = append(s.Processes, sandbox.Process{PID: 100 + i})
 	}
-	c, err := newCondition(`processes.all(a, processes.all(b, processes.all(c, a.pid + b.pid + c.pid > 0)))`)
+	c, err := NewCondition(`processes.all(a, processes.all(b, processes.all(c, a.pid + b.pid + c.pid > 0)))`)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if holds, err := c.Holds(sightOf(t, s)); holds || err == nil {
+	if holds, err := c.Holds(scopeOf(t, s)); holds || err == nil {
 		t.Fatalf("an evaluation of 64 million steps ended with %v, %v", holds, err)
 	}
 }
 
 func TestKeptNames(t *testing.T) {
-	names, err := keptNames(`kept.ip == pod("demo").ip && processes.exists(p, string(p.pid) == kept["pid"]) && has(kept.x)`)
+	names, err := KeptNames(`kept.ip == pod("demo").ip && processes.exists(p, string(p.pid) == kept["pid"]) && has(kept.x)`)
 	if err != nil || fmt.Sprint(names) != "[ip pid x]" {
 		t.Fatal(names, err)
+	}
+}
+
+// BenchmarkMoments is one expression over the most moments that there can be.
+func BenchmarkMoments(b *testing.B) {
+	c, err := NewCondition(`moments.exists(m, m.kind == "exit" && m.pidInside == 1 && m.container == "demo/web")`)
+	if err != nil {
+		b.Fatal(err)
+	}
+	var moments []sandbox.Moment
+	for i := range maxMoments {
+		moments = append(moments, sandbox.Moment{Kind: sandbox.MomentFork, Name: fmt.Sprint(i)})
+	}
+	at := scopeOf(b, demo(), moments...)
+	b.ReportAllocs()
+	for b.Loop() {
+		if holds, err := c.Holds(at); holds || err != nil {
+			b.Fatal(holds, err)
+		}
 	}
 }
