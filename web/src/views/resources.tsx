@@ -40,7 +40,8 @@ function useHistory(s: Snapshot): Map<string, Sample[]> {
 export function ResourcesView({ s, table }: ViewProps) {
   const history = useHistory(s);
   if (table) return <ResourceTable s={s} />;
-  const rows = [{ id: "", name: t("who.node"), note: s.node.hostname, usage: s.node.usage, mark: HOST, pod: "" }, ...s.containers.map((c) => ({ id: c.id, name: c.name, note: c.pod ? t("dock.in.pod", { name: c.pod }) : c.image, usage: c.usage, mark: marks.value.of.get(c.id) ?? HOST, pod: c.pod }))];
+  const node = { id: "", name: t("who.node"), note: s.node.hostname, usage: s.node.usage, mark: HOST, state: "running" };
+  const containers = s.containers.map((c) => ({ id: c.id, name: c.name, note: c.pod ? t("dock.in.pod", { name: c.pod }) : c.image, usage: c.usage, mark: marks.value.of.get(c.id) ?? HOST, state: c.state as string }));
   return (
     <section class="card fill" aria-label={t("view.resources")}>
       <header>
@@ -49,7 +50,7 @@ export function ResourcesView({ s, table }: ViewProps) {
       </header>
       <div class="scroll">
         <ul class="res">
-          {rows.slice(0, 60).map((r) => (
+          {[node, ...containers].slice(0, 60).map((r) => (
             <li key={r.id} class={r.mark.tone} data-o={r.id ? `container:${r.id}` : "node"}>
               <div class="who">
                 <b>
@@ -61,9 +62,15 @@ export function ResourcesView({ s, table }: ViewProps) {
                   {r.usage.oomKills > 0 && <span class="bdg oom">{t("res.oom", { n: r.usage.oomKills })}</span>}
                 </p>
               </div>
-              <Bar label={t("res.memory")} used={r.usage.memory} limit={r.usage.memoryLimit} say={bytes} />
-              <Bar label={t("res.pids")} used={r.usage.pids} limit={r.usage.pidsLimit} say={String} />
-              <Cpu samples={history.get(r.id) ?? []} limit={r.usage.cpuLimit} />
+              {r.state === "running" ? (
+                <>
+                  <Bar label={t("res.memory")} used={r.usage.memory} limit={r.usage.memoryLimit} say={bytes} />
+                  <Bar label={t("res.pids")} used={r.usage.pids} limit={r.usage.pidsLimit} say={String} />
+                  <Cpu samples={history.get(r.id) ?? []} limit={r.usage.cpuLimit} />
+                </>
+              ) : (
+                <p class="hint">{t(`state.${r.state}`)}</p>
+              )}
             </li>
           ))}
         </ul>

@@ -160,7 +160,14 @@ function Line({ r, wide, change, closed, focus, threads, onToggle, onFocus }: Li
       </span>
       {wide && <Who p={p} mark={mark} />}
       <span class="q">{p.pid}</span>
-      <span class={p.container ? `pin ${mark.tone}` : "q"}>{p.container ? p.inside : "–"}</span>
+      {p.container ? (
+        <span class={`pin ${mark.tone}`}>
+          <Shape mark={mark} />
+          {p.inside}
+        </span>
+      ) : (
+        <span class="q">–</span>
+      )}
       {wide && <span class="q">{bytes(p.rss)}</span>}
     </li>
   );
