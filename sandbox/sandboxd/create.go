@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -15,6 +14,7 @@ import (
 	"podlab/sandbox/internal/features"
 	"podlab/sandbox/internal/isolation"
 	"podlab/sandbox/internal/rootfs"
+	"podlab/sandbox/internal/socket"
 	"podlab/sandbox/internal/undo"
 	"podlab/sandbox/internal/userns"
 	"podlab/sandbox/wire"
@@ -65,13 +65,13 @@ func (h *host) start(n *node) error {
 	}
 	needed.Add(func() { h.dismantle(root) })
 	made.Add(func() { h.clear(n.Spec.ID) })
-	socket, err := h.listen(n.Spec.ID)
+	listener, err := h.listen(n.Spec.ID)
 	if err != nil {
 		return err
 	}
 	config := isolation.Config(n.Spec, h.groups.Path(n.Spec.ID), root.Path, n.Base, users)
-	err = h.startInit(n, config, root.Log, socket, &made)
-	socket.Close() // node init has it now: when that ends, callers shall know
+	err = h.startInit(n, config, root.Log, listener, &made)
+	listener.Close() // node init has it now: when that ends, callers shall know
 	if err == nil {
 		err = h.awaitAgent(n.Spec.ID)
 	}
@@ -99,7 +99,7 @@ func (h *host) dismantle(root *rootfs.Root) {
 // listen makes the socket that the agent will accept from.
 func (h *host) listen(id string) (*os.File, error) {
 	path := h.set.NodeSocket(id)
-	listener, err := listenFor(path, h.set.Group)
+	listener, err := socket.Listen(path, h.set.Group)
 	if err != nil {
 		return nil, err
 	}
@@ -108,23 +108,10 @@ func (h *host) listen(id string) (*os.File, error) {
 	return listener.File()
 }
 
-// listenFor listens on a socket for root and one group. Until the mode is set, it is root's alone.
-func listenFor(path string, group int) (*net.UnixListener, error) {
-	listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
-	if err != nil {
-		return nil, err
-	}
-	if err := errors.Join(os.Chown(path, 0, group), os.Chmod(path, 0o660)); err != nil {
-		listener.Close()
-		return nil, err
-	}
-	return listener, nil
-}
-
 const filterFD = 4
 
 // startInit starts node init: first libcontainer's stage of it, which waits, so that everything is in place before its program runs.
-func (h *host) startInit(n *node, config *configs.Config, log, socket *os.File, made *undo.Steps) error {
+func (h *host) startInit(n *node, config *configs.Config, log, listener *os.File, made *undo.Steps) error {
 	container, err := libcontainer.Create(h.set.States(), n.Spec.ID, config)
 	if err != nil {
 		return err
@@ -136,7 +123,7 @@ func (h *host) startInit(n *node, config *configs.Config, log, socket *os.File, 
 		Init:       true,
 		Stdout:     log,
 		Stderr:     log,
-		ExtraFiles: []*os.File{socket, h.filter}, // descriptors 3 and filterFD, which only the first stage sees
+		ExtraFiles: []*os.File{listener, h.filter}, // descriptors 3 and filterFD, which only the first stage sees
 	}
 	if err := container.Start(process); err != nil {
 		return err

@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"hash/fnv"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -30,12 +29,6 @@ const (
 	clearTime  = 30 * time.Second // from the death of node init to the last of its groups: a learner can make 30,000 in 4 s on v1
 )
 
-// Ids of nodes come from here: beyond ids of people and of /etc/subuid, below what signed 32 bits hold.
-const (
-	firstBase = 0x1000_0000
-	bases     = 0x6000 // ranges of userns.Size
-)
-
 // host makes, knows and removes the nodes of one machine.
 type host struct {
 	set     *settings.Settings
@@ -48,22 +41,22 @@ type host struct {
 	making  chan struct{}    // as many creations at a time as it holds
 	lock    *os.File         // one daemon for one run directory
 
-	mu       sync.RWMutex
-	nodes    map[string]*node
-	moments  map[uint64]*moments // by pid namespace
-	nextBase uint32
-	ended    endings
-	waiting  sync.WaitGroup // one goroutine for each node that lives
+	mu      sync.RWMutex
+	nodes   map[string]*node
+	moments map[uint64]moments // by pid namespace
+	ids     *userns.Pool
+	ended   endings
+	waiting sync.WaitGroup // one goroutine for each node that lives
 }
 
 func openHost(set *settings.Settings, tracer *trace.Tracer, log *slog.Logger) (_ *host, err error) {
 	h := &host{
 		set: set, log: log, tracer: tracer, disks: &disk.Maker{Dir: set.Disks()},
 		making: make(chan struct{}, 1+runtime.NumCPU()),
-		nodes:  make(map[string]*node), moments: make(map[uint64]*moments),
-		nextBase: startBase(set.Run),
+		nodes:  make(map[string]*node), moments: make(map[uint64]moments),
+		ids: userns.NewPool(set.Run),
 	}
-	if err := h.makeDirectories(); err != nil {
+	if err := set.MakeDirectories(); err != nil {
 		return nil, err
 	}
 	if h.lock, err = lockFile(filepath.Join(set.Run, "lock")); err != nil {
@@ -78,29 +71,11 @@ func openHost(set *settings.Settings, tracer *trace.Tracer, log *slog.Logger) (_
 	if h.filter, err = isolation.NewFilter(); err != nil {
 		return nil, err
 	}
-	h.missing = features.Missing(h.groups, set.Disks(), set.Work(), firstBase+(bases-1)*userns.Size)
+	h.missing = features.Missing(h.groups, set.Disks(), set.Work(), userns.Trial)
 	for _, missing := range h.missing {
 		log.Warn("this machine lacks a feature", "feature", missing.Params["feature"], "remedy", missing.Params["remedy"])
 	}
 	return h, errors.Join(lowerLimits(), h.adoptAll())
-}
-
-// startBase spreads daemons with different run directories over the ids.
-func startBase(run string) uint32 {
-	sum := fnv.New32a()
-	sum.Write([]byte(run))
-	return sum.Sum32() % bases
-}
-
-// makeDirectories makes those of RUN and DATA. The sockets' one is the group's to enter.
-func (h *host) makeDirectories() error {
-	for _, dir := range []string{h.set.Run, h.set.States(), h.set.Sockets(), h.set.Disks()} {
-		if err := os.MkdirAll(dir, 0o755); err != nil {
-			return err
-		}
-	}
-	return errors.Join(os.Chmod(h.set.Run, 0o755), os.Chmod(h.set.States(), 0o700), os.Chmod(h.set.Disks(), 0o700),
-		os.Chmod(h.set.Sockets(), 0o750), os.Chown(h.set.Sockets(), 0, h.set.Group))
 }
 
 func lockFile(path string) (*os.File, error) {

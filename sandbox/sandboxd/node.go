@@ -22,7 +22,7 @@ type node struct {
 	pidfd     *os.File
 	container *libcontainer.Container
 	process   *libcontainer.Process // nil when an earlier daemon started it
-	moments   *moments
+	moments   moments
 
 	removing sync.Mutex             // one removal of its groups at a time
 	freezing sync.Mutex             // one Freeze or Thaw at a time

@@ -15,7 +15,6 @@ import (
 
 	"podlab/sandbox"
 	"podlab/sandbox/internal/pidfd"
-	"podlab/sandbox/internal/userns"
 )
 
 // list returns the living nodes, oldest first.
@@ -68,24 +67,19 @@ func (h *host) reserve(spec sandbox.NodeSpec) (*node, error) {
 	if taken > h.set.MaxNodes {
 		return nil, sandbox.Errorf(sandbox.CodeMachineFull, "limit", fmt.Sprint(h.set.MaxNodes))
 	}
-	n := newNode(record{Spec: spec, Base: h.freeBase(), Started: time.Now().UnixMilli()})
+	n := newNode(record{Spec: spec, Base: h.ids.Take(h.hasBase), Started: time.Now().UnixMilli()})
 	h.nodes[spec.ID] = n
 	return n, nil
 }
 
-// freeBase returns the first of ids that no living node has, and that none had for long.
-func (h *host) freeBase() uint32 {
-	for {
-		base := firstBase + h.nextBase%bases*userns.Size
-		h.nextBase++
-		inUse := false
-		for _, n := range h.nodes {
-			inUse = inUse || n.Base == base
-		}
-		if !inUse {
-			return base
+// hasBase reports whether some node has the ids from base on. The caller holds the lock.
+func (h *host) hasBase(base uint32) bool {
+	for _, n := range h.nodes {
+		if n.Base == base {
+			return true
 		}
 	}
+	return false
 }
 
 // find returns a living node, after its creation if that is going on. ok is false when there is none.
@@ -146,7 +140,7 @@ func (h *host) forget(n *node) {
 	delete(h.nodes, n.Spec.ID)
 	delete(h.moments, n.PIDNS)
 	if n.moments != nil {
-		n.moments.close()
+		n.moments.Close()
 	}
 }
 

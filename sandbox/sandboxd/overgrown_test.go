@@ -82,7 +82,7 @@ func flood(t *testing.T, dir string, nested bool) (made int) {
 // gone waits until the daemon has removed a node by itself.
 func gone(t *testing.T, list func(context.Context) ([]sandbox.Node, error), id string) {
 	t.Helper()
-	for deadline := time.Now().Add(2 * walkEvery); ; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(2 * cgroup.WalkEvery); ; time.Sleep(20 * time.Millisecond) {
 		nodes, err := list(t.Context())
 		if err != nil {
 			t.Fatal(err)

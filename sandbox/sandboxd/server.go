@@ -8,17 +8,13 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"os/user"
-	"slices"
-	"strconv"
 	"sync"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"podlab/sandbox"
 	"podlab/sandbox/internal/ring"
 	"podlab/sandbox/internal/settings"
+	"podlab/sandbox/internal/socket"
 	"podlab/sandbox/wire"
 )
 
@@ -51,7 +47,7 @@ func listen(set *settings.Settings, host *host, log *slog.Logger) (*server, erro
 	if err := os.Remove(set.Socket()); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, err
 	}
-	listener, err := listenFor(set.Socket(), set.Group)
+	listener, err := socket.Listen(set.Socket(), set.Group)
 	if err != nil {
 		return nil, err
 	}
@@ -93,7 +89,7 @@ func (s *server) call(ctx context.Context, conn *net.UnixConn) error {
 	if errors.Is(err, io.EOF) {
 		return nil // somebody looked whether the daemon is there
 	}
-	if err := s.admit(conn); err != nil {
+	if err := socket.Admit(conn, s.set.Group); err != nil {
 		return errors.Join(err, wire.Answer(conn, nil, sandbox.Errorf(sandbox.CodeDenied)))
 	}
 	var request wire.Request
@@ -189,32 +185,4 @@ func (s *server) moments(ctx context.Context, conn *net.UnixConn, raw json.RawMe
 		return nil
 	}
 	return err
-}
-
-// admit lets root and the sockets' group in. The socket's mode says the same; this holds should somebody change it.
-func (s *server) admit(conn *net.UnixConn) error {
-	raw, err := conn.SyscallConn()
-	if err != nil {
-		return err
-	}
-	var peer *unix.Ucred
-	if control := raw.Control(func(fd uintptr) {
-		peer, err = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
-	}); control != nil || err != nil {
-		return errors.Join(control, err)
-	}
-	if peer.Uid == 0 || s.set.Group != 0 && (int(peer.Gid) == s.set.Group || isMember(peer.Uid, s.set.Group)) {
-		return nil
-	}
-	return errors.New("denied to uid " + strconv.Itoa(int(peer.Uid)))
-}
-
-// isMember reports whether the host's files say that the user is in the group.
-func isMember(uid uint32, group int) bool {
-	u, err := user.LookupId(strconv.Itoa(int(uid)))
-	if err != nil {
-		return false
-	}
-	groups, err := u.GroupIds()
-	return err == nil && slices.Contains(groups, strconv.Itoa(group))
 }

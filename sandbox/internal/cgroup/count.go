@@ -2,12 +2,14 @@ package cgroup
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // Limits of one node's groups. v2 keeps them itself (cgroup.max.descendants, cgroup.max.depth). v1 does not, yet the whole host has 65,535
@@ -15,6 +17,13 @@ import (
 const (
 	Most    = 512 // in one hierarchy
 	Deepest = 16
+)
+
+// How often groups are counted.
+const (
+	groupsEvery = 250 * time.Millisecond // between looks at the host's number of groups: one small file
+	WalkEvery   = 5 * time.Second        // between walks in any case: named hierarchies are not in that file
+	groupsGrow  = 256                    // so many more groups on the host, and the nodes' are counted at once
 )
 
 // Overgrown tells whether a node has too many groups in some hierarchy, or too deep ones.
@@ -53,8 +62,33 @@ func overgrown(dir string, depth int, left *int) bool {
 	return false
 }
 
-// OnHost is the number of groups in the largest hierarchy with a controller, 0 where the kernel does not say.
-func OnHost() (most int) {
+// Watch looks for too many groups until ctx ends: it calls grown whenever nodes may have become overgrown. On v2 it returns at once.
+func (t *Tree) Watch(ctx context.Context, grown func(context.Context)) {
+	if t.Unified {
+		return
+	}
+	tick := time.NewTicker(groupsEvery)
+	defer tick.Stop()
+	var walked time.Time
+	seen := 0
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		now := onHost()
+		seen = min(seen, now)
+		if now-seen < groupsGrow && time.Since(walked) < WalkEvery {
+			continue
+		}
+		grown(ctx)
+		walked, seen = time.Now(), onHost()
+	}
+}
+
+// onHost is the number of groups in the largest hierarchy with a controller, 0 where the kernel does not say.
+func onHost() (most int) {
 	file, err := os.Open("/proc/cgroups")
 	if err != nil {
 		return 0

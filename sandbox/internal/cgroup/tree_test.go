@@ -121,7 +121,7 @@ func TestOvergrown(t *testing.T) {
 	if tree.Overgrown("one") {
 		t.Errorf("%d are too many", Most)
 	}
-	if !tree.Unified && OnHost() < 1 {
+	if !tree.Unified && onHost() < 1 {
 		t.Error("no groups on the host")
 	}
 	if err := os.Mkdir(filepath.Join(dir, "one more"), 0o755); err != nil {

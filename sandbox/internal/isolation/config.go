@@ -62,12 +62,14 @@ func mounts(spec sandbox.NodeSpec) []*configs.Mount {
 
 // masked and readOnly: Docker's lists and a little more that tells of the host.
 var masked = []string{
-	"/proc/acpi", "/proc/asound", "/proc/cmdline", "/proc/config.gz", "/proc/interrupts", "/proc/kallsyms", "/proc/kcore", "/proc/keys",
+	"/proc/acpi", "/proc/asound", "/proc/buddyinfo", "/proc/cmdline", "/proc/config.gz", "/proc/consoles", "/proc/diskstats", "/proc/fs",
+	"/proc/interrupts", "/proc/iomem", "/proc/ioports", "/proc/kallsyms", "/proc/kcore", "/proc/keys", "/proc/partitions", "/proc/zoneinfo",
+	"/sys/block", "/sys/class/block", "/sys/dev/block", "/sys/devices/virtual/block",
 	"/proc/key-users", "/proc/kmsg", "/proc/latency_stats", "/proc/modules", "/proc/sched_debug", "/proc/schedstat", "/proc/scsi",
 	"/proc/slabinfo", "/proc/timer_list", "/proc/timer_stats", "/proc/vmallocinfo", "/sys/devices/virtual/powercap", "/sys/firmware",
 	"/sys/kernel/debug", "/sys/kernel/security", "/sys/kernel/tracing", "/sys/module",
 }
-var readOnly = []string{"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"}
+var readOnly = []string{"/proc/bus", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"}
 
 // Config is what libcontainer makes a node from: spec with all its sizes, in a control group of that path, on a root, in a user namespace
 // with ids from base on. Limits on rlimits are not set here: they are the daemon's own, since raising one, or setting one across a user

@@ -10,7 +10,9 @@ package ring
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
+	"os"
 	"sort"
 	"sync"
 )
@@ -26,6 +28,7 @@ type Ring[T any] struct {
 	items   []numbered[T] // the oldest is at start
 	start   int
 	last    uint64        // newest number that was given or lost
+	number  *os.File      // holds last, if it shall outlive the process
 	changed chan struct{} // closed by the next item
 	closed  bool
 }
@@ -50,6 +53,27 @@ func New[T any](most int) *Ring[T] {
 	return &Ring[T]{most: most, changed: make(chan struct{})}
 }
 
+// Open makes a ring whose last number is also in a file: the next process that opens it, after a kill -9 too, numbers on behind it, with
+// a gap, since nobody knows what was missed. Readers would take smaller numbers for old ones.
+func Open[T any](path string, most int) (*Ring[T], error) {
+	_, err := os.Stat(path)
+	again := err == nil
+	number, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	r := New[T](most)
+	if again {
+		var last [8]byte
+		if _, err := number.ReadAt(last[:], 0); err == nil { // empty: nothing was numbered yet
+			r.last = binary.LittleEndian.Uint64(last[:])
+		}
+		r.last++
+	}
+	r.number = number
+	return r, nil
+}
+
 // Add calls value with the next number, keeps what it returns and wakes the readers. value is called with the ring locked, so what it
 // does is done in the order of the numbers; it may not use the ring. On a closed ring nothing happens.
 func (r *Ring[T]) Add(value func(number uint64) T) {
@@ -58,7 +82,7 @@ func (r *Ring[T]) Add(value func(number uint64) T) {
 	if r.closed {
 		return
 	}
-	r.last++
+	r.advance(1)
 	item := numbered[T]{r.last, value(r.last)}
 	if len(r.items) < r.most {
 		r.items = append(r.items, item)
@@ -70,11 +94,21 @@ func (r *Ring[T]) Add(value func(number uint64) T) {
 	r.changed = make(chan struct{})
 }
 
-// Lose leaves a gap of n numbers. Readers see it with the next item.
+// Lose leaves a gap of n numbers, unless the ring is closed. Readers see it with the next item.
 func (r *Ring[T]) Lose(n uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if !r.closed {
+		r.advance(n)
+	}
+}
+
+// advance is called with mu held.
+func (r *Ring[T]) advance(n uint64) {
 	r.last += n
+	if r.number != nil {
+		_, _ = r.number.WriteAt(binary.LittleEndian.AppendUint64(nil, r.last), 0) // a failure costs numbers after a restart only
+	}
 }
 
 // Last returns the newest number that was given or lost, 0 before the first.
@@ -154,5 +188,8 @@ func (r *Ring[T]) Close() {
 	if !r.closed {
 		r.closed = true
 		close(r.changed)
+		if r.number != nil {
+			r.number.Close()
+		}
 	}
 }

@@ -3,6 +3,7 @@ package ring
 import (
 	"context"
 	"errors"
+	"path/filepath"
 	"slices"
 	"sync"
 	"testing"
@@ -139,4 +140,29 @@ func TestFastWriterSlowReader(t *testing.T) {
 	if !errors.Is(err, ErrClosed) || last != total || seen != total {
 		t.Errorf("ended at %d with %d seen or lost: %v", last, seen, err)
 	}
+}
+
+// TestNumbersGoOn: another process numbers on, with a gap, so that nobody takes its items for old ones.
+func TestNumbersGoOn(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "number")
+	again := func() *Ring[uint64] {
+		r, err := Open[uint64](path, 10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(r.Close)
+		return r
+	}
+	first := again()
+	add(first, 1)
+	expect(t, first, 0, 0, 1, 1)
+	first.Lose(5)
+	second := again() // the first was killed
+	add(second, 1)
+	expect(t, second, 1, 6, 8, 8)
+	second.Close()
+	second.Lose(100) // too late
+	third := again()
+	add(third, 1)
+	expect(t, third, 8, 1, 10, 10)
 }

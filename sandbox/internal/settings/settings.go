@@ -4,6 +4,7 @@ package settings
 
 import (
 	"cmp"
+	"errors"
 	"flag"
 	"fmt"
 	"hash/fnv"
@@ -117,6 +118,17 @@ func (s *Settings) Groups() string {
 	sum := fnv.New32a()
 	sum.Write([]byte(s.Run))
 	return fmt.Sprintf("podlab-%08x", sum.Sum32())
+}
+
+// MakeDirectories makes those of RUN and DATA. That of the nodes' sockets is the group's to enter.
+func (s *Settings) MakeDirectories() error {
+	for _, dir := range []string{s.Run, s.States(), s.Sockets(), s.Disks()} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return err
+		}
+	}
+	return errors.Join(os.Chmod(s.Run, 0o755), os.Chmod(s.States(), 0o700), os.Chmod(s.Disks(), 0o700),
+		os.Chmod(s.Sockets(), 0o750), os.Chown(s.Sockets(), 0, s.Group))
 }
 
 var (
