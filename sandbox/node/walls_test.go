@@ -37,6 +37,9 @@ func TestMostPrivilegedPodSeesItsNodeOnly(t *testing.T) {
 		{"no setting of the host", "echo 1 2>/dev/null >/proc/sys/kernel/panic && echo set || echo no", "no\n"},
 		{"no core pattern", "echo x 2>/dev/null >/proc/sys/kernel/core_pattern && echo set || echo no", "no\n"},
 		{"no more memory for the node", raiseLimit, "no\n"},
+		{"no kernel log by its device", "dd if=/dev/kmsg count=1 2>/dev/null | wc -c", "0\n"},
+		{"no module", "insmod /dev/null 2>/dev/null; ls /sys/module | wc -l", "0\n"},
+		{"no file system of the host's devices", mountAll, "none\n"},
 		{"no program of the node's changed", "mount -o remount,bind,rw /opt/podlab/bin 2>/dev/null && echo rw || echo no", "no\n"},
 	} {
 		t.Run(c.what, func(t *testing.T) {
@@ -45,6 +48,36 @@ func TestMostPrivilegedPodSeesItsNodeOnly(t *testing.T) {
 				t.Errorf("%s\nsaid %q, not %q", c.script, out, c.want)
 			}
 		})
+	}
+}
+
+// mountAll tries the file systems that reach beyond a user namespace.
+const mountAll = `mkdir -p /tmp/m; for t in sysfs bpf debugfs tracefs securityfs configfs pstore efivarfs fusectl hugetlbfs devtmpfs ext4 xfs btrfs 9p resctrl; do
+  mount -t $t x /tmp/m 2>/dev/null && echo $t && umount /tmp/m
+done; echo none`
+
+// tellers are files and directories that tell of the host: its boot, kernel, memory map, and the disks with what is read and written,
+// by all learners, on each.
+const tellers = `for f in cmdline config.gz kallsyms keys iomem ioports diskstats partitions buddyinfo zoneinfo interrupts consoles modules timer_list; do
+  [ "$(cat /proc/$f 2>/dev/null | wc -c)" = 0 ] || echo $f
+done
+for d in /proc/fs /sys/block /sys/class/block /sys/dev/block /sys/devices/virtual/block /sys/module /sys/firmware /sys/kernel/debug; do
+  [ "$(ls $d 2>/dev/null | wc -l)" = 0 ] || echo $d
+done; echo nothing`
+
+// TestNothingTellsOfTheHost looks from a node shell, a container, and a privileged one.
+func TestNothingTellsOfTheHost(t *testing.T) {
+	ctx, agent := newNode(t)
+	apply(ctx, t, agent, hostile)
+	apply(ctx, t, agent, `{"apiVersion":"v1","kind":"Pod","metadata":{"name":"plain"},"spec":{"containers":[
+{"name":"c","image":"debian","command":["sleep","1000"]}]}}`)
+	until(ctx, t, agent, "the pods", func(s sandbox.Snapshot) bool {
+		return find(s, "hostile/c").State == sandbox.StateRunning && find(s, "plain/c").State == sandbox.StateRunning
+	})
+	for _, where := range []string{"", "plain/c", "hostile/c"} {
+		if out, _ := in(ctx, t, agent, where, "sh", "-c", tellers); out != "nothing\n" {
+			t.Errorf("%q: %s", where, out)
+		}
 	}
 }
 

@@ -18,12 +18,13 @@ var oomScore, infraOOMScore = 500, 400
 // (security.md, Walls).
 var (
 	masked = []string{
-		"/proc/acpi", "/proc/asound", "/proc/cmdline", "/proc/config.gz", "/proc/interrupts", "/proc/kallsyms", "/proc/kcore",
-		"/proc/key-users", "/proc/keys", "/proc/latency_stats", "/proc/sched_debug", "/proc/scsi", "/proc/timer_list",
-		"/proc/timer_stats", "/sys/devices/virtual/powercap", "/sys/firmware", "/sys/kernel/debug", "/sys/kernel/security",
-		"/sys/kernel/tracing",
+		"/proc/acpi", "/proc/asound", "/proc/buddyinfo", "/proc/cmdline", "/proc/config.gz", "/proc/consoles", "/proc/diskstats", "/proc/fs",
+		"/proc/interrupts", "/proc/iomem", "/proc/ioports", "/proc/kallsyms", "/proc/kcore", "/proc/key-users", "/proc/keys",
+		"/proc/latency_stats", "/proc/modules", "/proc/partitions", "/proc/sched_debug", "/proc/scsi", "/proc/timer_list",
+		"/proc/timer_stats", "/proc/zoneinfo", "/sys/block", "/sys/class/block", "/sys/dev/block", "/sys/devices/virtual/block",
+		"/sys/devices/virtual/powercap", "/sys/firmware", "/sys/kernel/debug", "/sys/kernel/security", "/sys/kernel/tracing", "/sys/module",
 	}
-	readOnly = []string{"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"}
+	readOnly = []string{"/proc/bus", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"}
 )
 
 // skeleton is what every container's configuration has in common. No user namespace and no mappings: the node's own is the wall.
@@ -82,19 +83,21 @@ func (u *unit) appConfig(spec *sandbox.ContainerSpec, rootfs string, namespaces 
 	c.Mounts = append(systemMounts(), shmMount(u.shm()))
 	c.Mounts = append(c.Mounts, u.fileMounts()...)
 	c.Mounts = append(c.Mounts, u.volumeMounts(spec)...)
+	c.MaskPaths = masked
 	if privileged(spec.SecurityContext) {
 		openUp(c)
 		return c, nil
 	}
-	c.MaskPaths, c.ReadonlyPaths = masked, readOnly
+	c.ReadonlyPaths = readOnly
 	c.Namespaces = append(c.Namespaces, configs.Namespace{Type: configs.NEWCGROUP})
 	c.Readonlyfs = spec.SecurityContext != nil && spec.SecurityContext.ReadOnlyRootFilesystem != nil && *spec.SecurityContext.ReadOnlyRootFilesystem
 	c.Seccomp, err = filter(caps)
 	return c, err
 }
 
-// openUp is for a privileged container: the node's control groups are there to be written, nothing is masked, and no second filter
-// is added to the node's. /sys stays read-only, since a user namespace can have no other.
+// openUp is for a privileged container: the node's control groups are there to be written, no path is read-only, and no second filter
+// is added to the node's. /sys stays read-only, since a user namespace can have no other. What tells of the host stays masked: that
+// is no wall, since it may mount a /proc of its own, whose settings of the kernel are as closed to it as those of the first.
 func openUp(c *configs.Config) {
 	for _, m := range c.Mounts {
 		if m.Device == "cgroup" {
