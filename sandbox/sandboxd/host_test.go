@@ -25,12 +25,9 @@ import (
 	"podlab/sandbox/internal/settings"
 )
 
-// standIn makes a data directory with the stand-in for podlab-node and a small image, once. A machine without Go (the one with another
-// kernel) gets one that was made elsewhere.
+// standIn makes a data directory with the stand-in for podlab-node and a small image, once. Where there is no Go (scripts/vm),
+// PODLAB_STANDIN names the stand-in's program.
 var standIn = sync.OnceValues(func() (string, error) {
-	if dir := os.Getenv("PODLAB_STANDIN"); dir != "" {
-		return dir, nil
-	}
 	dir, err := os.MkdirTemp("", standInPrefix+strconv.Itoa(os.Getpid())+"-")
 	if err != nil {
 		return "", err
@@ -55,7 +52,8 @@ func makeStandIn(dir string) error {
 	script := fmt.Sprintf(`set -e
 cp "$(command -v busybox)" %[1]s/bin/busybox
 for name in $(%[1]s/bin/busybox --list); do [ $name = busybox ] || ln -s busybox %[1]s/bin/$name; done
-CGO_ENABLED=0 go build -o %[2]s/node/bin/podlab-node ./testdata/node
+if [ -n "${PODLAB_STANDIN:-}" ]; then cp "$PODLAB_STANDIN" %[2]s/node/bin/podlab-node
+else CGO_ENABLED=0 go build -o %[2]s/node/bin/podlab-node ./testdata/node; fi
 echo '%[3]s' > %[2]s/images/index.json`, layer, dir, index)
 	if err := os.MkdirAll(filepath.Join(dir, "node", "bin"), 0o755); err != nil {
 		return err
@@ -205,7 +203,7 @@ func TestCreateListDestroy(t *testing.T) {
 		}
 	}
 	nothingLeft(t, d)
-	if why, never := whyGone(t, d, "one"), whyGone(t, d, "never-was"); why != sandbox.GoneDestroyed || never != "" {
+	if why, never := whyGone(t, d, "one"), whyGone(t, d, "never-was"); why != sandbox.GoneDestroyed || never != sandbox.GoneMachineStopped {
 		t.Errorf("why they are gone: %q and %q", why, never)
 	}
 	if err := d.Freeze(ctx, "one"); code(err) != sandbox.CodeNotFound {
