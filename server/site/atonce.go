@@ -33,14 +33,17 @@ func (a *atOnce) enter(learner string) (leave func(), ok bool) {
 }
 
 // fewAtOnce refuses a request when too many of the same learner are being answered.
-func (s *Site) fewAtOnce(next http.Handler) http.Handler {
-	return s.handle(func(w http.ResponseWriter, r *http.Request) error {
-		leave, ok := s.busy.enter(who(r))
-		if !ok {
-			return errTooMany
-		}
-		defer leave()
-		next.ServeHTTP(w, r)
-		return nil
-	})
+func (s *Site) fewAtOnce() func(http.Handler) http.Handler {
+	busy := &atOnce{each: map[string]int{}}
+	return func(next http.Handler) http.Handler {
+		return s.handle(func(w http.ResponseWriter, r *http.Request) error {
+			leave, ok := busy.enter(who(r))
+			if !ok {
+				return errTooMany
+			}
+			defer leave()
+			next.ServeHTTP(w, r)
+			return nil
+		})
+	}
 }

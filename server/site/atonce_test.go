@@ -17,7 +17,7 @@ func TestWaitingRequestsAreCounted(t *testing.T) {
 	defer waiting.Wait()
 	defer more.Close()
 	for range maxAtOnce {
-		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, h.server.URL+"/api/l/"+lab33+"/"+step1+"/predict", io.NopCloser(body))
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, h.server.URL+"/api/l/"+lab33+"/"+step1+"/apply", io.NopCloser(body))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -27,25 +27,19 @@ func TestWaitingRequestsAreCounted(t *testing.T) {
 			}
 		})
 	}
-	for deadline := time.Now().Add(5 * time.Second); h.waiting() < maxAtOnce; time.Sleep(5 * time.Millisecond) {
+	apply := func(v *visitor) int {
+		status, _ := v.post("apply", `{`)
+		return status
+	}
+	for deadline := time.Now().Add(5 * time.Second); apply(ann) != http.StatusTooManyRequests; time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("%d of %d requests came", h.waiting(), maxAtOnce)
+			t.Fatal("one more was let in")
 		}
 	}
-	if status, _ := ann.post("predict", `{}`); status != http.StatusTooManyRequests {
-		t.Errorf("one more: %d", status)
+	if status := apply(bob); status != http.StatusBadRequest {
+		t.Errorf("the neighbour's: %d", status)
 	}
-	if status, _ := bob.post("predict", `{}`); status == http.StatusTooManyRequests {
-		t.Error("the neighbour waits too")
+	if status, _ := ann.post("reset", `{}`); status != http.StatusNoContent {
+		t.Errorf("ann's way out: %d", status)
 	}
-}
-
-// waiting is how many requests are being answered.
-func (h *house) waiting() (n int) {
-	h.site.busy.mu.Lock()
-	defer h.site.busy.mu.Unlock()
-	for _, each := range h.site.busy.each {
-		n += each
-	}
-	return n
 }
