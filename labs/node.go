@@ -71,22 +71,18 @@ func (s *session) find(ctx context.Context, id string) (sandbox.Node, error) {
 	}
 }
 
-// why asks the daemon why a node is not there. A daemon remembers the nodes that ended in its time, and finds those of its predecessor
-// again: one that knows nothing of a node was started anew after a stop of the machine with all its nodes.
+// why asks the daemon why a node is not there.
 func (s *session) why(ctx context.Context, id string) error {
 	ask, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	err := s.all.cfg.Nodes.Moments(ask, id, 0, func(sandbox.Moments) error { return nil })
-	gone, ok := errors.AsType[*sandbox.Error](err)
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
-	case !ok || gone.Code != sandbox.CodeNodeGone: // it cannot be asked either
-		return sandbox.NodeGone(id, "").Because(err)
-	case gone.Params["reason"] == "":
-		return sandbox.NodeGone(id, sandbox.GoneMachineStopped)
+	case sandbox.CodeOf(err) == sandbox.CodeNodeGone:
+		return err
 	}
-	return gone
+	return sandbox.NodeGone(id, "").Because(err) // it cannot be asked either
 }
 
 // away shows that something is being waited for.

@@ -39,7 +39,7 @@ const (
 	GoneInitEnded      = "init_ended"      // its PID 1 ended: killed, or by itself
 	GoneTooManyGroups  = "too_many_groups" // the daemon destroyed it: a host with cgroup v1 does not limit groups itself
 	GoneDestroyed      = "destroyed"       // somebody asked the daemon to
-	GoneMachineStopped = "machine_stopped" // the daemon was started anew since and knows nothing of it
+	GoneMachineStopped = "machine_stopped" // it ended with the machine or by a daemon's orderly stop: the daemon of now knows nothing of it
 )
 
 // Why a command is not started: param reason of CodeCannotStart.

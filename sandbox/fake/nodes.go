@@ -1,6 +1,7 @@
 package fake
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"regexp"
@@ -127,11 +128,11 @@ func (n *Nodes) Moments(ctx context.Context, id string, after uint64, fn func(sa
 	return err
 }
 
-// gone says that a node is not there and, as far as the daemon knows, why.
+// gone says that a node is not there, and why.
 func (n *Nodes) gone(id string) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return sandbox.NodeGone(id, n.ended[id])
+	return sandbox.NodeGone(id, cmp.Or(n.ended[id], sandbox.GoneMachineStopped))
 }
 
 // Agent returns the way to a node's agent; every call on it is node_gone when the node is not there.

@@ -1,10 +1,16 @@
 package main
 
-import "sync"
+import (
+	"cmp"
+	"sync"
+
+	"podlab/sandbox"
+)
 
 const keptEndings = 256
 
-// endings remember why the last nodes ended: whoever comes too late to see it can still be told.
+// endings remember why the last nodes ended: whoever comes too late to see it can still be told. What this daemon knows nothing of was not
+// there when it started either, or it would have been adopted or found dead: it ended with the machine, or an earlier daemon on purpose.
 type endings struct {
 	mu    sync.Mutex
 	why   map[string]string // a Gone… constant of package sandbox, by the node's id
@@ -27,9 +33,9 @@ func (e *endings) add(id, why string) {
 	}
 }
 
-// of returns why a node ended, "" when that is not known.
+// of returns why a node ended.
 func (e *endings) of(id string) string {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.why[id]
+	return cmp.Or(e.why[id], sandbox.GoneMachineStopped)
 }

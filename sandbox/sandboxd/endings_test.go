@@ -13,7 +13,7 @@ func TestEndingsAreBounded(t *testing.T) {
 		e.add(fmt.Sprint(i), sandbox.GoneDestroyed)
 		e.add(fmt.Sprint(i), sandbox.GoneInitEnded)
 	}
-	if e.of("0") != "" || e.of("1") != sandbox.GoneInitEnded || e.of(fmt.Sprint(keptEndings)) != sandbox.GoneInitEnded {
+	if e.of("0") != sandbox.GoneMachineStopped || e.of("1") != sandbox.GoneInitEnded || e.of(fmt.Sprint(keptEndings)) != sandbox.GoneInitEnded {
 		t.Errorf("first %q, second %q", e.of("0"), e.of("1"))
 	}
 	if len(e.why) != keptEndings || len(e.order) != keptEndings {

@@ -229,5 +229,5 @@ func errNoNode(id string) error {
 	return sandbox.Errorf(sandbox.CodeNotFound, "kind", "node", "name", id)
 }
 
-// errGone says that a node is not there any more and, if it is not too long ago, why.
+// errGone says that a node is not there any more and why.
 func (h *host) errGone(id string) error { return sandbox.NodeGone(id, h.ended.of(id)) }

@@ -153,6 +153,9 @@ func (s *server) moments(ctx context.Context, conn *net.UnixConn, raw json.RawMe
 		return wire.Answer(conn, nil, err)
 	}
 	n, ok := s.host.find(ctx, args.ID)
+	if ctx.Err() != nil {
+		return nil // the daemon ends: whoever asked asks the next one
+	}
 	if !ok {
 		return wire.Answer(conn, nil, s.host.errGone(args.ID))
 	}
