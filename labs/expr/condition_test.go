@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/google/cel-go/cel"
+
 	"podlab/sandbox"
 )
 
@@ -145,5 +147,32 @@ func BenchmarkMoments(b *testing.B) {
 		if holds, err := c.Holds(at); holds || err != nil {
 			b.Fatal(holds, err)
 		}
+	}
+}
+
+// BenchmarkBounds compares two ways to bound an evaluation: by rounds of loops, as we do, and by cel.CostLimit.
+func BenchmarkBounds(b *testing.B) {
+	words := vocabulary()
+	ast, issues := words.env.Compile(`moments.exists(m, m.kind == "exit" && m.pidInside == 1 && m.container == "demo/web")`)
+	if issues.Err() != nil {
+		b.Fatal(issues.Err())
+	}
+	at := scopeOf(b, demo(), make([]sandbox.Moment, maxMoments)...)
+	for name, bound := range map[string]cel.ProgramOption{
+		"rounds": cel.InterruptCheckFrequency(1),
+		"cost":   cel.CostLimit(1e9),
+	} {
+		b.Run(name, func(b *testing.B) {
+			program, err := words.env.Program(ast, cel.EvalOptions(cel.OptOptimize), bound)
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := at.eval(program); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }

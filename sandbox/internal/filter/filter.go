@@ -2,9 +2,10 @@
 
 // Package filter compiles a seccomp filter once, so that it can be loaded many times.
 //
-// libcontainer lets libseccomp compile a profile of some 400 names in every start and every exec, which costs 25 to 30 ms each. Here
-// the owner of a profile compiles it to the kernel's own form when it starts, keeps that in a file in memory, and hands the file to
-// libcontainer's first stage as one of Process.ExtraFiles; the program's init function loads it before libcontainer.Init runs:
+// libcontainer lets libseccomp compile a profile of some 400 names in every start and every exec: 2.5 ms for one architecture, 18 ms
+// for Docker's three, against 0.2 ms for loading what is compiled (BenchmarkFilter of package isolation). Here the owner of a profile
+// compiles it to the kernel's own form when it starts, keeps that in a file in memory, and hands the file to libcontainer's first
+// stage as one of Process.ExtraFiles; the program's init function loads it before libcontainer.Init runs:
 //
 //	program, err := filter.Compile(profile)            // once
 //	file, err := program.File()                        // once: Process.ExtraFiles = {…, file}

@@ -25,6 +25,19 @@ var forbidden = []string{
 // Only the native architecture is let in: 32-bit entry is one more way in.
 // The file is what filter.LoadFile takes.
 func NewFilter() (*os.File, error) {
+	calls, err := allowed()
+	if err != nil {
+		return nil, err
+	}
+	program, err := filter.Compile(calls)
+	if err != nil {
+		return nil, err
+	}
+	return program.File()
+}
+
+// allowed is the filter as a list of calls.
+func allowed() (*configs.Seccomp, error) {
 	most := &specs.Spec{Process: &specs.Process{Capabilities: &specs.LinuxCapabilities{Bounding: capabilities}}}
 	base, err := profile.GetDefaultProfile(most)
 	if err != nil {
@@ -46,11 +59,7 @@ func NewFilter() (*os.File, error) {
 		}
 	}
 	node.Syscalls = append(node.Syscalls, conditions()...)
-	program, err := filter.Compile(node)
-	if err != nil {
-		return nil, err
-	}
-	return program.File()
+	return node, nil
 }
 
 // conditions are the calls that are allowed in part.

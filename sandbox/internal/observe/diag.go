@@ -10,7 +10,7 @@ import (
 )
 
 // Listening TCP sockets come from sock_diag(7). /proc/PID/net/tcp would hold the established ones too, but each read of it walks
-// the host's whole table of connections: 4 ms for 262,144 buckets. Those are read from their holders instead (tcp.go).
+// the host's whole table of connections: 7 ms for 262,144 buckets (BenchmarkListening). Those are read from their holders instead (tcp.go).
 
 const (
 	tcpListen      = 10 // TCP_LISTEN, include/net/tcp_states.h
