@@ -183,6 +183,26 @@ func TestSessionOutlivesDaemons(t *testing.T) {
 		if e := p.last.Session.Error; e == nil || e.Code != sandbox.CodeNodeGone || e.Params["reason"] != sandbox.GoneTooManyGroups {
 			t.Errorf("told %v", e)
 		}
+		if err := sessions.Start("ann", lab.ID, step.ID); err != nil {
+			t.Fatal(err)
+		}
+		p.until("a node after too many groups", ready)
+	}
+	p.frames.Close()
+
+	// The machine is stopped on purpose and started again.
+	if err := sessions.Close(); err != nil {
+		t.Fatal(err)
+	}
+	daemon.Stop(t, unix.SIGINT)
+	daemon.Restart(t)
+	if sessions, err = labs.Open(t.Context(), config); err != nil {
+		t.Fatal(err)
+	}
+	p = open()
+	p.until("the end with the machine", func() bool { return p.last.Session.Phase == labs.PhaseGone })
+	if e := p.last.Session.Error; e == nil || e.Params["reason"] != sandbox.GoneMachineStopped {
+		t.Errorf("told %v", e)
 	}
 	p.frames.Close()
 	if err := sessions.End("ann", lab.ID); err != nil {
