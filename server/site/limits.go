@@ -41,6 +41,7 @@ const (
 	maxBody     = 4 << 10   // of a button's request
 	maxText     = 600 << 10 // of a manifest in JSON: MaxManifest with its quotes escaped
 	maxMessage  = 64 << 10  // one websocket message from a browser
+	messageRate = 1000      // a second that are read of one websocket; each acknowledges tens of KiB of output
 	pingEvery   = 20 * time.Second
 	beat        = 15 * time.Second // of a live socket that has nothing to show; web/src/live.ts waits for more than two
 	pongWithin  = 50 * time.Second

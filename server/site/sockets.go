@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
+	"golang.org/x/time/rate"
 
 	"podlab/sandbox"
 )
@@ -127,7 +128,15 @@ func (s *Site) ownOrigin(r *http.Request) bool {
 func (k *socket) listen(fn func(kind int, data []byte) error) {
 	alive := func() error { return k.conn.SetReadDeadline(time.Now().Add(pongWithin)) }
 	_ = alive()
-	k.conn.SetPongHandler(func(string) error { return alive() })
+	// Who sends faster waits, and with them nobody else: reading a small message costs more than sending it.
+	pace := rate.NewLimiter(messageRate, messageRate)
+	k.conn.SetPongHandler(func(string) error { return errors.Join(pace.Wait(k.ctx), alive()) })
+	k.conn.SetPingHandler(func(data string) error {
+		if err := pace.Wait(k.ctx); err != nil {
+			return err
+		}
+		return k.conn.WriteControl(websocket.PongMessage, []byte(data), time.Now().Add(writeWithin))
+	})
 	k.read.Go(func() {
 		defer k.stop()
 		for {
@@ -135,7 +144,7 @@ func (k *socket) listen(fn func(kind int, data []byte) error) {
 			if err != nil {
 				return
 			}
-			if err := alive(); err != nil {
+			if pace.Wait(k.ctx) != nil || alive() != nil {
 				return
 			}
 			if err := fn(kind, data); err != nil {
