@@ -132,3 +132,11 @@ func (e *env) agent(id string) (sandbox.Agent, error) {
 	}
 	return e.nodes.Agent(node), nil
 }
+
+func (e *env) snapshot(id string) (sandbox.Snapshot, error) {
+	agent, err := e.agent(id)
+	if err != nil {
+		return sandbox.Snapshot{}, err
+	}
+	return agent.Snapshot(e.ctx)
+}

@@ -8,21 +8,31 @@ import (
 	"podlab/sandbox"
 )
 
+// containerFlags name a container.
+type containerFlags struct {
+	Node      string `arg:"" help:"Node."`
+	Pod       string `arg:"" help:"Pod, or plain container."`
+	Container string `short:"c" help:"Container; default: the pod's first." placeholder:"NAME"`
+}
+
+// find returns the container's Container.ID, and its node's agent.
+func (c containerFlags) find(e *env) (agent sandbox.Agent, id string, err error) {
+	if agent, err = e.agent(c.Node); err != nil {
+		return nil, "", err
+	}
+	id, err = containerOf(e, agent, c.Pod, c.Container)
+	return agent, id, err
+}
+
 type execCmd struct {
-	Node      string   `arg:"" help:"Node."`
-	Pod       string   `arg:"" help:"Pod, or plain container."`
-	Container string   `short:"c" help:"Container; default: the pod's first." placeholder:"NAME"`
-	Stdin     bool     `short:"i" help:"Pass standard input."`
-	TTY       bool     `short:"t" name:"tty" help:"Give the command a terminal."`
-	Command   []string `arg:"" help:"Command and arguments, after --."`
+	containerFlags
+	Stdin   bool     `short:"i" help:"Pass standard input."`
+	TTY     bool     `short:"t" name:"tty" help:"Give the command a terminal."`
+	Command []string `arg:"" help:"Command and arguments, after --."`
 }
 
 func (c *execCmd) Run(e *env) error {
-	agent, err := e.agent(c.Node)
-	if err != nil {
-		return err
-	}
-	id, err := containerOf(e, agent, c.Pod, c.Container)
+	agent, id, err := c.find(e)
 	if err != nil {
 		return err
 	}
@@ -57,20 +67,14 @@ func (c *execCmd) Run(e *env) error {
 }
 
 type logsCmd struct {
-	Node      string `arg:"" help:"Node."`
-	Pod       string `arg:"" help:"Pod, or plain container."`
-	Container string `short:"c" help:"Container; default: the pod's first." placeholder:"NAME"`
-	Follow    bool   `short:"f" help:"Go on as the container writes."`
-	Previous  bool   `short:"p" help:"Of the life before the last restart."`
-	Tail      int    `help:"Only the last lines." placeholder:"N"`
+	containerFlags
+	Follow   bool `short:"f" help:"Go on as the container writes."`
+	Previous bool `short:"p" help:"Of the life before the last restart."`
+	Tail     int  `help:"Only the last lines." placeholder:"N"`
 }
 
 func (c *logsCmd) Run(e *env) error {
-	agent, err := e.agent(c.Node)
-	if err != nil {
-		return err
-	}
-	id, err := containerOf(e, agent, c.Pod, c.Container)
+	agent, id, err := c.find(e)
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,8 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"k8s.io/apimachinery/pkg/util/duration"
+
 	"podlab/sandbox"
 )
 
@@ -159,16 +161,8 @@ func cores(milli int64) string {
 
 // age is how long ago something was, as kubectl writes it.
 func age(since time.Time) string {
-	d := time.Since(since)
-	switch {
-	case since.IsZero() || since.Unix() == 0:
+	if since.IsZero() || since.Unix() == 0 {
 		return "-"
-	case d < 2*time.Minute:
-		return fmt.Sprintf("%ds", int(max(d, 0).Seconds()))
-	case d < 2*time.Hour:
-		return fmt.Sprintf("%dm", int(d.Minutes()))
-	case d < 48*time.Hour:
-		return fmt.Sprintf("%dh", int(d.Hours()))
 	}
-	return fmt.Sprintf("%dd", int(d.Hours()/24))
+	return duration.HumanDuration(max(time.Since(since), 0))
 }

@@ -16,11 +16,7 @@ type snapshotCmd struct {
 }
 
 func (c *snapshotCmd) Run(e *env) error {
-	agent, err := e.agent(c.Node)
-	if err != nil {
-		return err
-	}
-	snapshot, err := agent.Snapshot(e.ctx)
+	snapshot, err := e.snapshot(c.Node)
 	if err != nil {
 		return err
 	}

@@ -8,7 +8,10 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"k8s.io/apimachinery/pkg/util/duration"
+
 	"podlab/sandbox"
+	"podlab/sandbox/manifest"
 )
 
 // table is rows of cells, the first row being the head.
@@ -63,44 +66,13 @@ func podRow(pod sandbox.Pod, s sandbox.Snapshot, wide bool) []string {
 		}
 	}
 	row := []string{
-		pod.Metadata.Name, fmt.Sprintf("%d/%d", ready, len(pod.Spec.Containers)), podStatus(pod), strconv.Itoa(restarts),
+		pod.Metadata.Name, fmt.Sprintf("%d/%d", ready, len(pod.Spec.Containers)), manifest.StatusWord(pod), strconv.Itoa(restarts),
 		age(pod.Metadata.CreationTimestamp, time.Now()),
 	}
 	if wide {
 		row = append(row, orNone(pod.Status.PodIP), s.Node.Hostname)
 	}
 	return row
-}
-
-// podStatus is the word of kubectl's column STATUS: the most telling reason (printPod in kubernetes/pkg/printers).
-func podStatus(pod sandbox.Pod) string {
-	if pod.Metadata.DeletionTimestamp != "" {
-		return "Terminating"
-	}
-	word := pod.Status.Phase
-	if pod.Status.Reason != "" {
-		word = pod.Status.Reason
-	}
-	running := false
-	for i := len(pod.Status.ContainerStatuses) - 1; i >= 0; i-- {
-		state := pod.Status.ContainerStatuses[i].State
-		switch {
-		case state.Waiting != nil && state.Waiting.Reason != "":
-			word = state.Waiting.Reason
-		case state.Terminated != nil && state.Terminated.Reason != "":
-			word = state.Terminated.Reason
-		case state.Terminated != nil && state.Terminated.Signal != 0:
-			word = "Signal:" + strconv.Itoa(state.Terminated.Signal)
-		case state.Terminated != nil:
-			word = "ExitCode:" + strconv.Itoa(state.Terminated.ExitCode)
-		case state.Running != nil:
-			running = true
-		}
-	}
-	if word == "Completed" && running {
-		return "NotReady"
-	}
-	return word
 }
 
 func orNone(s string) string {
@@ -119,20 +91,7 @@ func age(since string, now time.Time) string {
 	return short(now.Sub(t))
 }
 
-func short(d time.Duration) string {
-	d = max(d, 0)
-	switch {
-	case d < 2*time.Minute:
-		return fmt.Sprintf("%ds", int(d.Seconds()))
-	case d < 10*time.Minute && int(d.Seconds())%60 != 0:
-		return fmt.Sprintf("%dm%ds", int(d.Minutes()), int(d.Seconds())%60)
-	case d < 3*time.Hour:
-		return fmt.Sprintf("%dm", int(d.Minutes()))
-	case d < 48*time.Hour:
-		return fmt.Sprintf("%dh", int(d.Hours()))
-	}
-	return fmt.Sprintf("%dd", int(d.Hours()/24))
-}
+func short(d time.Duration) string { return duration.HumanDuration(max(d, 0)) }
 
 // containerTable has docker ps' columns; SHARES stands for what a plain container is here for.
 func containerTable(containers []sandbox.Container, s sandbox.Snapshot) table {
