@@ -21,14 +21,14 @@ export function Preview() {
     let live = true;
     setProblem(null);
     post<{ url: string }>("preview", { pod: port.pod, port: port.port })
-      .then((a) => live && setUrl(a.url))
+      .then((a) => live && (setUrl(a.url), setTurn((n) => n + 1)))
       .catch((e) => live && setProblem(e instanceof Refused ? e.problem : { code: "internal" }));
     return () => {
       live = false;
     };
-  }, [key]);
-  // A page that could not be had is asked for again when somebody begins to listen.
-  useEffect(() => setTurn((n) => n + 1), [port?.answers]);
+    // Asked for anew when somebody else listens, too: an address is good for one pod, and a pod of the same name may be another.
+  }, [key, port?.answers]);
+  useEffect(() => setUrl(""), [key]);
   if (!port) return <p class="hint pad">{t("preview.none")}</p>;
   const said = problem && sayError(problem);
   return (
