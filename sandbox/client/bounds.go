@@ -74,47 +74,73 @@ func decode(data []byte, v any) (elements int, err error) {
 		return elements, err
 	}
 	trim(reflect.ValueOf(v), maxString)
+	switch v := v.(type) {
+	case *sandbox.Snapshot:
+		clean(v)
+	case *sandbox.Update:
+		if v.Snapshot != nil {
+			clean(v.Snapshot)
+		}
+	}
 	return elements, nil
+}
+
+// clean makes the names in a snapshot fit to be shown, as an honest agent does. Manifests stay as they were written: they are applied
+// again.
+func clean(s *sandbox.Snapshot) {
+	names := []any{&s.Agent, &s.Node, &s.Containers, &s.Processes, &s.Networks, &s.Volumes, &s.IPC, &s.Terminals, &s.Truncated}
+	for _, list := range names {
+		each(reflect.ValueOf(list), func(s string) string { return text.Clean(s, maxString) })
+	}
 }
 
 // trim cuts every string in v at limit bytes and every map at maxEntries.
 func trim(v reflect.Value, limit int) {
+	each(v, func(s string) string {
+		if len(s) > limit {
+			return text.Clean(s, limit)
+		}
+		return s
+	})
+}
+
+// each puts change(s) in the place of every string s in v, and cuts maps.
+func each(v reflect.Value, change func(string) string) {
 	switch v.Kind() {
 	case reflect.Pointer:
 		if !v.IsNil() {
-			trim(v.Elem(), limit)
+			each(v.Elem(), change)
 		}
 	case reflect.Struct:
 		for i := range v.NumField() {
-			trim(v.Field(i), limit)
+			each(v.Field(i), change)
 		}
 	case reflect.Slice:
 		if v.Type().Elem().Kind() == reflect.Uint8 {
 			return // a file
 		}
 		for i := range v.Len() {
-			trim(v.Index(i), limit)
+			each(v.Index(i), change)
 		}
 	case reflect.String:
-		if v.Len() > limit {
-			v.SetString(text.Clean(v.String(), limit))
+		if s := v.String(); s != "" {
+			v.SetString(change(s))
 		}
 	case reflect.Map:
 		if m, ok := v.Interface().(map[string]string); ok && m != nil {
-			trimMap(m, limit)
+			eachOf(m, change)
 		}
 	}
 }
 
-// trimMap keeps the first entries by name, so that the same map always gives the same.
-func trimMap(m map[string]string, limit int) {
+// eachOf keeps the first entries by name, so that the same map always gives the same.
+func eachOf(m map[string]string, change func(string) string) {
 	for i, key := range slices.Sorted(maps.Keys(m)) {
-		switch value := m[key]; {
-		case i >= maxEntries || len(key) > maxWord:
+		if i >= maxEntries || len(key) > maxWord {
 			delete(m, key)
-		case len(value) > limit:
-			m[key] = text.Clean(value, limit)
+			continue
 		}
+		m[key] = change(m[key])
 	}
 }
 

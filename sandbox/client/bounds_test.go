@@ -120,6 +120,21 @@ func TestStringsAndMapsAreCut(t *testing.T) {
 	}
 }
 
+// TestNamesAreFitToBeShown, whoever speaks in the agent's place; what a pod runs stays as it was written.
+func TestNamesAreFitToBeShown(t *testing.T) {
+	const odd = `\u202e\u001b[2J\n`
+	agent := saying(t, frame{wire.JSON, `{"result":{"processes":[{"name":"` + odd + `","args":["` + odd + `"]}],
+		"pods":[{"spec":{"containers":[{"command":["` + odd + `"]}]}}]}}`})
+	s, err := agent.Snapshot(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	const shown = "\ufffd␛[2J␊"
+	if p := s.Processes[0]; p.Name != shown || p.Args[0] != shown || s.Pods[0].Spec.Containers[0].Command[0] != "\u202e\x1b[2J\n" {
+		t.Errorf("%q, %q, %q", p.Name, p.Args, s.Pods[0].Spec.Containers[0].Command)
+	}
+}
+
 // TestAFrameIsNotBelieved: a length alone takes no memory.
 func TestAFrameIsNotBelieved(t *testing.T) {
 	agent := hostile(t, func(conn net.Conn) {
