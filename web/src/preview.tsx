@@ -21,14 +21,14 @@ export function Preview() {
     let live = true;
     setProblem(null);
     post<{ url: string }>("preview", { pod: port.pod, port: port.port })
-      .then((a) => live && (setUrl(a.url), setTurn((n) => n + 1)))
+      .then((a) => live && setUrl(a.url))
       .catch((e) => live && setProblem(e instanceof Refused ? e.problem : { code: "internal" }));
     return () => {
       live = false;
     };
-    // Asked for anew when somebody else listens, too: an address is good for one pod, and a pod of the same name may be another.
-  }, [key, port?.answers]);
-  useEffect(() => setUrl(""), [key]);
+  }, [key]);
+  // A page that could not be had is asked for again when somebody begins to listen.
+  useEffect(() => setTurn((n) => n + 1), [port?.answers]);
   if (!port) return <p class="hint pad">{t("preview.none")}</p>;
   const said = problem && sayError(problem);
   return (
