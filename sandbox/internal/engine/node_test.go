@@ -19,6 +19,7 @@ import (
 	"github.com/opencontainers/runc/libcontainer/seccomp"
 	"golang.org/x/sys/unix"
 
+	"podlab/sandbox/internal/cgroup"
 	"podlab/sandbox/internal/image"
 )
 
@@ -71,6 +72,10 @@ func needRoot(t testing.TB) {
 
 // pid1 is the test node's init: it runs the tests and reaps whatever they leave to it.
 func pid1() int {
+	if err := cgroup.HandDown("/sys/fs/cgroup", "pods", "containers"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
 	os.Setenv(roleVariable, "test")
 	child, err := syscall.ForkExec("/proc/self/exe", os.Args, &syscall.ProcAttr{Env: os.Environ(), Files: []uintptr{0, 1, 2}})
 	if err != nil {

@@ -5,10 +5,10 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"path/filepath"
 
 	"golang.org/x/sys/unix"
 
+	"podlab/sandbox/internal/cgroup"
 	"podlab/sandbox/node/shell"
 )
 
@@ -31,7 +31,7 @@ func boot(log *slog.Logger) error {
 	if err := loopbackUp(); err != nil {
 		errs = append(errs, fmt.Errorf("loopback: %w", err))
 	}
-	if err := cgroups(shell.CgroupRoot); err != nil {
+	if err := cgroup.HandDown(shell.CgroupRoot, "pods", "containers"); err != nil {
 		errs = append(errs, fmt.Errorf("cgroup: %w", err))
 	}
 	if err := writeNew("/root/.bash_profile", profile); err != nil {
@@ -72,38 +72,4 @@ func loopbackUp() error {
 	}
 	request.SetUint16(request.Uint16() | unix.IFF_UP)
 	return unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, request)
-}
-
-// cgroups prepares the node's control groups. On v2 a group with processes cannot hand controllers to groups below
-// (cgroups(7), "no internal processes"): node init moves into /agent, where the agent is born too. On v1 the groups of pods
-// can be made as they are.
-func cgroups(root string) error {
-	var fs unix.Statfs_t
-	if err := unix.Statfs(root, &fs); err != nil {
-		return err
-	}
-	if fs.Type != unix.CGROUP2_SUPER_MAGIC {
-		return nil
-	}
-	leaf := filepath.Join(root, "agent")
-	if err := os.MkdirAll(leaf, 0o755); err != nil {
-		return err
-	}
-	if err := os.WriteFile(filepath.Join(leaf, "cgroup.procs"), []byte("0"), 0); err != nil {
-		return err
-	}
-	var errs []error
-	for _, dir := range []string{root, filepath.Join(root, "pods"), filepath.Join(root, "containers")} {
-		if err := os.MkdirAll(dir, 0o755); err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		for _, controller := range []string{"memory", "pids", "cpu", "cpuset", "io"} {
-			err := os.WriteFile(filepath.Join(dir, "cgroup.subtree_control"), []byte("+"+controller), 0)
-			if err != nil && (controller == "memory" || controller == "pids" || controller == "cpu") {
-				errs = append(errs, err)
-			}
-		}
-	}
-	return errors.Join(errs...)
 }
