@@ -237,9 +237,9 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// randomID is 80 bits in hexadecimal.
+// randomID is 128 bits in hexadecimal.
 func randomID() string {
-	var b [10]byte
+	var b [16]byte
 	_, _ = rand.Read(b[:]) // never fails (crypto/rand since Go 1.24)
 	return hex.EncodeToString(b[:])
 }

@@ -60,8 +60,9 @@ type Observer struct {
 	known         map[int]*process
 	limits        map[string]groupLimits
 	sizes         map[string]sized
-	orphans       map[uint64]bool // inodes of sockets that nobody visible holds
-	uninteresting map[uint64]bool // inodes of held sockets that are no TCP connections
+	joined        map[string]joined // by Container.ID
+	orphans       map[uint64]bool   // inodes of sockets that nobody visible holds
+	uninteresting map[uint64]bool   // inodes of held sockets that are no TCP connections
 }
 
 // scan is one snapshot being made.
@@ -110,12 +111,14 @@ func (o *Observer) begin() {
 	}
 	o.r, o.at = newReader(), findControllers(o.Cgroup)
 	o.known, o.limits, o.sizes = map[int]*process{}, map[string]groupLimits{}, map[string]sized{}
+	o.joined = map[string]joined{}
 	o.orphans, o.uninteresting = map[uint64]bool{}, map[uint64]bool{}
 }
 
 // forget drops what the last snapshot did not ask for. Processes are dropped where they are read.
 func (o *Observer) forget() {
 	maps.DeleteFunc(o.limits, func(_ string, g groupLimits) bool { return g.seen != o.seq })
+	maps.DeleteFunc(o.joined, func(_ string, j joined) bool { return j.seen != o.seq })
 	maps.DeleteFunc(o.sizes, func(_ string, z sized) bool { return z.seen+staleSnapshots < o.seq })
 }
 
@@ -182,15 +185,38 @@ func (o *Observer) node(s *scan) sandbox.NodeView {
 	return v
 }
 
+// joined is what a container's first process was in when it was last seen alive.
+type joined struct {
+	pid  int
+	ns   sandbox.Namespaces
+	seen uint64
+}
+
+// namespaces are those of a container's first process. Between its death and the engine's word of it, it is a zombie or not there at
+// all; then they are what they were: a zero would look like another namespace.
+func (o *Observer) namespaces(s *scan, c sandbox.Container) sandbox.Namespaces {
+	if c.PID == 0 {
+		return sandbox.Namespaces{}
+	}
+	last := o.joined[c.ID]
+	if p, ok := byPID(s.all, c.PID); ok && (p.NS.Net != 0 || last.pid != c.PID) {
+		last = joined{pid: c.PID, ns: p.NS}
+	}
+	if last.pid != c.PID {
+		return sandbox.Namespaces{}
+	}
+	last.seen = o.seq
+	o.joined[c.ID] = last
+	return last.ns
+}
+
 // containers fills in namespaces, use, layers and mounts. The lists in the input are shared, so they are copied first.
 func (o *Observer) containers(s *scan) []sandbox.Container {
 	all := []sandbox.Container{}
 	for _, c := range cut(s, "containers", s.in.Containers, maxContainers) {
 		c.Layers = append([]sandbox.Layer{}, cut(s, "layers", c.Layers, maxLayers)...)
 		c.Mounts = append([]sandbox.Mount{}, cut(s, "mounts", c.Mounts, maxMounts)...)
-		if p, ok := byPID(s.all, c.PID); ok {
-			c.NS = p.NS
-		}
+		c.NS = o.namespaces(s, c.Container)
 		if c.Cgroup != "" {
 			c.Usage = o.group(s, c.Cgroup)
 		}

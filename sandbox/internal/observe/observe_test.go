@@ -156,3 +156,32 @@ func FuzzParsers(f *testing.F) {
 		_, _ = eachMessage(b, func([]byte) {})
 	})
 }
+
+// TestNamespacesOfTheDead: until the engine says that a container has ended, it is where its first process was.
+func TestNamespacesOfTheDead(t *testing.T) {
+	root := fixture(t)
+	o := &Observer{Life: "first", Proc: root + "/proc", Cgroup: root + "/cgroup1", Disk: root}
+	alive := o.Snapshot(demo()).Containers[1].NS
+	if alive.Net == 0 {
+		t.Fatal("the fixture's web is in no network")
+	}
+	for _, kind := range []string{"net", "ipc", "uts", "mnt", "cgroup"} { // of a zombie pid and user are left
+		must(t, os.Remove(root+"/proc/25/ns/"+kind))
+	}
+	if ns := o.Snapshot(demo()).Containers[1].NS; ns != alive {
+		t.Errorf("zombie: %+v, was %+v", ns, alive)
+	}
+	must(t, os.RemoveAll(root+"/proc/25"))
+	if ns := o.Snapshot(demo()).Containers[1].NS; ns != alive {
+		t.Errorf("reaped: %+v, was %+v", ns, alive)
+	}
+	in := demo()
+	in.Containers[1].PID = 0
+	if ns := o.Snapshot(in).Containers[1].NS; ns != (sandbox.Namespaces{}) {
+		t.Errorf("ended: %+v", ns)
+	}
+	in.Containers[1].PID = 26
+	if ns := o.Snapshot(in).Containers[1].NS; ns != alive { // a new first process, in the same
+		t.Errorf("started again: %+v", ns)
+	}
+}
