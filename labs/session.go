@@ -3,8 +3,8 @@ package labs
 import (
 	"context"
 	"crypto/rand"
-	"encoding/hex"
 	"log/slog"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -237,9 +237,5 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// randomID is 128 bits in hexadecimal.
-func randomID() string {
-	var b [16]byte
-	_, _ = rand.Read(b[:]) // never fails (crypto/rand since Go 1.24)
-	return hex.EncodeToString(b[:])
-}
+// randomID is 128 bits in 26 letters and digits: with a prefix it fits a node's id.
+func randomID() string { return strings.ToLower(rand.Text()) }

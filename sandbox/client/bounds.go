@@ -12,7 +12,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"podlab/sandbox"
-	"podlab/sandbox/internal/text"
+	"podlab/sandbox/text"
 	"podlab/sandbox/wire"
 )
 

@@ -3,7 +3,7 @@ package observe
 import (
 	"bytes"
 
-	"podlab/sandbox/internal/text"
+	"podlab/sandbox/text"
 )
 
 // parseCmdline splits /proc/PID/cmdline, cut at maxArgsBytes and maxArgs. A program that writes its own title may leave out the

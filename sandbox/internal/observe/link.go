@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"podlab/sandbox"
-	"podlab/sandbox/internal/text"
+	"podlab/sandbox/text"
 )
 
 // link is an interface with the index of the bridge it is a port of; the bridge's name is known when all have been read.

@@ -19,7 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"podlab/sandbox"
-	"podlab/sandbox/internal/text"
+	"podlab/sandbox/text"
 )
 
 // staleSnapshots is for how many snapshots a size is kept that was not asked for.

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"podlab/sandbox"
-	"podlab/sandbox/internal/text"
+	"podlab/sandbox/text"
 )
 
 // ticksPerSecond is USER_HZ, 100 on every architecture that Go knows: the unit of times in /proc/PID/stat.

@@ -5,7 +5,7 @@ import (
 	"strconv"
 
 	"podlab/sandbox"
-	"podlab/sandbox/internal/text"
+	"podlab/sandbox/text"
 )
 
 // threads reads /proc/PID/task: all tasks but the leader.

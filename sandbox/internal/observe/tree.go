@@ -6,7 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"podlab/sandbox"
-	"podlab/sandbox/internal/text"
+	"podlab/sandbox/text"
 )
 
 // Directories below are a learner's and change while they are read. They are walked from descriptor to descriptor: no link is

@@ -5,7 +5,7 @@ import (
 	"strconv"
 
 	"podlab/sandbox"
-	"podlab/sandbox/internal/text"
+	"podlab/sandbox/text"
 )
 
 // parseUnix reads the sockets that have a name from /proc/PID/net/unix (proc_pid_net(5)).

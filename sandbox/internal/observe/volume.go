@@ -4,7 +4,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"podlab/sandbox"
-	"podlab/sandbox/internal/text"
+	"podlab/sandbox/text"
 )
 
 // volumes fills in what is in each volume's directory.

@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"podlab/sandbox"
-	"podlab/sandbox/internal/text"
+	"podlab/sandbox/text"
 )
 
 // The kernel's proc connector (linux/cn_proc.h) sends every fork, exec and exit of the host over netlink, with pids of the host and

@@ -8,7 +8,7 @@ import (
 	"sync"
 
 	"podlab/sandbox"
-	"podlab/sandbox/internal/text"
+	"podlab/sandbox/text"
 )
 
 // nodes is the set of nodes that a source without eBPF reports on. fresh tells Run of one that was added.

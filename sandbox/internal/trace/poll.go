@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"podlab/sandbox"
-	"podlab/sandbox/internal/text"
+	"podlab/sandbox/text"
 )
 
 // pollEvery is how long a process must live to be seen for sure.

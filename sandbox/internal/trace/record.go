@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"podlab/sandbox"
-	"podlab/sandbox/internal/text"
+	"podlab/sandbox/text"
 )
 
 // Limits of what one node may report, so that a fork bomb costs its own node's moments and nobody else's.
