@@ -59,22 +59,25 @@ type Join struct {
 
 // PodSpec is v1.PodSpec.
 type PodSpec struct {
-	Containers                    []ContainerSpec     `json:"containers"`
-	Volumes                       []VolumeSource      `json:"volumes,omitempty"`
-	RestartPolicy                 string              `json:"restartPolicy,omitempty"` // Always (default), OnFailure, Never
-	TerminationGracePeriodSeconds *int64              `json:"terminationGracePeriodSeconds,omitempty"`
-	ShareProcessNamespace         *bool               `json:"shareProcessNamespace,omitempty"`
-	HostNetwork                   bool                `json:"hostNetwork,omitempty"`
-	HostPID                       bool                `json:"hostPID,omitempty"`
-	HostIPC                       bool                `json:"hostIPC,omitempty"`
-	Hostname                      string              `json:"hostname,omitempty"`
-	HostAliases                   []HostAlias         `json:"hostAliases,omitempty"`
-	DNSPolicy                     string              `json:"dnsPolicy,omitempty"` // None: dnsConfig alone; there is no cluster DNS
-	DNSConfig                     *PodDNSConfig       `json:"dnsConfig,omitempty"`
-	EnableServiceLinks            *bool               `json:"enableServiceLinks,omitempty"`           // there are no Services: no difference
-	AutomountServiceAccountToken  *bool               `json:"automountServiceAccountToken,omitempty"` // false: there are no service accounts
-	OS                            *PodOS              `json:"os,omitempty"`
-	SecurityContext               *PodSecurityContext `json:"securityContext,omitempty"`
+	Containers                    []ContainerSpec      `json:"containers"`
+	InitContainers                []ContainerSpec      `json:"initContainers,omitempty"`      // run one after another before the others; sidecars are among them
+	EphemeralContainers           []EphemeralContainer `json:"ephemeralContainers,omitempty"` // added to a living pod; applying a pod without them keeps them
+	Volumes                       []VolumeSource       `json:"volumes,omitempty"`
+	RestartPolicy                 string               `json:"restartPolicy,omitempty"` // Always (default), OnFailure, Never
+	TerminationGracePeriodSeconds *int64               `json:"terminationGracePeriodSeconds,omitempty"`
+	ActiveDeadlineSeconds         *int64               `json:"activeDeadlineSeconds,omitempty"`
+	ShareProcessNamespace         *bool                `json:"shareProcessNamespace,omitempty"`
+	HostNetwork                   bool                 `json:"hostNetwork,omitempty"`
+	HostPID                       bool                 `json:"hostPID,omitempty"`
+	HostIPC                       bool                 `json:"hostIPC,omitempty"`
+	Hostname                      string               `json:"hostname,omitempty"`
+	HostAliases                   []HostAlias          `json:"hostAliases,omitempty"`
+	DNSPolicy                     string               `json:"dnsPolicy,omitempty"` // None: dnsConfig alone; there is no cluster DNS
+	DNSConfig                     *PodDNSConfig        `json:"dnsConfig,omitempty"`
+	EnableServiceLinks            *bool                `json:"enableServiceLinks,omitempty"`           // there are no Services: no difference
+	AutomountServiceAccountToken  *bool                `json:"automountServiceAccountToken,omitempty"` // false: there are no service accounts
+	OS                            *PodOS               `json:"os,omitempty"`
+	SecurityContext               *PodSecurityContext  `json:"securityContext,omitempty"`
 }
 
 // ContainerSpec is v1.Container.
@@ -93,6 +96,15 @@ type ContainerSpec struct {
 	SecurityContext *SecurityContext `json:"securityContext,omitempty"`
 	Stdin           bool             `json:"stdin,omitempty"`
 	TTY             bool             `json:"tty,omitempty"`
+
+	RestartPolicy  string     `json:"restartPolicy,omitempty"` // of an init container: Always makes it a sidecar (KEP-753)
+	LivenessProbe  *Probe     `json:"livenessProbe,omitempty"`
+	ReadinessProbe *Probe     `json:"readinessProbe,omitempty"`
+	StartupProbe   *Probe     `json:"startupProbe,omitempty"`
+	Lifecycle      *Lifecycle `json:"lifecycle,omitempty"`
+
+	TerminationMessagePath   string `json:"terminationMessagePath,omitempty"`   // default /dev/termination-log
+	TerminationMessagePolicy string `json:"terminationMessagePolicy,omitempty"` // File (default), FallbackToLogsOnError
 }
 
 // EnvVar is v1.EnvVar; $(NAME) references in Value, command and args are expanded as Kubernetes does.
@@ -179,6 +191,10 @@ type PodStatus struct {
 	StartTime         string            `json:"startTime,omitempty"` // RFC 3339
 	Conditions        []PodCondition    `json:"conditions,omitempty"`
 	ContainerStatuses []ContainerStatus `json:"containerStatuses,omitempty"`
+
+	InitContainerStatuses      []ContainerStatus `json:"initContainerStatuses,omitempty"`
+	EphemeralContainerStatuses []ContainerStatus `json:"ephemeralContainerStatuses,omitempty"`
+	QOSClass                   string            `json:"qosClass,omitempty"` // Guaranteed Burstable BestEffort
 }
 
 // PodCondition is v1.PodCondition.
@@ -186,6 +202,9 @@ type PodCondition struct {
 	Type   string `json:"type"`
 	Status string `json:"status"`
 	Reason string `json:"reason,omitempty"`
+
+	Message            string `json:"message,omitempty"`
+	LastTransitionTime string `json:"lastTransitionTime,omitempty"` // of Status, RFC 3339
 }
 
 // ContainerStatus is v1.ContainerStatus.

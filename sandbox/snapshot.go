@@ -44,6 +44,13 @@ const (
 	KindPlain = "plain" // a container on its own, outside any pod
 )
 
+// Roles of a pod's containers that are not listed in its spec.containers.
+const (
+	RoleInit      = "init"      // runs to its end before the others start
+	RoleSidecar   = "sidecar"   // an init container with restartPolicy Always (KEP-753)
+	RoleEphemeral = "ephemeral" // added to look into the pod (KEP-277)
+)
+
 // States of Container.
 const (
 	StateWaiting = "waiting"
@@ -53,10 +60,11 @@ const (
 
 // Container is one container as it stands on the node. A restart keeps ID and counts in Restarts.
 type Container struct {
-	ID       string     `json:"id"`   // "POD/NAME", infra "POD/_infra", plain "NAME": unique on the node
-	Name     string     `json:"name"` // as in the manifest; "pause" for infra
-	Pod      string     `json:"pod"`  // empty for plain containers
-	Kind     string     `json:"kind"` // infra, app, plain
+	ID       string     `json:"id"`             // "POD/NAME", infra "POD/_infra", plain "NAME": unique on the node
+	Name     string     `json:"name"`           // as in the manifest; "pause" for infra
+	Pod      string     `json:"pod"`            // empty for plain containers
+	Kind     string     `json:"kind"`           // infra, app, plain
+	Role     string     `json:"role,omitempty"` // of an app container: init, sidecar, ephemeral; empty for the pod's own containers
 	Image    string     `json:"image"`
 	State    string     `json:"state"`    // waiting, running, exited
 	Reason   string     `json:"reason"`   // Kubernetes' reason word: CrashLoopBackOff, Error, Completed, OOMKilled …

@@ -3,6 +3,7 @@ package manifest
 import (
 	"fmt"
 	"maps"
+	"math"
 	"path"
 	"regexp"
 	"slices"
@@ -38,6 +39,9 @@ func (d *document) finishPod(pod *sandbox.Pod) error {
 		func() error {
 			return d.bounded("spec.terminationGracePeriodSeconds", spec.TerminationGracePeriodSeconds, 0, 3600)
 		},
+		func() error {
+			return d.bounded("spec.activeDeadlineSeconds", spec.ActiveDeadlineSeconds, 1, math.MaxInt32)
+		},
 		func() error { return d.sharing(spec) },
 		func() error { return d.volumes(spec.Volumes) },
 	)
@@ -49,19 +53,7 @@ func (d *document) finishPod(pod *sandbox.Pod) error {
 			return err
 		}
 	}
-	names := map[string]bool{}
-	for i := range spec.Containers {
-		at := fmt.Sprintf("spec.containers[%d]", i)
-		c := &spec.Containers[i]
-		if err := d.container(at, c, spec.Volumes); err != nil {
-			return err
-		}
-		if names[c.Name] {
-			return d.bad(at+".name", c.Name, WantUnique)
-		}
-		names[c.Name] = true
-	}
-	return nil
+	return d.containers(spec)
 }
 
 func (d *document) finishContainer(c *sandbox.PlainContainer) error {
@@ -80,6 +72,7 @@ func (d *document) finishContainer(c *sandbox.PlainContainer) error {
 		},
 		func() error { return d.volumes(c.Spec.Volumes) },
 		func() error { return d.container("spec", &c.Spec.ContainerSpec, c.Spec.Volumes) },
+		func() error { return d.plainLifecycle(&c.Spec.ContainerSpec) },
 	)
 	if err != nil || c.Spec.Join == nil {
 		return err

@@ -19,7 +19,7 @@ func TestLeanTypesAreKubernetes(t *testing.T) {
 }
 
 // asText are Kubernetes' types whose JSON is a string.
-var asText = map[reflect.Type]bool{quantity: true, reflect.TypeFor[metav1.Time](): true, reflect.TypeFor[types.UID](): true}
+var asText = map[reflect.Type]bool{quantity: true, intOrString: true, reflect.TypeFor[metav1.Time](): true, reflect.TypeFor[types.UID](): true}
 
 func match(t *testing.T, path string, lean, real reflect.Type) {
 	t.Helper()

@@ -8,6 +8,7 @@ import (
 
 	yaml "go.yaml.in/yaml/v4"
 	"k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"podlab/sandbox"
 )
@@ -19,7 +20,10 @@ type document struct {
 	nodes int                   // visited so far, aliases expanded
 }
 
-var quantity = reflect.TypeFor[resource.Quantity]()
+var (
+	quantity    = reflect.TypeFor[resource.Quantity]()
+	intOrString = reflect.TypeFor[intstr.IntOrString]()
+)
 
 // kind reads apiVersion and kind before anything else, because they say what the rest must be.
 func (d *document) kind(root *yaml.Node) (string, error) {
@@ -86,6 +90,9 @@ func (d *document) walk(node *yaml.Node, path string, lean, known reflect.Type, 
 	lean, known = bare(lean), bare(known)
 	if known == quantity {
 		return d.quantity(node, path)
+	}
+	if known == intOrString && node.Kind == yaml.ScalarNode && node.Tag == "!!int" {
+		return scalar(node, path, reflect.Int)
 	}
 	switch lean.Kind() {
 	case reflect.Struct:
