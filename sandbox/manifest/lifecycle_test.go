@@ -57,7 +57,7 @@ func TestLifecycleErrors(t *testing.T) {
 		field    string
 	}{
 		{"port: http,", "port: nope,", sandbox.CodeBadValue, "spec.containers[0].livenessProbe.httpGet.port"},
-		{"port: 80}}", "port: 70000}}", sandbox.CodeBadValue, "spec.containers[0].readinessProbe.tcpSocket.port"},
+		{"tcpSocket: {port: 80}", "tcpSocket: {port: 70000}", sandbox.CodeBadValue, "spec.containers[0].readinessProbe.tcpSocket.port"},
 		{"tcpSocket: {port: 80}", "tcpSocket: {port: 80}, exec: {command: [x]}", sandbox.CodeBadValue, "spec.containers[0].readinessProbe"},
 		{"tcpSocket: {port: 80}", "grpc: {port: 80}", sandbox.CodeUnsupportedField, "spec.containers[0].readinessProbe.grpc"},
 		{"successThreshold: 2", "terminationGracePeriodSeconds: 2", sandbox.CodeUnsupportedField, "spec.containers[0].readinessProbe.terminationGracePeriodSeconds"},
