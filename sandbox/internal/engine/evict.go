@@ -24,7 +24,7 @@ const maxMeasured = 50_000
 // checkSizes measures the unit's disk volumes that have a limit, now and then as the kubelet does, and evicts the unit if one is
 // over it. Memory volumes hold to their limits by themselves.
 func (u *unit) checkSizes(now time.Time) {
-	if now.Before(u.measureAt) || u.record.Finished || u.record.Evicted != "" {
+	if now.Before(u.measureAt) || u.record.Finished || u.record.Failure.Reason != "" {
 		return
 	}
 	u.measureAt = time.Time{}
@@ -44,9 +44,15 @@ func (u *unit) checkSizes(now time.Time) {
 
 // evict ends a pod for good, as the kubelet's eviction manager does.
 func (u *unit) evict(v *sandbox.VolumeSource, used int64) {
-	u.record.Evicted = fmt.Sprintf("Usage of EmptyDir volume %q exceeds the limit %q. ", v.Name, v.EmptyDir.SizeLimit)
+	message := fmt.Sprintf("Usage of EmptyDir volume %q exceeds the limit %q. ", v.Name, v.EmptyDir.SizeLimit)
 	u.emit(sandbox.MomentPod, reasonEvicted, nil, "volume", v.Name, "limit", v.EmptyDir.SizeLimit, "used", strconv.FormatInt(used, 10))
-	u.stopApps(evictionGrace, "evicted")
+	u.fail(failure{Reason: reasonEvicted, Message: message}, evictionGrace, "evicted")
+}
+
+// fail ends a pod for good: none of its containers is started again.
+func (u *unit) fail(why failure, grace time.Duration, word string) {
+	u.record.Failure = why
+	u.end(grace, word)
 	u.settle()
 	u.publish()
 }

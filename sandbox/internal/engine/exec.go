@@ -107,7 +107,7 @@ func (e *Engine) borrow(ctx context.Context, id string) (*borrowed, error) {
 }
 
 func (u *unit) lend(id string) (*borrowed, error) {
-	for _, c := range u.apps {
+	for _, c := range u.members() {
 		if c.id() != id {
 			continue
 		}

@@ -84,7 +84,16 @@ func (c *container) config(root string) (*configs.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	return c.unit.appConfig(c.spec, root, namespaces)
+	config, err := c.unit.appConfig(c.spec, root, namespaces)
+	if err != nil || c.kind == sandbox.KindPlain {
+		return config, err
+	}
+	message, err := c.messageMount()
+	if err != nil {
+		return nil, err
+	}
+	config.Mounts = append(config.Mounts, message)
+	return config, nil
 }
 
 // namespaces says what an app or plain container has of its own, and what it joins.
@@ -107,6 +116,12 @@ func (c *container) namespaces() (configs.Namespaces, error) {
 	switch {
 	case c.unit.object.sharesPID():
 		join(configs.NEWPID)
+	case !spec.HostPID && c.target != "":
+		pid, err := c.unit.targetPID(c.target)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, configs.Namespace{Type: configs.NEWPID, Path: fmt.Sprintf("/proc/%d/ns/pid", pid)})
 	case !spec.HostPID:
 		list = append(list, configs.Namespace{Type: configs.NEWPID})
 	}

@@ -102,6 +102,21 @@ func decodePlain(data []byte) (*object, error) {
 	return o, o.validate("spec.", "")
 }
 
+// specs lists all containers of the object.
+func (o *object) specs() []*sandbox.ContainerSpec {
+	var all []*sandbox.ContainerSpec
+	for i := range o.Spec.InitContainers {
+		all = append(all, &o.Spec.InitContainers[i])
+	}
+	for i := range o.Spec.Containers {
+		all = append(all, &o.Spec.Containers[i])
+	}
+	for i := range o.Spec.EphemeralContainers {
+		all = append(all, &o.Spec.EphemeralContainers[i].ContainerSpec)
+	}
+	return all
+}
+
 func strict(data []byte, v any) error {
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.DisallowUnknownFields()
@@ -118,8 +133,7 @@ func (o *object) defaults(policy string) {
 	if o.Meta.Namespace == "" {
 		o.Meta.Namespace = "default"
 	}
-	for i := range o.Spec.Containers {
-		c := &o.Spec.Containers[i]
+	for _, c := range o.specs() {
 		for key, limit := range c.Resources.Limits {
 			if _, ok := c.Resources.Requests[key]; !ok && key != resourcePIDs {
 				if c.Resources.Requests == nil {
@@ -168,7 +182,7 @@ func (o *object) validate(before, after string) error {
 			return err
 		}
 	}
-	return nil
+	return o.validateLifecycle(seen, volumes)
 }
 
 func (o *object) validateVolumes() (names []string, err error) {
@@ -275,7 +289,7 @@ func amounts(at string, r sandbox.Resources) (a amount, err error) {
 
 // images looks up every container's image.
 func (o *object) images(store *image.Store) error {
-	for _, c := range o.Spec.Containers {
+	for _, c := range o.specs() {
 		if _, err := store.Lookup(c.Image); err != nil {
 			return err
 		}

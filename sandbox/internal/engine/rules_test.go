@@ -60,7 +60,9 @@ func TestPhase(t *testing.T) {
 		{onFailure, []run{{State: exited, Code: 1}}, phaseRunning},
 		{onFailure, []run{{State: exited}}, phaseSucceeded},
 	} {
-		if got := phase(c.policy, c.runs); got != c.want {
+		r := &record{Containers: c.runs}
+		r.Object.Spec.RestartPolicy = c.policy
+		if got := phase(r); got != c.want {
 			t.Errorf("%s %+v: %s, want %s", c.policy, c.runs, got, c.want)
 		}
 	}

@@ -47,7 +47,8 @@ type Config struct {
 	Entrypoint   []string `json:"entrypoint,omitempty"`
 	Cmd          []string `json:"cmd,omitempty"`
 	WorkingDir   string   `json:"workingDir,omitempty"`
-	User         string   `json:"user,omitempty"` // UID or UID:GID; empty is root
+	User         string   `json:"user,omitempty"`       // UID or UID:GID; empty is root
+	StopSignal   string   `json:"stopSignal,omitempty"` // SIGQUIT, or a number; empty is SIGTERM
 	ExposedPorts []int    `json:"exposedPorts,omitempty"`
 }
 
