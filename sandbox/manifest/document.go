@@ -44,7 +44,7 @@ func (d *document) kind(root *yaml.Node) (string, error) {
 	}
 	wanted, ok := versions[kind]
 	if !ok {
-		return "", d.bad("kind", kind, WantChoice, "want", "Pod, Container")
+		return "", d.bad("kind", kind, WantChoice, "want", "Pod, Container, ConfigMap, Secret")
 	}
 	if version != wanted {
 		return "", d.bad("apiVersion", version, WantChoice, "want", wanted)
@@ -55,6 +55,8 @@ func (d *document) kind(root *yaml.Node) (string, error) {
 var versions = map[string]string{
 	sandbox.ManifestPod:       sandbox.APIVersionPod,
 	sandbox.ManifestContainer: sandbox.APIVersionContainer,
+	sandbox.ManifestConfigMap: sandbox.APIVersionPod,
+	sandbox.ManifestSecret:    sandbox.APIVersionPod,
 }
 
 func (d *document) value(path string) string {
@@ -111,7 +113,7 @@ func (d *document) object(node *yaml.Node, path string, lean, known reflect.Type
 	return d.pairs(node, path, func(key *yaml.Node, value *yaml.Node, at string) (any, error) {
 		field, ok := supported[key.Value]
 		if _, isKnown := other[key.Value]; !ok && isKnown {
-			return nil, positioned(sandbox.CodeUnsupportedField, key, "field", at)
+			return nil, positioned(sandbox.CodeUnsupportedField, key, "field", at, "detail", why(known, key.Value))
 		}
 		if !ok {
 			return nil, positioned(sandbox.CodeUnknownField, key, "field", at, "near", nearest(key.Value, supported))
