@@ -15,7 +15,7 @@ func (u *unit) activeDeadline() time.Time {
 	if seconds == nil || u.record.Finished || u.record.Failure.Reason != "" {
 		return time.Time{}
 	}
-	return u.record.Created.Add(time.Duration(*seconds) * time.Second)
+	return u.record.Created.Add(time.Duration(*seconds) * u.engine.cfg.Second)
 }
 
 func (u *unit) checkDeadline(now time.Time) {

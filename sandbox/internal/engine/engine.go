@@ -55,6 +55,7 @@ type Config struct {
 	Bridge   string        // name of the pods' bridge, default cni0
 	Subnet   string        // of the pods, default 10.88.0.0/24; the bridge has its first address
 	BackOff  time.Duration // first delay of CrashLoopBackOff, default 10 s; doubles up to 30 times itself (5 min)
+	Second   time.Duration // what probes, hooks' sleep and active deadlines count as one second, default 1 s; shorter in tests
 	Measure  time.Duration // how often disk volumes with a size limit are measured, default 10 s
 	Capacity Capacity      // of the node; zero fields are read from its cgroup
 	Log      *slog.Logger  // default slog.Default()
@@ -149,6 +150,7 @@ func (c *Config) defaults() error {
 	fallback(&c.Bridge, "cni0")
 	fallback(&c.Subnet, "10.88.0.0/24")
 	fallback(&c.BackOff, 10*time.Second)
+	fallback(&c.Second, time.Second)
 	fallback(&c.Measure, 10*time.Second)
 	if c.Log == nil {
 		c.Log = slog.Default()

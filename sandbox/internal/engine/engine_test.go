@@ -98,7 +98,7 @@ func testConfig(t testing.TB) Config {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Config{Images: images, BackOff: 50 * time.Millisecond, Measure: 100 * time.Millisecond}
+	return Config{Images: images, BackOff: 50 * time.Millisecond, Second: 50 * time.Millisecond, Measure: 100 * time.Millisecond}
 }
 
 func open(t testing.TB) *bench {

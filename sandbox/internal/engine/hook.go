@@ -106,7 +106,7 @@ func (c *container) runHook(ctx context.Context, h *sandbox.Hook) error {
 		return err
 	case h.Sleep != nil:
 		select {
-		case <-time.After(time.Duration(h.Sleep.Seconds) * time.Second):
+		case <-time.After(c.unit.seconds(int(h.Sleep.Seconds), 0)):
 		case <-ctx.Done():
 		}
 	}

@@ -18,8 +18,8 @@ const (
 
 // Defaults of v1.Probe.
 const (
-	defaultPeriod           = 10 * time.Second
-	defaultTimeout          = time.Second
+	defaultPeriod           = 10 // seconds
+	defaultTimeout          = 1  // seconds
 	defaultFailureThreshold = 3
 )
 
@@ -68,7 +68,7 @@ func (c *container) startProbe(name string, spec *sandbox.Probe) {
 		return
 	}
 	p := &prober{c: c, name: name, spec: spec, attempt: c.run.Attempt,
-		first: c.run.Started.Add(time.Duration(spec.InitialDelaySeconds) * time.Second)}
+		first: c.run.Started.Add(c.unit.seconds(spec.InitialDelaySeconds, 0))}
 	ctx, cancel := context.WithCancel(c.alive.life)
 	c.alive.probes[name] = cancel
 	c.background(ctx, p.run)
@@ -91,7 +91,7 @@ func (p *prober) run(ctx context.Context) {
 	case <-ctx.Done():
 		return
 	}
-	period := time.NewTicker(seconds(p.spec.PeriodSeconds, defaultPeriod))
+	period := time.NewTicker(p.c.unit.seconds(p.spec.PeriodSeconds, defaultPeriod))
 	defer period.Stop()
 	for p.step(ctx) {
 		select {
@@ -194,7 +194,7 @@ func (c *container) failProbe(probe string) {
 // check does what the probe says, within its timeout. The agent connects from the node to the pod's address, as a kubelet does: a server
 // that listens on its loopback only is not reached.
 func (p *prober) check(ctx context.Context) (found verdict, detail string, warning bool) {
-	ctx, cancel := context.WithTimeout(ctx, seconds(p.spec.TimeoutSeconds, defaultTimeout))
+	ctx, cancel := context.WithTimeout(ctx, p.c.unit.seconds(p.spec.TimeoutSeconds, defaultTimeout))
 	defer cancel()
 	switch s := p.spec; {
 	case s.Exec != nil:
@@ -221,10 +221,10 @@ func (p *prober) execute(ctx context.Context, argv []string) (verdict, string) {
 	return success, output
 }
 
-// seconds is n seconds, or the default for 0.
-func seconds(n int, otherwise time.Duration) time.Duration {
+// seconds is the time of n seconds, or of the default for 0.
+func (u *unit) seconds(n, otherwise int) time.Duration {
 	if n == 0 {
-		return otherwise
+		n = otherwise
 	}
-	return time.Duration(n) * time.Second
+	return time.Duration(n) * u.engine.cfg.Second
 }
