@@ -98,7 +98,7 @@ func (c *container) started(made *launched) {
 	r.PID, r.Start, r.Boot, r.Started, r.Finished = made.pid, made.start, made.boot, made.at, time.Time{}
 	r.ImageID, r.Layers, r.OOM = made.imageID, made.rootfs.layers, 0
 	if c.spec != nil {
-		r.Image, r.Mounts = c.spec.Image, c.unit.mounts(c.spec)
+		r.Image, r.Mounts, r.As = c.spec.Image, made.mounts, asOf(made.process)
 	}
 	c.due, c.deadline, c.killed = time.Time{}, time.Time{}, false
 	c.discardOld()
@@ -242,6 +242,10 @@ func shortDuration(d time.Duration) string { return d.String() }
 
 // failed takes note of a container that could not be started.
 func (c *container) failed(err error) {
+	if e, ok := errors.AsType[*configError](err); ok {
+		c.misconfigured(e)
+		return
+	}
 	r := c.run
 	c.unit.log.Warn("container cannot start", "container", c.id(), "err", err)
 	if r.Attempt > 1 {

@@ -58,6 +58,7 @@ type run struct {
 	Delay    time.Duration          // back-off before the next start
 	Layers   []sandbox.Layer
 	Mounts   []sandbox.Mount
+	As       as
 }
 
 // save writes a unit's record in one step.
