@@ -21,11 +21,18 @@ const (
 	unchanged  = "unchanged"
 )
 
-// Apply makes or changes one object, JSON of sandbox.Pod or sandbox.PlainContainer, and returns when it is recorded and its
+// Apply makes or changes one object, JSON of sandbox.Pod, PlainContainer, ConfigMap or Secret, and returns when it is recorded and its
 // start has begun. Errors: bad_manifest, bad_value, unknown_image, name_taken, over_capacity, immutable, not_found and
 // not_running (of what it joins).
 func (e *Engine) Apply(ctx context.Context, data []byte) (sandbox.Applied, error) {
-	o, err := decode(data)
+	kind, err := kindOf(data)
+	if err != nil {
+		return sandbox.Applied{}, err
+	}
+	if _, isData := dataPrefix[kind]; isData {
+		return e.applyData(kind, data)
+	}
+	o, err := decode(kind, data)
 	if err != nil {
 		return sandbox.Applied{}, err
 	}
@@ -133,6 +140,7 @@ func (u *unit) change(to *object) (action string, err error) {
 		return unchanged, nil
 	}
 	u.publish()
+	u.refreshVolumes()
 	return configured, nil
 }
 

@@ -132,7 +132,7 @@ func (c *container) started(made *launched) {
 	r.ImageID, r.Layers, r.OOM = made.imageID, made.rootfs.layers, 0
 	r.Up, r.Ready, r.StopBy, r.Signaled, r.Again = false, false, time.Time{}, false, ""
 	if c.spec != nil {
-		r.Image, r.Mounts = c.spec.Image, c.unit.mounts(c.spec)
+		r.Image, r.Mounts, r.As = c.spec.Image, made.mounts, asOf(made.process)
 	}
 	c.due, c.killed = time.Time{}, false
 	c.discardOld()
@@ -275,6 +275,10 @@ func shortDuration(d time.Duration) string { return d.String() }
 
 // failed takes note of a container that could not be started.
 func (c *container) failed(err error) {
+	if e, ok := errors.AsType[*configError](err); ok {
+		c.misconfigured(e)
+		return
+	}
 	r := c.run
 	c.unit.log.Warn("container cannot start", "container", c.id(), "err", err)
 	if r.Attempt > 1 {

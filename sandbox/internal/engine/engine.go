@@ -102,6 +102,7 @@ type Engine struct {
 
 	mu     sync.Mutex // guards what follows, never held over work
 	units  map[sandbox.Ref]*unit
+	data   map[sandbox.Ref]*data // ConfigMaps and Secrets
 	order  uint64
 	hidden map[int]bool
 }
@@ -119,7 +120,7 @@ func Open(cfg Config, keeper Keeper, sink func(sandbox.Moment)) (*Engine, error)
 	e := &Engine{
 		cfg: cfg, keeper: keeper, sink: sink, pool: network.NewPool(subnet),
 		changed: make(chan struct{}, 1), closing: make(chan struct{}),
-		units: map[sandbox.Ref]*unit{}, hidden: map[int]bool{},
+		units: map[sandbox.Ref]*unit{}, data: map[sandbox.Ref]*data{}, hidden: map[int]bool{},
 	}
 	for _, dir := range []string{filepath.Join(cfg.State, "objects"), e.runtimeDir(), cfg.Disk} {
 		if err := os.MkdirAll(dir, 0o711); err != nil {
@@ -127,6 +128,10 @@ func Open(cfg Config, keeper Keeper, sink func(sandbox.Moment)) (*Engine, error)
 		}
 	}
 	if e.bridge, err = network.Open(cfg.Bridge, subnet); err != nil {
+		return nil, err
+	}
+	if err := e.readData(); err != nil {
+		e.bridge.Close()
 		return nil, err
 	}
 	e.life, e.cancel = context.WithCancel(context.Background()) // the units outlive the call; Close ends them
@@ -188,6 +193,9 @@ func (e *Engine) start(ctx context.Context, u *unit) {
 
 // Delete stops an object and returns when nothing of it is left. grace in seconds; negative means the object's own.
 func (e *Engine) Delete(ctx context.Context, ref sandbox.Ref, grace int64) error {
+	if _, isData := dataPrefix[ref.Kind]; isData {
+		return e.deleteData(ref)
+	}
 	e.mu.Lock()
 	u, ok := e.units[ref]
 	e.mu.Unlock()

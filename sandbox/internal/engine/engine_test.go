@@ -126,6 +126,17 @@ func (b *bench) finish() {
 			b.t.Errorf("delete %v: %v", v.record.Object.Ref, err)
 		}
 	}
+	for _, kind := range []string{sandbox.ManifestConfigMap, sandbox.ManifestSecret} {
+		for _, object := range b.getData(sandbox.Ref{Kind: kind}) {
+			_, head, err := decodeData(kind, object)
+			if err == nil {
+				err = b.Delete(context.Background(), sandbox.Ref{Kind: kind, Name: head.Metadata.Name}, 0)
+			}
+			if err != nil {
+				b.t.Error(err)
+			}
+		}
+	}
 	b.Close()
 	for _, pattern := range []string{"/run/podlab/agent/engine/*/*", "/var/lib/podlab/disk/*/*", "/sys/fs/cgroup/*/pods/*/", "/sys/fs/cgroup/*/containers/*/"} {
 		if left, _ := filepath.Glob(pattern); len(left) > 0 {

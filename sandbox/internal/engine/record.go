@@ -113,6 +113,7 @@ type run struct {
 
 	Layers []sandbox.Layer
 	Mounts []sandbox.Mount
+	As     as
 }
 
 // save writes a unit's record in one step.
