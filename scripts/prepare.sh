@@ -87,7 +87,7 @@ STATIC="-linkmode external -extldflags -static -s -w"
 install_programs() {
 	local name
 	mkdir -p "$1/bin" "$1/node/bin"
-	for name in podlab podlab-sandboxd; do install -C -m 0755 "bin/$name" "$1/bin/$name"; done
+	for name in podlab podlab-sandboxd podlab-images; do install -C -m 0755 "bin/$name" "$1/bin/$name"; done
 	for name in podlab-node pod; do install -C -m 0755 "bin/$name" "$1/node/bin/$name"; done
 	ln -sfn pod "$1/node/bin/container"
 }
