@@ -46,6 +46,7 @@ type Config struct {
 	Cmd          []string `yaml:"cmd"`
 	WorkingDir   string   `yaml:"workingDir"`
 	User         string   `yaml:"user"`
+	StopSignal   string   `yaml:"stopSignal"`
 	ExposedPorts []int    `yaml:"exposedPorts"`
 }
 

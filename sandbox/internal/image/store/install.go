@@ -305,12 +305,15 @@ func harmless(file string, st *unix.Stat_t) error {
 	return nil
 }
 
+// maxSignal bounds the name of a stop signal.
+const maxSignal = 32
+
 // config keeps what is honoured of an image's configuration. The user becomes a number.
 func (in *installation) config(c *v1.Config, layers []image.Layer) (image.Config, error) {
-	if len(c.Env) > maxWords || len(c.Entrypoint)+len(c.Cmd) > maxWords || len(c.ExposedPorts) > maxWords {
+	if len(c.Env) > maxWords || len(c.Entrypoint)+len(c.Cmd) > maxWords || len(c.ExposedPorts) > maxWords || len(c.StopSignal) > maxSignal {
 		return image.Config{}, errors.New("its configuration is too long")
 	}
-	out := image.Config{Env: c.Env, Entrypoint: c.Entrypoint, Cmd: c.Cmd, WorkingDir: c.WorkingDir}
+	out := image.Config{Env: c.Env, Entrypoint: c.Entrypoint, Cmd: c.Cmd, WorkingDir: c.WorkingDir, StopSignal: c.StopSignal}
 	for port := range c.ExposedPorts {
 		digits, _, _ := strings.Cut(port, "/")
 		if n, err := strconv.Atoi(digits); err == nil {

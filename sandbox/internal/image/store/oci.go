@@ -143,6 +143,7 @@ func (s *Store) assemble(img *image.Image, base string, at time.Time) (v1.Image,
 	config.OS, config.Architecture, config.Created = "linux", thisArch, v1.Time{Time: at}
 	config.Config = v1.Config{
 		Env: img.Config.Env, Entrypoint: img.Config.Entrypoint, Cmd: img.Config.Cmd, WorkingDir: img.Config.WorkingDir, User: img.Config.User,
+		StopSignal: img.Config.StopSignal,
 	}
 	for _, port := range img.Config.ExposedPorts {
 		if config.Config.ExposedPorts == nil {
