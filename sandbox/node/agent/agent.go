@@ -226,6 +226,8 @@ func (a *Agent) Apply(ctx context.Context, objects [][]byte) ([]sandbox.Applied,
 	return applied, nil
 }
 
+func (a *Agent) Get(_ context.Context, ref sandbox.Ref) ([][]byte, error) { return a.engine.Get(ref) }
+
 func (a *Agent) Delete(ctx context.Context, ref sandbox.Ref, grace int64) error {
 	defer a.trim.soon()
 	return a.engine.Delete(ctx, ref, grace)
