@@ -42,7 +42,9 @@ const (
 	Socket    = "/run/podlab/agent.sock"
 	ImagesDir = "/var/lib/podlab/images"
 	DiskDir   = "/var/lib/podlab/disk"
-	Home      = "/root"
+
+	LocalImagesDir = DiskDir + "/images" // what was built or pulled on this node (sandbox/node/image)
+	Home           = "/root"
 )
 
 // Connections at a time.
@@ -100,7 +102,7 @@ func Run(ctx context.Context, cfg Config) error {
 		return err
 	}
 	defer a.home.close()
-	images, err := image.Open(ImagesDir)
+	images, err := image.Open(ImagesDir, LocalImagesDir)
 	if err != nil {
 		return err
 	}
