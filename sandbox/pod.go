@@ -59,22 +59,25 @@ type Join struct {
 
 // PodSpec is v1.PodSpec.
 type PodSpec struct {
-	Containers                    []ContainerSpec     `json:"containers"`
-	Volumes                       []VolumeSource      `json:"volumes,omitempty"`
-	RestartPolicy                 string              `json:"restartPolicy,omitempty"` // Always (default), OnFailure, Never
-	TerminationGracePeriodSeconds *int64              `json:"terminationGracePeriodSeconds,omitempty"`
-	ShareProcessNamespace         *bool               `json:"shareProcessNamespace,omitempty"`
-	HostNetwork                   bool                `json:"hostNetwork,omitempty"`
-	HostPID                       bool                `json:"hostPID,omitempty"`
-	HostIPC                       bool                `json:"hostIPC,omitempty"`
-	Hostname                      string              `json:"hostname,omitempty"`
-	SecurityContext               *PodSecurityContext `json:"securityContext,omitempty"`
-}
-
-// PodSecurityContext is v1.PodSecurityContext.
-type PodSecurityContext struct {
-	RunAsUser  *int64 `json:"runAsUser,omitempty"`
-	RunAsGroup *int64 `json:"runAsGroup,omitempty"`
+	Containers                    []ContainerSpec      `json:"containers"`
+	InitContainers                []ContainerSpec      `json:"initContainers,omitempty"`      // run one after another before the others; sidecars are among them
+	EphemeralContainers           []EphemeralContainer `json:"ephemeralContainers,omitempty"` // added to a living pod; applying a pod without them keeps them
+	Volumes                       []VolumeSource       `json:"volumes,omitempty"`
+	RestartPolicy                 string               `json:"restartPolicy,omitempty"` // Always (default), OnFailure, Never
+	TerminationGracePeriodSeconds *int64               `json:"terminationGracePeriodSeconds,omitempty"`
+	ActiveDeadlineSeconds         *int64               `json:"activeDeadlineSeconds,omitempty"`
+	ShareProcessNamespace         *bool                `json:"shareProcessNamespace,omitempty"`
+	HostNetwork                   bool                 `json:"hostNetwork,omitempty"`
+	HostPID                       bool                 `json:"hostPID,omitempty"`
+	HostIPC                       bool                 `json:"hostIPC,omitempty"`
+	Hostname                      string               `json:"hostname,omitempty"`
+	HostAliases                   []HostAlias          `json:"hostAliases,omitempty"`
+	DNSPolicy                     string               `json:"dnsPolicy,omitempty"` // None: dnsConfig alone; there is no cluster DNS
+	DNSConfig                     *PodDNSConfig        `json:"dnsConfig,omitempty"`
+	EnableServiceLinks            *bool                `json:"enableServiceLinks,omitempty"`           // there are no Services: no difference
+	AutomountServiceAccountToken  *bool                `json:"automountServiceAccountToken,omitempty"` // false: there are no service accounts
+	OS                            *PodOS               `json:"os,omitempty"`
+	SecurityContext               *PodSecurityContext  `json:"securityContext,omitempty"`
 }
 
 // ContainerSpec is v1.Container.
@@ -86,18 +89,29 @@ type ContainerSpec struct {
 	Args            []string         `json:"args,omitempty"`
 	WorkingDir      string           `json:"workingDir,omitempty"`
 	Env             []EnvVar         `json:"env,omitempty"`
+	EnvFrom         []EnvFromSource  `json:"envFrom,omitempty"`
 	Ports           []ContainerPort  `json:"ports,omitempty"`
 	Resources       Resources        `json:"resources,omitzero"`
 	VolumeMounts    []VolumeMount    `json:"volumeMounts,omitempty"`
 	SecurityContext *SecurityContext `json:"securityContext,omitempty"`
 	Stdin           bool             `json:"stdin,omitempty"`
 	TTY             bool             `json:"tty,omitempty"`
+
+	RestartPolicy  string     `json:"restartPolicy,omitempty"` // of an init container: Always makes it a sidecar (KEP-753)
+	LivenessProbe  *Probe     `json:"livenessProbe,omitempty"`
+	ReadinessProbe *Probe     `json:"readinessProbe,omitempty"`
+	StartupProbe   *Probe     `json:"startupProbe,omitempty"`
+	Lifecycle      *Lifecycle `json:"lifecycle,omitempty"`
+
+	TerminationMessagePath   string `json:"terminationMessagePath,omitempty"`   // default /dev/termination-log
+	TerminationMessagePolicy string `json:"terminationMessagePolicy,omitempty"` // File (default), FallbackToLogsOnError
 }
 
 // EnvVar is v1.EnvVar; $(NAME) references in Value, command and args are expanded as Kubernetes does.
 type EnvVar struct {
-	Name  string `json:"name"`
-	Value string `json:"value,omitempty"`
+	Name      string        `json:"name"`
+	Value     string        `json:"value,omitempty"`
+	ValueFrom *EnvVarSource `json:"valueFrom,omitempty"`
 }
 
 // ContainerPort is v1.ContainerPort: information only, as in Kubernetes; the preview offers these ports first.
@@ -107,7 +121,7 @@ type ContainerPort struct {
 	Protocol      string `json:"protocol,omitempty"`
 }
 
-// Resources is v1.ResourceRequirements. Keys: cpu, memory; podlab.dev/pids as a limit. Values are quantities (see ParseQuantity).
+// Resources is v1.ResourceRequirements. Keys: cpu, memory, ephemeral-storage; podlab.dev/pids as a limit. Values are quantities (see ParseQuantity).
 type Resources struct {
 	Limits   map[string]string `json:"limits,omitempty"`
 	Requests map[string]string `json:"requests,omitempty"`
@@ -115,16 +129,24 @@ type Resources struct {
 
 // VolumeMount is v1.VolumeMount.
 type VolumeMount struct {
-	Name      string `json:"name"`
-	MountPath string `json:"mountPath"`
-	ReadOnly  bool   `json:"readOnly,omitempty"`
+	Name              string `json:"name"`
+	MountPath         string `json:"mountPath"`
+	ReadOnly          bool   `json:"readOnly,omitempty"`
+	RecursiveReadOnly string `json:"recursiveReadOnly,omitempty"` // Disabled (default), IfPossible, Enabled
+	MountPropagation  string `json:"mountPropagation,omitempty"`  // None; the others are refused
+	SubPath           string `json:"subPath,omitempty"`           // below the volume, never out of it
+	SubPathExpr       string `json:"subPathExpr,omitempty"`       // the same, with $(NAME) of the container's variables
 }
 
 // VolumeSource is v1.Volume: a name and exactly one source.
 type VolumeSource struct {
-	Name     string    `json:"name"`
-	EmptyDir *EmptyDir `json:"emptyDir,omitempty"`
-	HostPath *HostPath `json:"hostPath,omitempty"`
+	Name        string             `json:"name"`
+	EmptyDir    *EmptyDir          `json:"emptyDir,omitempty"`
+	HostPath    *HostPath          `json:"hostPath,omitempty"`
+	ConfigMap   *ConfigMapVolume   `json:"configMap,omitempty"`
+	Secret      *SecretVolume      `json:"secret,omitempty"`
+	DownwardAPI *DownwardAPIVolume `json:"downwardAPI,omitempty"`
+	Projected   *ProjectedVolume   `json:"projected,omitempty"`
 }
 
 // EmptyDir is v1.EmptyDirVolumeSource. Medium: "" (the node's disk) or "Memory" (tmpfs).
@@ -133,7 +155,8 @@ type EmptyDir struct {
 	SizeLimit string `json:"sizeLimit,omitempty"`
 }
 
-// HostPath is v1.HostPathVolumeSource. Path is on the learner's node. Type: "", DirectoryOrCreate, Directory, FileOrCreate, File.
+// HostPath is v1.HostPathVolumeSource. Path is on the learner's node. Type: "", DirectoryOrCreate, Directory, FileOrCreate, File,
+// Socket, CharDevice, BlockDevice.
 type HostPath struct {
 	Path string `json:"path"`
 	Type string `json:"type,omitempty"`
@@ -141,11 +164,15 @@ type HostPath struct {
 
 // SecurityContext is v1.SecurityContext.
 type SecurityContext struct {
-	Privileged             *bool         `json:"privileged,omitempty"`
-	RunAsUser              *int64        `json:"runAsUser,omitempty"`
-	RunAsGroup             *int64        `json:"runAsGroup,omitempty"`
-	ReadOnlyRootFilesystem *bool         `json:"readOnlyRootFilesystem,omitempty"`
-	Capabilities           *Capabilities `json:"capabilities,omitempty"`
+	Privileged               *bool           `json:"privileged,omitempty"`
+	RunAsUser                *int64          `json:"runAsUser,omitempty"`
+	RunAsGroup               *int64          `json:"runAsGroup,omitempty"`
+	RunAsNonRoot             *bool           `json:"runAsNonRoot,omitempty"`
+	ReadOnlyRootFilesystem   *bool           `json:"readOnlyRootFilesystem,omitempty"`
+	AllowPrivilegeEscalation *bool           `json:"allowPrivilegeEscalation,omitempty"` // false: nobody on a node can escalate
+	ProcMount                string          `json:"procMount,omitempty"`                // Default
+	Capabilities             *Capabilities   `json:"capabilities,omitempty"`
+	SeccompProfile           *SeccompProfile `json:"seccompProfile,omitempty"`
 }
 
 // Capabilities is v1.Capabilities: names without the CAP_ prefix, or ALL.
@@ -164,6 +191,10 @@ type PodStatus struct {
 	StartTime         string            `json:"startTime,omitempty"` // RFC 3339
 	Conditions        []PodCondition    `json:"conditions,omitempty"`
 	ContainerStatuses []ContainerStatus `json:"containerStatuses,omitempty"`
+
+	InitContainerStatuses      []ContainerStatus `json:"initContainerStatuses,omitempty"`
+	EphemeralContainerStatuses []ContainerStatus `json:"ephemeralContainerStatuses,omitempty"`
+	QOSClass                   string            `json:"qosClass,omitempty"` // Guaranteed Burstable BestEffort
 }
 
 // PodCondition is v1.PodCondition.
@@ -171,6 +202,9 @@ type PodCondition struct {
 	Type   string `json:"type"`
 	Status string `json:"status"`
 	Reason string `json:"reason,omitempty"`
+
+	Message            string `json:"message,omitempty"`
+	LastTransitionTime string `json:"lastTransitionTime,omitempty"` // of Status, RFC 3339
 }
 
 // ContainerStatus is v1.ContainerStatus.

@@ -44,6 +44,13 @@ const (
 	KindPlain = "plain" // a container on its own, outside any pod
 )
 
+// Roles of a pod's containers that are not listed in its spec.containers.
+const (
+	RoleInit      = "init"      // runs to its end before the others start
+	RoleSidecar   = "sidecar"   // an init container with restartPolicy Always (KEP-753)
+	RoleEphemeral = "ephemeral" // added to look into the pod (KEP-277)
+)
+
 // States of Container.
 const (
 	StateWaiting = "waiting"
@@ -53,10 +60,11 @@ const (
 
 // Container is one container as it stands on the node. A restart keeps ID and counts in Restarts.
 type Container struct {
-	ID       string     `json:"id"`   // "POD/NAME", infra "POD/_infra", plain "NAME": unique on the node
-	Name     string     `json:"name"` // as in the manifest; "pause" for infra
-	Pod      string     `json:"pod"`  // empty for plain containers
-	Kind     string     `json:"kind"` // infra, app, plain
+	ID       string     `json:"id"`             // "POD/NAME", infra "POD/_infra", plain "NAME": unique on the node
+	Name     string     `json:"name"`           // as in the manifest; "pause" for infra
+	Pod      string     `json:"pod"`            // empty for plain containers
+	Kind     string     `json:"kind"`           // infra, app, plain
+	Role     string     `json:"role,omitempty"` // of an app container: init, sidecar, ephemeral; empty for the pod's own containers
 	Image    string     `json:"image"`
 	State    string     `json:"state"`    // waiting, running, exited
 	Reason   string     `json:"reason"`   // Kubernetes' reason word: CrashLoopBackOff, Error, Completed, OOMKilled …
@@ -77,6 +85,26 @@ type Layer struct {
 	Path     string `json:"path"`   // on the node
 	Bytes    int64  `json:"bytes"`
 	Writable bool   `json:"writable"`
+
+	CreatedBy string   `json:"createdBy,omitempty"` // the command that made it, as the image's history says
+	Images    []string `json:"images,omitempty"`    // the node's images that stand on it: with more than one, its bytes are shared
+	Changes   []Change `json:"changes,omitempty"`   // of the writable one: what it lays over the image; the first ones, breadth first
+}
+
+// Kinds of Change.
+const (
+	ChangeAdded   = "added"   // no layer below has this path
+	ChangeCopied  = "copied"  // copy-up: a lower layer has it, and it was written to here
+	ChangeDeleted = "deleted" // a whiteout hides what a lower layer has
+	ChangeOpaque  = "opaque"  // a directory made anew: it hides all that lower layers have in it
+)
+
+// Change is one path of a container's writable layer. A directory that is only on the way to one is none.
+type Change struct {
+	Path  string `json:"path"` // in the container
+	Kind  string `json:"kind"`
+	Dir   bool   `json:"dir"`
+	Bytes int64  `json:"bytes"` // of a regular file
 }
 
 // Mount is a directory or file of the node that a container sees at Path.

@@ -3,6 +3,7 @@ package manifest
 import (
 	"fmt"
 	"maps"
+	"math"
 	"path"
 	"regexp"
 	"slices"
@@ -34,34 +35,22 @@ func (d *document) finishPod(pod *sandbox.Pod) error {
 		func() error {
 			return d.choice("spec.restartPolicy", spec.RestartPolicy, "Always", "OnFailure", "Never")
 		},
-		func() error { return d.optionalName("spec.hostname", spec.Hostname) },
+		func() error { return d.naming(spec) },
+		func() error { return d.absent(spec) },
 		func() error {
 			return d.bounded("spec.terminationGracePeriodSeconds", spec.TerminationGracePeriodSeconds, 0, 3600)
 		},
+		func() error {
+			return d.bounded("spec.activeDeadlineSeconds", spec.ActiveDeadlineSeconds, 1, math.MaxInt32)
+		},
 		func() error { return d.sharing(spec) },
 		func() error { return d.volumes(spec.Volumes) },
+		func() error { return d.podSecurity(spec) },
 	)
 	if err != nil {
 		return err
 	}
-	if sc := spec.SecurityContext; sc != nil {
-		if err := d.users("spec.securityContext", sc.RunAsUser, sc.RunAsGroup); err != nil {
-			return err
-		}
-	}
-	names := map[string]bool{}
-	for i := range spec.Containers {
-		at := fmt.Sprintf("spec.containers[%d]", i)
-		c := &spec.Containers[i]
-		if err := d.container(at, c, spec.Volumes); err != nil {
-			return err
-		}
-		if names[c.Name] {
-			return d.bad(at+".name", c.Name, WantUnique)
-		}
-		names[c.Name] = true
-	}
-	return nil
+	return d.containers(spec)
 }
 
 func (d *document) finishContainer(c *sandbox.PlainContainer) error {
@@ -80,6 +69,7 @@ func (d *document) finishContainer(c *sandbox.PlainContainer) error {
 		},
 		func() error { return d.volumes(c.Spec.Volumes) },
 		func() error { return d.container("spec", &c.Spec.ContainerSpec, c.Spec.Volumes) },
+		func() error { return d.plainLifecycle(&c.Spec.ContainerSpec) },
 	)
 	if err != nil || c.Spec.Join == nil {
 		return err
@@ -141,6 +131,7 @@ func (d *document) container(at string, c *sandbox.ContainerSpec, volumes []sand
 			return d.choice(at+".imagePullPolicy", c.ImagePullPolicy, "Always", "IfNotPresent", "Never")
 		},
 		func() error { return d.variables(at, c.Env) },
+		func() error { return d.envFrom(at, c.EnvFrom) },
 		func() error { return d.ports(at, c.Ports) },
 		func() error { return d.resources(at+".resources", c.Resources) },
 		func() error { return d.security(at+".securityContext", c.SecurityContext) },
@@ -168,18 +159,6 @@ func (d *document) workingDir(at, dir string) error {
 	return d.absolute(at, dir)
 }
 
-func (d *document) variables(at string, env []sandbox.EnvVar) error {
-	for i, v := range env {
-		if len(validation.IsEnvVarName(v.Name)) > 0 {
-			return d.bad(fmt.Sprintf("%s.env[%d].name", at, i), v.Name, WantVariable)
-		}
-		if strings.Contains(v.Value, "\x00") {
-			return d.bad(fmt.Sprintf("%s.env[%d].value", at, i), v.Value, WantString)
-		}
-	}
-	return nil
-}
-
 func (d *document) ports(at string, ports []sandbox.ContainerPort) error {
 	for i, p := range ports {
 		at := fmt.Sprintf("%s.ports[%d]", at, i)
@@ -198,13 +177,13 @@ func (d *document) ports(at string, ports []sandbox.ContainerPort) error {
 
 func (d *document) resources(at string, r sandbox.Resources) error {
 	for _, key := range sorted(r.Limits) {
-		if err := d.resource(at+".limits."+key, key, r.Limits[key], "cpu", "memory", ResourcePIDs); err != nil {
+		if err := d.resource(at+".limits."+key, key, r.Limits[key], "cpu", "memory", "ephemeral-storage", ResourcePIDs); err != nil {
 			return err
 		}
 	}
 	for _, key := range sorted(r.Requests) {
 		at, value := at+".requests."+key, r.Requests[key]
-		if err := d.resource(at, key, value, "cpu", "memory"); err != nil {
+		if err := d.resource(at, key, value, "cpu", "memory", "ephemeral-storage"); err != nil {
 			return err
 		}
 		limit, ok := r.Limits[key]
@@ -234,40 +213,8 @@ func parsed(s string) sandbox.Quantity {
 	return q
 }
 
-func (d *document) security(at string, sc *sandbox.SecurityContext) error {
-	if sc == nil {
-		return nil
-	}
-	if err := d.users(at, sc.RunAsUser, sc.RunAsGroup); err != nil || sc.Capabilities == nil {
-		return err
-	}
-	return first(
-		func() error { return d.capabilities(at+".capabilities.add", sc.Capabilities.Add) },
-		func() error { return d.capabilities(at+".capabilities.drop", sc.Capabilities.Drop) },
-	)
-}
-
-func (d *document) capabilities(at string, names []string) error {
-	for i, name := range names {
-		if !capability.MatchString(name) {
-			return d.bad(fmt.Sprintf("%s[%d]", at, i), name, WantName)
-		}
-	}
-	return nil
-}
-
 // sorted keys make the first error the same one each time.
 func sorted(m map[string]string) []string { return slices.Sorted(maps.Keys(m)) }
-
-// capability: names of capabilities(7); Kubernetes wants them without CAP_.
-var capability = regexp.MustCompile(`^[A-Z][A-Z_]{1,31}$`)
-
-func (d *document) users(at string, user, group *int64) error {
-	if err := d.bounded(at+".runAsUser", user, 0, maxUID); err != nil {
-		return err
-	}
-	return d.bounded(at+".runAsGroup", group, 0, maxUID)
-}
 
 func (d *document) bounded(at string, n *int64, least, most int64) error {
 	if n != nil && (*n < least || *n > most) {

@@ -15,11 +15,14 @@ import (
 // that the same JSON fits.
 func TestLeanTypesAreKubernetes(t *testing.T) {
 	match(t, "Pod", reflect.TypeFor[sandbox.Pod](), reflect.TypeFor[corev1.Pod]())
+	match(t, "ConfigMap", reflect.TypeFor[sandbox.ConfigMap](), reflect.TypeFor[corev1.ConfigMap]())
+	match(t, "Secret", reflect.TypeFor[sandbox.Secret](), reflect.TypeFor[corev1.Secret]())
 	match(t, "Container", reflect.TypeFor[sandbox.ContainerSpec](), reflect.TypeFor[corev1.Container]())
 }
 
 // asText are Kubernetes' types whose JSON is a string.
-var asText = map[reflect.Type]bool{quantity: true, reflect.TypeFor[metav1.Time](): true, reflect.TypeFor[types.UID](): true}
+var asText = map[reflect.Type]bool{quantity: true, intOrString: true, reflect.TypeFor[metav1.Time](): true, reflect.TypeFor[types.UID](): true,
+	reflect.TypeFor[[]byte](): true}
 
 func match(t *testing.T, path string, lean, real reflect.Type) {
 	t.Helper()

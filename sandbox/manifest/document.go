@@ -8,6 +8,7 @@ import (
 
 	yaml "go.yaml.in/yaml/v4"
 	"k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"podlab/sandbox"
 )
@@ -33,7 +34,10 @@ func (s *size) add(node *yaml.Node) bool {
 	return s.nodes <= maxNodes && s.text <= sandbox.MaxManifest
 }
 
-var quantity = reflect.TypeFor[resource.Quantity]()
+var (
+	quantity    = reflect.TypeFor[resource.Quantity]()
+	intOrString = reflect.TypeFor[intstr.IntOrString]()
+)
 
 // kind reads apiVersion and kind before anything else, because they say what the rest must be.
 func (d *document) kind(root *yaml.Node) (string, error) {
@@ -54,7 +58,7 @@ func (d *document) kind(root *yaml.Node) (string, error) {
 	}
 	wanted, ok := versions[kind]
 	if !ok {
-		return "", d.bad("kind", kind, WantChoice, "want", "Pod, Container")
+		return "", d.bad("kind", kind, WantChoice, "want", "Pod, Container, ConfigMap, Secret")
 	}
 	if version != wanted {
 		return "", d.bad("apiVersion", version, WantChoice, "want", wanted)
@@ -65,6 +69,8 @@ func (d *document) kind(root *yaml.Node) (string, error) {
 var versions = map[string]string{
 	sandbox.ManifestPod:       sandbox.APIVersionPod,
 	sandbox.ManifestContainer: sandbox.APIVersionContainer,
+	sandbox.ManifestConfigMap: sandbox.APIVersionPod,
+	sandbox.ManifestSecret:    sandbox.APIVersionPod,
 }
 
 func (d *document) value(path string) string {
@@ -101,6 +107,9 @@ func (d *document) walk(node *yaml.Node, path string, lean, known reflect.Type, 
 	if known == quantity {
 		return d.quantity(node, path)
 	}
+	if known == intOrString && node.Kind == yaml.ScalarNode && node.Tag == "!!int" {
+		return scalar(node, path, reflect.Int)
+	}
 	switch lean.Kind() {
 	case reflect.Struct:
 		return d.object(node, path, lean, known, depth)
@@ -118,7 +127,7 @@ func (d *document) object(node *yaml.Node, path string, lean, known reflect.Type
 	return d.pairs(node, path, func(key *yaml.Node, value *yaml.Node, at string) (any, error) {
 		field, ok := supported[key.Value]
 		if _, isKnown := other[key.Value]; !ok && isKnown {
-			return nil, positioned(sandbox.CodeUnsupportedField, key, "field", cut(at, maxField))
+			return nil, positioned(sandbox.CodeUnsupportedField, key, "field", cut(at, maxField), "detail", why(known, key.Value))
 		}
 		if !ok {
 			return nil, positioned(sandbox.CodeUnknownField, key, "field", cut(at, maxField), "near", nearest(key.Value, supported))

@@ -10,18 +10,18 @@ import (
 	"podlab/sandbox"
 )
 
-// podList is Kubernetes' List of pods.
-type podList struct {
-	APIVersion string        `json:"apiVersion"`
-	Kind       string        `json:"kind"`
-	Items      []sandbox.Pod `json:"items"`
+// list is Kubernetes' List of objects.
+type list[T any] struct {
+	APIVersion string `json:"apiVersion"`
+	Kind       string `json:"kind"`
+	Items      []T    `json:"items"`
 }
 
-// WritePods prints pods as kubectl get -o yaml and -o json do: a single one as itself, else a List. format is "yaml" or "json".
-func WritePods(out io.Writer, format string, pods []sandbox.Pod, single bool) error {
-	var object any = podList{APIVersion: sandbox.APIVersionPod, Kind: "List", Items: append([]sandbox.Pod{}, pods...)}
+// WriteObjects prints objects as kubectl get -o yaml and -o json do: a single one as itself, else a List. format is "yaml" or "json".
+func WriteObjects[T any](out io.Writer, format string, items []T, single bool) error {
+	var object any = list[T]{APIVersion: sandbox.APIVersionPod, Kind: "List", Items: append([]T{}, items...)}
 	if single {
-		object = pods[0]
+		object = items[0]
 	}
 	if format == "yaml" {
 		text, err := YAML(object)

@@ -30,6 +30,8 @@ type plainKnown struct {
 var kubernetes = map[string]reflect.Type{
 	sandbox.ManifestPod:       reflect.TypeFor[corev1.Pod](),
 	sandbox.ManifestContainer: reflect.TypeFor[plainKnown](),
+	sandbox.ManifestConfigMap: reflect.TypeFor[corev1.ConfigMap](),
+	sandbox.ManifestSecret:    reflect.TypeFor[corev1.Secret](),
 }
 
 // fields lists a struct's fields by JSON name, embedded ones flattened; those of the outer struct win.

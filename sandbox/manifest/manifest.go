@@ -1,7 +1,7 @@
-// Package manifest turns YAML into the objects that a node's agent understands: Kubernetes Pods (apiVersion v1) and plain
-// Containers (apiVersion podlab/v1). It is strict: what a learner wrote is either taken as written or refused with the line and
+// Package manifest turns YAML into the objects that a node's agent understands: Kubernetes Pods, ConfigMaps and Secrets (apiVersion
+// v1) and plain Containers (apiVersion podlab/v1). It is strict: what a learner wrote is either taken as written or refused with the line and
 // the field. A field that Kubernetes knows and Podlab does not support is told apart from one that nobody knows.
-// Pods are written back as kubectl writes them: WritePods, StatusWord.
+// Pods are written back as kubectl writes them: WriteObjects, StatusWord.
 //
 // Decode has no state and starts no goroutine. Its input is hostile: size, depth and what aliases expand to (nodes and text) are
 // bounded.
@@ -45,18 +45,25 @@ const (
 	WantOneSource = "source"    // a volume with exactly one source
 	WantBelow     = "below"     // a request that is not above the limit in want
 	WantJoin      = "join"      // "host" or container:NAME
+	WantRelative  = "relative"  // a path without .. and without / at its beginning
+	WantAddress   = "address"   // an IP address
+	WantKey       = "key"       // a key of a ConfigMap or Secret
+	WantBase64    = "base64"    // RFC 4648
+	WantOneRef    = "oneref"    // exactly one of the sources that can stand there
 	WantAlone     = "alone"     // the field cannot stand together with the one in want
 	WantSmaller   = "smaller"   // the document is too large or too deep when its aliases are expanded
 	WantOneObject = "oneobject" // at least one object
 )
 
-// Object is one manifest, checked. Exactly one of Pod and Container is set.
+// Object is one manifest, checked. Exactly one of Pod, Container, ConfigMap and Secret is set.
 type Object struct {
 	sandbox.Ref
 	Line      int    // where its document begins, from 1
-	JSON      []byte // of Pod or Container: what Agent.Apply takes
+	JSON      []byte // of the object: what Agent.Apply takes
 	Pod       *sandbox.Pod
 	Container *sandbox.PlainContainer
+	ConfigMap *sandbox.ConfigMap
+	Secret    *sandbox.Secret
 }
 
 // Decode reads one or more YAML (or JSON) documents. Errors are *sandbox.Error: too_large, bad_manifest, unknown_field,
@@ -141,27 +148,31 @@ func decode(root *yaml.Node, whole *size) (Object, *document, error) {
 		return object, doc, err
 	}
 	object.Kind = kind
-	var into any
-	if kind == sandbox.ManifestPod {
-		object.Pod = &sandbox.Pod{}
-		into = object.Pod
-	} else {
-		object.Container = &sandbox.PlainContainer{}
-		into = object.Container
-	}
+	into, finish := object.make(doc)
 	if err := doc.read(root, kind, into); err != nil {
 		return object, doc, err
 	}
-	if kind == sandbox.ManifestPod {
-		err = doc.finishPod(object.Pod)
-		object.Name = object.Pod.Metadata.Name
-	} else {
-		err = doc.finishContainer(object.Container)
-		object.Name = object.Container.Metadata.Name
-	}
-	if err != nil {
+	if err := finish(); err != nil {
 		return object, doc, err
 	}
+	object.Name = doc.value("metadata.name")
 	object.JSON, err = json.Marshal(into)
 	return object, doc, err
+}
+
+// make makes the empty object of its kind and says what checks it once it is read.
+func (o *Object) make(d *document) (into any, finish func() error) {
+	switch o.Kind {
+	case sandbox.ManifestPod:
+		o.Pod = &sandbox.Pod{}
+		return o.Pod, func() error { return d.finishPod(o.Pod) }
+	case sandbox.ManifestConfigMap:
+		o.ConfigMap = &sandbox.ConfigMap{}
+		return o.ConfigMap, func() error { return d.finishConfigMap(o.ConfigMap) }
+	case sandbox.ManifestSecret:
+		o.Secret = &sandbox.Secret{}
+		return o.Secret, func() error { return d.finishSecret(o.Secret) }
+	}
+	o.Container = &sandbox.PlainContainer{}
+	return o.Container, func() error { return d.finishContainer(o.Container) }
 }

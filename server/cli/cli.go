@@ -49,6 +49,7 @@ type commands struct {
 	Exec     execCmd      `cmd:"" help:"Run a command in a container. Its exit code is passed on."`
 	Snapshot snapshotCmd  `cmd:"" help:"Print everything observed on a node as JSON."`
 	Moments  momentsCmd   `cmd:"" help:"Print what happened on a node as JSON lines."`
+	Image    imageCmd     `cmd:"" help:"The host's images: ls, pull, import, rm, gc, build."`
 	Doctor   doctorCmd    `cmd:"" help:"Check this machine in plain words."`
 	Lab      labCommands  `cmd:"" help:"For authors: make, check and prove labs."`
 

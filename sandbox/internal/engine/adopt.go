@@ -76,6 +76,9 @@ func (u *unit) adopt(kept map[string][]*os.File) (alive int) {
 			alive++
 		}
 	}
+	if !u.record.Deleted.IsZero() && u.record.Ending.By.IsZero() {
+		u.record.Ending = ending{By: u.record.Deleted.Add(time.Duration(u.record.Grace) * time.Second), Grace: time.Duration(u.record.Grace) * time.Second}
+	}
 	return alive
 }
 
@@ -94,6 +97,7 @@ func (c *container) adopt(kept map[string][]*os.File) bool {
 	files := kept[c.keepKey()]
 	delete(kept, c.keepKey())
 	c.alive = &alive{lc: lc, rootfs: &rootfs{dir: c.overlayDir(r.Attempt), layers: r.Layers}}
+	c.alive.begin(c.unit.engine.life)
 	c.killed = false
 	if len(files) > 0 {
 		c.alive.recorder, err = newRecorder(c.unit.logPath(c.name(), r.Attempt), repoll(files))
@@ -109,8 +113,25 @@ func (c *container) adopt(kept map[string][]*os.File) bool {
 	go c.watchOrphan(r.Attempt, r.PID, r.Start, living)
 	if living {
 		c.watchMemory()
+		c.goOn()
 	}
 	return living
+}
+
+// goOn takes up a living container's probes and hooks where the earlier agent left them. A postStart that was running counts as done, as
+// with a kubelet that restarts; a preStop begins again, since nobody knows how far it came.
+func (c *container) goOn() {
+	r := c.run
+	killGroup(filepath.Join(c.cgroup(), HiddenCgroup)) // nobody waits for the answer of these probes
+	if r.Hooking {
+		r.Hooking = false
+		c.comeUp()
+	} else {
+		c.startProbes()
+	}
+	if !r.StopBy.IsZero() && !r.Signaled {
+		c.preStop()
+	}
 }
 
 // resume sets the time of the next start of a container that was not running.

@@ -31,13 +31,29 @@ func agentMain() int {
 		fmt.Println(err)
 		return 1
 	}
-	e, err := Open(Config{Images: images, BackOff: 50 * time.Millisecond}, keep.NewClient(conn.(*net.UnixConn)), func(sandbox.Moment) {})
+	e, err := Open(Config{Images: images, BackOff: 50 * time.Millisecond, Second: 50 * time.Millisecond}, keep.NewClient(conn.(*net.UnixConn)), func(sandbox.Moment) {})
 	if err != nil {
 		fmt.Println(err)
 		return 1
 	}
 	in := bufio.NewScanner(os.Stdin)
 	for in.Scan() {
+		if in.Text() == "begun" { // all of the pod's own containers run, behind its init containers
+			for pods := e.State().Pods; len(pods) == 0 || pods[0].Status.Phase != phaseRunning; pods = e.State().Pods {
+				time.Sleep(time.Millisecond)
+			}
+			fmt.Println("running")
+			continue
+		}
+		if fields := strings.Fields(in.Text()); fields[0] == "delete" {
+			grace, _ := strconv.ParseInt(fields[2], 10, 64)
+			go e.Delete(context.Background(), sandbox.Ref{Kind: sandbox.ManifestPod, Name: fields[1]}, grace)
+			for e.State().Pods[0].Metadata.DeletionTimestamp == "" {
+				time.Sleep(time.Millisecond)
+			}
+			fmt.Println("deleting")
+			continue
+		}
 		if in.Text() == "wait" {
 			for _, v := range e.views() {
 				for _, s := range v.subject {

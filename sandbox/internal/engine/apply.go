@@ -21,11 +21,18 @@ const (
 	unchanged  = "unchanged"
 )
 
-// Apply makes or changes one object, JSON of sandbox.Pod or sandbox.PlainContainer, and returns when it is recorded and its
+// Apply makes or changes one object, JSON of sandbox.Pod, PlainContainer, ConfigMap or Secret, and returns when it is recorded and its
 // start has begun. Errors: bad_manifest, bad_value, unknown_image, name_taken, over_capacity, immutable, not_found and
 // not_running (of what it joins).
 func (e *Engine) Apply(ctx context.Context, data []byte) (sandbox.Applied, error) {
-	o, err := decode(data)
+	kind, err := kindOf(data)
+	if err != nil {
+		return sandbox.Applied{}, err
+	}
+	if _, isData := dataPrefix[kind]; isData {
+		return e.applyData(kind, data)
+	}
+	o, err := decode(kind, data)
 	if err != nil {
 		return sandbox.Applied{}, err
 	}
@@ -43,6 +50,9 @@ func (e *Engine) Apply(ctx context.Context, data []byte) (sandbox.Applied, error
 		})
 		return applied, err
 	}
+	if len(o.Spec.EphemeralContainers) > 0 {
+		return applied, badValue("spec.ephemeralContainers", o.Spec.EphemeralContainers[0].Name, "only in a pod that is there already")
+	}
 	if err := e.checkJoins(ctx, o); err != nil {
 		return applied, err
 	}
@@ -55,8 +65,11 @@ func (e *Engine) create(o *object) error {
 	r := record{UID: newUID(), Created: time.Now(), Object: *o}
 	r.Object.Meta.UID = r.UID
 	r.Object.Meta.CreationTimestamp = stamp(r.Created)
+	for _, c := range o.Spec.InitContainers {
+		r.Init = append(r.Init, run{Name: c.Name, Image: c.Image, State: waiting, Reason: reasonInitializing})
+	}
 	for _, c := range o.Spec.Containers {
-		r.Containers = append(r.Containers, run{Name: c.Name, Image: c.Image, State: waiting, Reason: reasonCreating})
+		r.Containers = append(r.Containers, run{Name: c.Name, Image: c.Image, State: waiting, Reason: firstReason(&o.Spec)})
 	}
 	u := newUnit(e, r)
 	if err := e.admit(u); err != nil {
@@ -102,81 +115,104 @@ func (e *Engine) admit(u *unit) error {
 	return nil
 }
 
-// change applies a changed manifest to a living unit. Kubernetes lets little of a pod change: here labels, annotations, and a
-// container's image, which replaces that container and nothing else.
+// change applies a changed manifest to a living unit. Kubernetes lets little of a pod change (API reference, Pod update): here labels,
+// annotations, a nearer activeDeadlineSeconds, ephemeral containers that are added, and a container's image, which replaces that
+// container and nothing else.
 func (u *unit) change(to *object) (action string, err error) {
 	if !u.record.Deleted.IsZero() {
 		return "", sandbox.Errorf(sandbox.CodeNameTaken, "kind", u.object.Ref.Kind, "name", u.object.Ref.Name)
 	}
-	images := u.changedImages(to)
+	added, err := u.newEphemerals(to)
+	if err != nil {
+		return "", err
+	}
 	if field := firstDifference(u.object, to, !u.object.plain()); field != "" {
 		return "", sandbox.Errorf(sandbox.CodeImmutable, "field", field)
 	}
-	labels := !maps.Equal(u.object.Meta.Labels, to.Meta.Labels) || !maps.Equal(u.object.Meta.Annotations, to.Meta.Annotations)
-	if len(images) == 0 && !labels {
+	meta, spec := &u.object.Meta, &u.object.Spec
+	labels := !maps.Equal(meta.Labels, to.Meta.Labels) || !maps.Equal(meta.Annotations, to.Meta.Annotations)
+	deadline := !reflect.DeepEqual(spec.ActiveDeadlineSeconds, to.Spec.ActiveDeadlineSeconds)
+	meta.Labels, meta.Annotations = to.Meta.Labels, to.Meta.Annotations
+	spec.ActiveDeadlineSeconds = to.Spec.ActiveDeadlineSeconds
+	u.addEphemerals(added)
+	images := u.changeImages(to)
+	if !labels && !deadline && !images && len(added) == 0 {
 		return unchanged, nil
 	}
-	u.object.Meta.Labels, u.object.Meta.Annotations = to.Meta.Labels, to.Meta.Annotations
-	u.object.Spec.Containers = slices.Clone(u.object.Spec.Containers) // views hold the old ones
-	for i, c := range u.apps {
-		c.spec = &u.object.Spec.Containers[i]
-	}
-	for _, i := range images {
-		u.object.Spec.Containers[i].Image = to.Spec.Containers[i].Image
-		u.apps[i].replace()
-	}
 	u.publish()
+	u.refreshVolumes()
 	return configured, nil
+}
+
+// changeImages replaces the containers whose image differs. An init container that has succeeded is not run again for that.
+func (u *unit) changeImages(to *object) (changed bool) {
+	spec := &u.object.Spec
+	spec.Containers, spec.InitContainers = slices.Clone(spec.Containers), slices.Clone(spec.InitContainers) // views hold the old ones
+	u.bind()
+	for i, c := range u.inits {
+		if image := to.Spec.InitContainers[i].Image; image != c.spec.Image {
+			c.spec.Image, changed = image, true
+			if c.role == sandbox.RoleSidecar {
+				c.replace()
+			}
+		}
+	}
+	for i, c := range u.apps {
+		if image := to.Spec.Containers[i].Image; image != c.spec.Image {
+			c.spec.Image, changed = image, true
+			c.replace()
+		}
+	}
+	return changed
 }
 
 // replace stops a container so that it is started again with its new image; one that waits is started at once.
 func (c *container) replace() {
 	u := c.unit
-	c.replaced = true
-	if c.run.State == running {
-		c.stop(time.Duration(u.object.grace())*time.Second, "definition")
+	c.run.Again = againImage
+	if c.isRunning() {
+		now := time.Now()
+		c.stop(now, now.Add(time.Duration(u.object.grace())*time.Second), "definition")
 		return
 	}
 	c.due = time.Time{}
 	u.record.Finished = false // a pod that had ended runs again; the kubelet would not, and the learner would wonder
 }
 
-// changedImages lists the containers whose image differs.
-func (u *unit) changedImages(to *object) (indexes []int) {
-	if u.object.plain() || len(to.Spec.Containers) != len(u.object.Spec.Containers) {
-		return nil
-	}
-	for i, c := range to.Spec.Containers {
-		if c.Image != u.object.Spec.Containers[i].Image {
-			indexes = append(indexes, i)
-		}
-	}
-	return indexes
-}
-
-// firstDifference names the first field of the specification that differs, but for images if they may.
+// firstDifference names the first field of the specification that differs, but for what may: images if imagesMay, an active deadline that
+// comes nearer, and ephemeral containers, which newEphemerals looks at.
 func firstDifference(from, to *object, imagesMay bool) string {
 	if from.Join != to.Join {
 		return "spec.join"
 	}
 	a, b := from.Spec, to.Spec
-	a.Containers, b.Containers = nil, nil
+	a.Containers, b.Containers, a.InitContainers, b.InitContainers = nil, nil, nil, nil
+	a.EphemeralContainers, b.EphemeralContainers = nil, nil
+	if old, next := a.ActiveDeadlineSeconds, b.ActiveDeadlineSeconds; next != nil && (old == nil || *next < *old) {
+		a.ActiveDeadlineSeconds = next
+	}
 	if field := differs("spec", a, b); field != "" {
 		return field
 	}
-	if len(from.Spec.Containers) != len(to.Spec.Containers) {
-		return "spec.containers"
+	if from.plain() {
+		return differs("spec", from.Spec.Containers[0], to.Spec.Containers[0])
 	}
-	for i := range to.Spec.Containers {
-		x, y := from.Spec.Containers[i], to.Spec.Containers[i]
+	if field := firstOfList("spec.initContainers", from.Spec.InitContainers, to.Spec.InitContainers, imagesMay); field != "" {
+		return field
+	}
+	return firstOfList("spec.containers", from.Spec.Containers, to.Spec.Containers, imagesMay)
+}
+
+func firstOfList(at string, from, to []sandbox.ContainerSpec, imagesMay bool) string {
+	if len(from) != len(to) {
+		return at
+	}
+	for i := range to {
+		x, y := from[i], to[i]
 		if imagesMay {
 			x.Image = y.Image
 		}
-		at := "spec"
-		if !from.plain() {
-			at = "spec.containers[" + strconv.Itoa(i) + "]"
-		}
-		if field := differs(at, x, y); field != "" {
+		if field := differs(at+"["+strconv.Itoa(i)+"]", x, y); field != "" {
 			return field
 		}
 	}

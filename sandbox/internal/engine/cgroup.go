@@ -179,17 +179,3 @@ func (c Capacity) fits(asked amount, already amount) error {
 	}
 	return nil
 }
-
-// requests sums what the containers of an object ask for.
-func (o *object) requests() amount {
-	var sum amount
-	for _, c := range o.Spec.Containers {
-		a, err := amounts("", c.Resources)
-		if err != nil {
-			continue // validate has refused it
-		}
-		sum.memory += a.memory
-		sum.cpu += a.cpu
-	}
-	return sum
-}

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"path/filepath"
+	"strings"
 
 	"github.com/opencontainers/cgroups"
 	devices "github.com/opencontainers/cgroups/devices/config"
@@ -60,13 +61,26 @@ func (u *unit) infraConfig(rootfs string) *configs.Config {
 	if !spec.HostNetwork {
 		c.Hostname = u.hostname()
 	}
+	c.Sysctl = sysctls(spec.SecurityContext)
 	c.MaskPaths, c.ReadonlyPaths = masked, readOnly
 	c.Mounts = []*configs.Mount{procMount(), devMount(), shmMount(u.shm())}
 	return c
 }
 
+// sysctls are the settings of the pod's namespaces; the first process in them writes them.
+func sysctls(sc *sandbox.PodSecurityContext) map[string]string {
+	if sc == nil || len(sc.Sysctls) == 0 {
+		return nil
+	}
+	values := map[string]string{}
+	for _, s := range sc.Sysctls {
+		values[strings.ReplaceAll(s.Name, "/", ".")] = s.Value
+	}
+	return values
+}
+
 // appConfig is the configuration of a container that joins namespaces: those in joined by path, no entry for the node's own.
-func (u *unit) appConfig(spec *sandbox.ContainerSpec, rootfs string, namespaces configs.Namespaces) (*configs.Config, error) {
+func (u *unit) appConfig(spec *sandbox.ContainerSpec, rootfs string, namespaces configs.Namespaces, volumes []*configs.Mount) (*configs.Config, error) {
 	c := skeleton(rootfs, u.cgroup(spec.Name))
 	c.Namespaces = namespaces
 	caps, err := grant(spec.SecurityContext)
@@ -81,8 +95,8 @@ func (u *unit) appConfig(spec *sandbox.ContainerSpec, rootfs string, namespaces 
 		return nil, err
 	}
 	c.Mounts = append(systemMounts(), shmMount(u.shm()))
-	c.Mounts = append(c.Mounts, u.fileMounts()...)
-	c.Mounts = append(c.Mounts, u.volumeMounts(spec)...)
+	c.Mounts = append(c.Mounts, u.fileMounts(volumes)...)
+	c.Mounts = append(c.Mounts, volumes...)
 	c.MaskPaths = masked
 	if privileged(spec.SecurityContext) {
 		openUp(c)
@@ -91,9 +105,31 @@ func (u *unit) appConfig(spec *sandbox.ContainerSpec, rootfs string, namespaces 
 	c.ReadonlyPaths = readOnly
 	c.Namespaces = append(c.Namespaces, configs.Namespace{Type: configs.NEWCGROUP})
 	c.Readonlyfs = spec.SecurityContext != nil && spec.SecurityContext.ReadOnlyRootFilesystem != nil && *spec.SecurityContext.ReadOnlyRootFilesystem
+	if u.unconfined(spec.SecurityContext) {
+		return c, nil
+	}
 	c.Seccomp, err = filter(caps)
 	return c, err
 }
+
+// unconfined reports whether a container goes without a filter of its own (seccompProfile Unconfined, of the container before that of
+// the pod). The node's own filter holds all the same. Unlike Kubernetes' default, no profile means RuntimeDefault here.
+func (u *unit) unconfined(sc *sandbox.SecurityContext) bool {
+	var profile *sandbox.SeccompProfile
+	if pod := u.object.Spec.SecurityContext; pod != nil {
+		profile = pod.SeccompProfile
+	}
+	if sc != nil {
+		profile = or(sc.SeccompProfile, profile)
+	}
+	return profile != nil && profile.Type == profileUnconfined
+}
+
+// Types of seccompProfile.
+const (
+	profileDefault    = "RuntimeDefault"
+	profileUnconfined = "Unconfined"
+)
 
 // openUp is for a privileged container: the node's control groups are there to be written, no path is read-only, and no second filter
 // is added to the node's. /sys stays read-only, since a user namespace can have no other. What tells of the host stays masked: that

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -29,11 +30,18 @@ type container struct {
 	spec *sandbox.ContainerSpec // nil for infra
 	kind string
 
-	alive    *alive    // while running
-	due      time.Time // not to be started before
-	deadline time.Time // of the grace after SIGTERM
-	killed   bool      // SIGKILL was sent
-	replaced bool      // it is being stopped to be started with another image
+	role   string // sandbox.Role…, empty for infra and the containers of spec.containers
+	target string // of an ephemeral container: whose process namespace it joins
+
+	alive  *alive    // while running
+	due    time.Time // not to be started before
+	killed bool      // SIGKILL was sent
+}
+
+// begin makes the context that all the container's probes and hooks end with.
+func (a *alive) begin(of context.Context) {
+	a.life, a.cancel = context.WithCancel(of)
+	a.probes = map[string]context.CancelFunc{}
 }
 
 // alive is what a running container holds on to.
@@ -43,6 +51,10 @@ type alive struct {
 	recorder *recorder
 	rootfs   *rootfs
 	alarm    *os.File // of memory; nil without the controller
+
+	life   context.Context // of the container's probes and hooks
+	cancel context.CancelFunc
+	probes map[string]context.CancelFunc // by sandbox's name of the probe
 }
 
 func (c *container) name() string {
@@ -67,17 +79,37 @@ func (c *container) overlayDir(attempt int) string {
 	return filepath.Join(c.unit.dir(), "overlay", c.name(), strconv.Itoa(attempt))
 }
 
+func (c *container) isRunning() bool { return c.run.State == running }
+
 // willRun reports whether the container runs or will be started again by its policy.
 func (c *container) willRun() bool {
+	u := c.unit
 	switch {
-	case c.run.State == running:
+	case c.isRunning():
 		return true
-	case c.unit.record.Evicted != "":
+	case u.record.Failure.Reason != "":
 		return false
+	case c.role == sandbox.RoleSidecar:
+		return u.appsWillRun()
 	case c.run.State == waiting:
-		return true
+		return c.role != "" || !u.initFailed()
 	}
-	return c.replaced || restarts(c.unit.object.Spec.RestartPolicy, c.run.Code)
+	return c.run.Again != "" || restarts(c.policy(), c.run.Code)
+}
+
+// policy is when the container is started again: a sidecar always, an init container until it has succeeded, an ephemeral one never
+// (API reference, PodSpec.restartPolicy and Container.restartPolicy).
+func (c *container) policy() string {
+	policy := c.unit.object.Spec.RestartPolicy
+	switch {
+	case c.role == sandbox.RoleSidecar:
+		return always
+	case c.role == sandbox.RoleEphemeral:
+		return never
+	case c.role == sandbox.RoleInit && policy == always:
+		return onFailure
+	}
+	return policy
 }
 
 func restarts(policy string, code int) bool {
@@ -85,23 +117,25 @@ func restarts(policy string, code int) bool {
 }
 
 func (c *container) isDue(now time.Time) bool {
-	return c.run.State != running && c.willRun() && !now.Before(c.due)
+	return !c.isRunning() && c.willRun() && !now.Before(c.due) && c.isItsTurn()
 }
 
 // started takes over what launch made.
 func (c *container) started(made *launched) {
 	r := c.run
 	c.alive = &made.alive
+	c.alive.begin(c.unit.engine.life)
 	if r.Attempt > 1 {
 		c.countRestart()
 	}
 	r.Name, r.State, r.Reason, r.Message = c.name(), running, "", ""
 	r.PID, r.Start, r.Boot, r.Started, r.Finished = made.pid, made.start, made.boot, made.at, time.Time{}
 	r.ImageID, r.Layers, r.OOM = made.imageID, made.rootfs.layers, 0
+	r.Up, r.Ready, r.StopBy, r.Signaled, r.Again = false, false, time.Time{}, false, ""
 	if c.spec != nil {
-		r.Image, r.Mounts = c.spec.Image, c.unit.mounts(c.spec)
+		r.Image, r.Mounts, r.As = c.spec.Image, made.mounts, asOf(made.process)
 	}
-	c.due, c.deadline, c.killed = time.Time{}, time.Time{}, false
+	c.due, c.killed = time.Time{}, false
 	c.discardOld()
 	c.unit.emit(sandbox.MomentContainer, "Started", c)
 	if addr := c.unit.record.Address; made.mac != "" {
@@ -109,9 +143,7 @@ func (c *container) started(made *launched) {
 	}
 	go c.watch(made)
 	c.watchMemory()
-	if !c.unit.record.Deleted.IsZero() {
-		c.stop(time.Duration(c.unit.record.Grace)*time.Second, "") // it was being started when deletion was asked for
-	}
+	c.begun()
 }
 
 // countRestart counts a start that is not the first. A container that was replaced starts anew with its back-off, a crashed one
@@ -120,14 +152,13 @@ func (c *container) countRestart() {
 	c.run.Restarts++
 	base := c.unit.engine.cfg.BackOff
 	switch {
-	case c.replaced, c.run.Finished.IsZero():
+	case c.run.Again == againImage, c.run.Finished.IsZero():
 		c.run.Delay = 0
 	case c.run.Delay == 0:
 		c.run.Delay = base
 	default:
 		c.run.Delay = min(2*c.run.Delay, 30*base)
 	}
-	c.replaced = false
 }
 
 // watch waits for the end of a process that this agent started.
@@ -155,12 +186,14 @@ func (c *container) ended(attempt int, status syscall.WaitStatus, known bool) {
 	}
 	c.countOOM()
 	r.State, r.Finished, r.Message = exited, time.Now(), ""
+	r.Hooking, r.Up, r.Ready, r.StopBy, r.Signaled = false, false, false, time.Time{}, false
 	r.Code, r.Signal = exitCode(status)
 	r.Reason = reason(r, known)
 	if !known {
 		r.Code, r.Signal = 137, 0
 	}
 	c.release()
+	r.Message = c.lastWords()
 	if c.kind == sandbox.KindInfra {
 		c.infraEnded()
 	} else {
@@ -215,7 +248,7 @@ func (c *container) comeBack() {
 		return
 	}
 	r.Last = r.terminated()
-	if c.replaced {
+	if r.Again == againImage {
 		c.due = time.Time{}
 		return
 	}
@@ -243,6 +276,10 @@ func shortDuration(d time.Duration) string { return d.String() }
 
 // failed takes note of a container that could not be started.
 func (c *container) failed(err error) {
+	if e, ok := errors.AsType[*configError](err); ok {
+		c.misconfigured(e)
+		return
+	}
 	r := c.run
 	c.unit.log.Warn("container cannot start", "container", c.id(), "err", err)
 	if r.Attempt > 1 {
@@ -251,7 +288,7 @@ func (c *container) failed(err error) {
 	now := time.Now()
 	r.Name, r.Image = c.name(), c.spec.Image
 	r.State, r.Reason, r.Message = exited, reasonCannotRun, err.Error()
-	r.Code, r.Signal, r.Started, r.Finished, r.PID = cannotRunCode(err), 0, now, now, 0
+	r.Code, r.Signal, r.Started, r.Finished, r.PID, r.Again = cannotRunCode(err), 0, now, now, 0, ""
 	c.unit.emit(sandbox.MomentContainer, "Failed", c, "command", strings.Join(c.spec.Command, " "), "detail", startDetail(err))
 	c.comeBack()
 }
@@ -266,25 +303,6 @@ func cannotRunCode(err error) int {
 		return 126
 	}
 	return 128
-}
-
-// stop sends SIGTERM now and has the unit send SIGKILL after grace. why is Kubernetes' reason for Killing, "" for deletion.
-func (c *container) stop(grace time.Duration, why string) {
-	if c.run.State != running {
-		return
-	}
-	deadline := time.Now().Add(grace)
-	if !c.deadline.IsZero() && !deadline.Before(c.deadline) {
-		return // it is being stopped already
-	}
-	first := c.deadline.IsZero()
-	c.deadline = deadline
-	if first {
-		c.unit.emit(sandbox.MomentContainer, "Killing", c, "why", why, "grace", strconv.FormatInt(int64(grace/time.Second), 10))
-		if grace > 0 {
-			c.signal(unix.SIGTERM)
-		}
-	}
 }
 
 func (c *container) signalKill() {
@@ -310,6 +328,7 @@ func (c *container) release() {
 	if a == nil {
 		return
 	}
+	a.cancel()
 	for _, f := range []*os.File{a.pidfd, a.alarm} {
 		if f != nil {
 			f.Close()

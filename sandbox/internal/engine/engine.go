@@ -55,6 +55,7 @@ type Config struct {
 	Bridge   string        // name of the pods' bridge, default cni0
 	Subnet   string        // of the pods, default 10.88.0.0/24; the bridge has its first address
 	BackOff  time.Duration // first delay of CrashLoopBackOff, default 10 s; doubles up to 30 times itself (5 min)
+	Second   time.Duration // what probes, hooks' sleep and active deadlines count as one second, default 1 s; shorter in tests
 	Measure  time.Duration // how often disk volumes with a size limit are measured, default 10 s
 	Capacity Capacity      // of the node; zero fields are read from its cgroup
 	Log      *slog.Logger  // default slog.Default()
@@ -101,6 +102,7 @@ type Engine struct {
 
 	mu     sync.Mutex // guards what follows, never held over work
 	units  map[sandbox.Ref]*unit
+	data   map[sandbox.Ref]*data // ConfigMaps and Secrets
 	order  uint64
 	hidden map[int]bool
 }
@@ -118,7 +120,7 @@ func Open(cfg Config, keeper Keeper, sink func(sandbox.Moment)) (*Engine, error)
 	e := &Engine{
 		cfg: cfg, keeper: keeper, sink: sink, pool: network.NewPool(subnet),
 		changed: make(chan struct{}, 1), closing: make(chan struct{}),
-		units: map[sandbox.Ref]*unit{}, hidden: map[int]bool{},
+		units: map[sandbox.Ref]*unit{}, data: map[sandbox.Ref]*data{}, hidden: map[int]bool{},
 	}
 	for _, dir := range []string{filepath.Join(cfg.State, "objects"), e.runtimeDir(), cfg.Disk} {
 		if err := os.MkdirAll(dir, 0o711); err != nil {
@@ -126,6 +128,10 @@ func Open(cfg Config, keeper Keeper, sink func(sandbox.Moment)) (*Engine, error)
 		}
 	}
 	if e.bridge, err = network.Open(cfg.Bridge, subnet); err != nil {
+		return nil, err
+	}
+	if err := e.readData(); err != nil {
+		e.bridge.Close()
 		return nil, err
 	}
 	e.life, e.cancel = context.WithCancel(context.Background()) // the units outlive the call; Close ends them
@@ -149,6 +155,7 @@ func (c *Config) defaults() error {
 	fallback(&c.Bridge, "cni0")
 	fallback(&c.Subnet, "10.88.0.0/24")
 	fallback(&c.BackOff, 10*time.Second)
+	fallback(&c.Second, time.Second)
 	fallback(&c.Measure, 10*time.Second)
 	if c.Log == nil {
 		c.Log = slog.Default()
@@ -186,6 +193,9 @@ func (e *Engine) start(ctx context.Context, u *unit) {
 
 // Delete stops an object and returns when nothing of it is left. grace in seconds; negative means the object's own.
 func (e *Engine) Delete(ctx context.Context, ref sandbox.Ref, grace int64) error {
+	if _, isData := dataPrefix[ref.Kind]; isData {
+		return e.deleteData(ref)
+	}
 	e.mu.Lock()
 	u, ok := e.units[ref]
 	e.mu.Unlock()

@@ -98,7 +98,7 @@ func testConfig(t testing.TB) Config {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Config{Images: images, BackOff: 50 * time.Millisecond, Measure: 100 * time.Millisecond}
+	return Config{Images: images, BackOff: 50 * time.Millisecond, Second: 50 * time.Millisecond, Measure: 100 * time.Millisecond}
 }
 
 func open(t testing.TB) *bench {
@@ -124,6 +124,17 @@ func (b *bench) finish() {
 	for _, v := range b.views() {
 		if err := b.Delete(context.Background(), v.record.Object.Ref, 0); err != nil && sandbox.CodeOf(err) != sandbox.CodeNotFound {
 			b.t.Errorf("delete %v: %v", v.record.Object.Ref, err)
+		}
+	}
+	for _, kind := range []string{sandbox.ManifestConfigMap, sandbox.ManifestSecret} {
+		for _, object := range b.getData(sandbox.Ref{Kind: kind}) {
+			_, head, err := decodeData(kind, object)
+			if err == nil {
+				err = b.Delete(context.Background(), sandbox.Ref{Kind: kind, Name: head.Metadata.Name}, 0)
+			}
+			if err != nil {
+				b.t.Error(err)
+			}
 		}
 	}
 	b.Close()

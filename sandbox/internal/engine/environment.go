@@ -1,7 +1,13 @@
 package engine
 
 import (
+	"fmt"
+	"maps"
+	"slices"
 	"strings"
+	"time"
+
+	"github.com/opencontainers/runc/libcontainer"
 
 	"podlab/sandbox"
 	"podlab/sandbox/internal/image"
@@ -10,21 +16,126 @@ import (
 // defaultPath is PATH for images that set none, as Docker has it.
 const defaultPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-// environment is what a container's first process finds: the image's variables, then the manifest's. A reference $(NAME) in a
-// value sees the variables of the manifest that stand before it. own is the manifest's part by name.
-func environment(img image.Config, spec []sandbox.EnvVar, hostname string) (env []string, own map[string]string) {
-	env = set([]string{defaultPath}, "HOSTNAME", hostname)
+// reasonConfig is the reason of a container that cannot be made as its pod says.
+const reasonConfig = "CreateContainerConfigError"
+
+// A configError is what makes the kubelet say CreateContainerConfigError: something that a container refers to is not there, or it
+// may not run as it would. It is tried again and again, and counts as no restart.
+type configError struct{ text string }
+
+func (e *configError) Error() string { return e.text }
+
+func configErrorf(format string, args ...any) error {
+	return &configError{fmt.Sprintf(format, args...)}
+}
+
+// misconfigured takes note of a container that cannot be made as its pod says. The kubelet tries again with each sync of the pod; here
+// it is tried after the first back-off's time, and at once when a ConfigMap or Secret is applied.
+func (c *container) misconfigured(err *configError) {
+	r := c.run
+	c.unit.log.Warn("container is not configured", "container", c.id(), "err", err)
+	r.Attempt-- // it was none
+	r.State, r.Reason, r.Message, r.PID = waiting, reasonConfig, err.Error(), 0
+	c.due = time.Now().Add(c.unit.engine.cfg.BackOff)
+	c.unit.emit(sandbox.MomentContainer, "Failed", c, "command", strings.Join(c.spec.Command, " "), "detail", "Error: "+err.Error())
+}
+
+// as is what the processes of a running container have in common: exec takes it over as it was when the container started, whatever
+// became of its ConfigMaps since.
+type as struct {
+	Env      []string
+	Cwd      string
+	UID, GID int
+	Groups   []int
+}
+
+func asOf(p *libcontainer.Process) as {
+	return as{Env: slices.Clone(p.Env), Cwd: p.Cwd, UID: p.UID, GID: p.GID, Groups: p.AdditionalGroups}
+}
+
+// environment is what a container's first process finds: the image's variables, then those of envFrom, then those of env, as
+// makeEnvironmentVariables of pkg/kubelet/kubelet_pods.go has it. A reference $(NAME) in a value sees the variables of the manifest
+// that stand before it. own is the manifest's part by name.
+func (c *container) environment(img image.Config) (env []string, own map[string]string, err error) {
+	env = set([]string{defaultPath}, "HOSTNAME", c.unit.hostname())
 	for _, pair := range img.Env {
 		if name, value, ok := strings.Cut(pair, "="); ok {
 			env = set(env, name, value)
 		}
 	}
 	own = map[string]string{}
-	for _, v := range spec {
-		own[v.Name] = expand(v.Value, own)
-		env = set(env, v.Name, own[v.Name])
+	if err := c.envFrom(own); err != nil {
+		return nil, nil, err
 	}
-	return env, own
+	for _, name := range slices.Sorted(maps.Keys(own)) {
+		env = set(env, name, own[name])
+	}
+	for _, v := range c.spec.Env {
+		value, ok := expand(v.Value, own), true
+		if v.ValueFrom != nil {
+			if value, ok, err = c.valueFrom(v.ValueFrom); err != nil {
+				return nil, nil, err
+			}
+		}
+		if ok {
+			own[v.Name] = value
+			env = set(env, v.Name, value)
+		}
+	}
+	return env, own, nil
+}
+
+// envFrom adds every key of the ConfigMaps and Secrets that are named; later ones win.
+func (c *container) envFrom(own map[string]string) error {
+	for _, from := range c.spec.EnvFrom {
+		kind, ref := sandbox.ManifestConfigMap, from.ConfigMapRef
+		if ref == nil {
+			kind, ref = sandbox.ManifestSecret, from.SecretRef
+		}
+		d, err := c.unit.engine.dataOf(kind, ref.Name)
+		if err != nil && isTrue(ref.Optional) {
+			continue
+		}
+		if err != nil {
+			return configErrorf("%v", err)
+		}
+		for key, value := range d.text {
+			own[from.Prefix+key] = value
+		}
+	}
+	return nil
+}
+
+// valueFrom is a variable's value from elsewhere; false when it is optional and not there.
+func (c *container) valueFrom(from *sandbox.EnvVarSource) (value string, ok bool, err error) {
+	switch {
+	case from.FieldRef != nil:
+		value, err = c.unit.field(from.FieldRef.FieldPath)
+	case from.ResourceFieldRef != nil:
+		value, err = c.unit.resource(from.ResourceFieldRef, c.spec)
+	case from.ConfigMapKeyRef != nil:
+		return c.keyOf(sandbox.ManifestConfigMap, from.ConfigMapKeyRef)
+	default:
+		return c.keyOf(sandbox.ManifestSecret, from.SecretKeyRef)
+	}
+	if err != nil {
+		return "", false, configErrorf("%v", err)
+	}
+	return value, true, nil
+}
+
+func (c *container) keyOf(kind string, ref *sandbox.KeySelector) (value string, ok bool, err error) {
+	d, err := c.unit.engine.dataOf(kind, ref.Name)
+	if err == nil {
+		if value, ok = d.text[ref.Key]; ok {
+			return value, true, nil
+		}
+		err = fmt.Errorf("couldn't find key %v in %s %s/%s", ref.Key, kind, c.unit.object.Meta.Namespace, ref.Name)
+	}
+	if isTrue(ref.Optional) {
+		return "", false, nil
+	}
+	return "", false, configErrorf("%v", err)
 }
 
 // set puts name=value in place of an earlier value, else at the end.

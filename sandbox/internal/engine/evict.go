@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"syscall"
 	"time"
@@ -21,32 +22,94 @@ const evictionGrace = time.Second
 // maxMeasured bounds the entries that are looked at in one volume.
 const maxMeasured = 50_000
 
-// checkSizes measures the unit's disk volumes that have a limit, now and then as the kubelet does, and evicts the unit if one is
-// over it. Memory volumes hold to their limits by themselves.
+// checkSizes measures what the unit takes of the node's disk where there is a limit, now and then as the kubelet does, and evicts the
+// unit if it is over one. Memory volumes hold to their limits by themselves.
 func (u *unit) checkSizes(now time.Time) {
-	if now.Before(u.measureAt) || u.record.Finished || u.record.Evicted != "" {
+	if now.Before(u.measureAt) || u.record.Finished || u.record.Failure.Reason != "" {
 		return
 	}
 	u.measureAt = time.Time{}
+	if u.limited() {
+		u.measureAt = now.Add(u.engine.cfg.Measure)
+		u.checkVolumes()
+		u.checkContainers()
+	}
+}
+
+// limited reports whether there is anything to measure.
+func (u *unit) limited() bool {
+	return slices.ContainsFunc(u.all(), func(c *container) bool { return c.diskLimit() > 0 }) ||
+		slices.ContainsFunc(u.object.Spec.Volumes, func(v sandbox.VolumeSource) bool {
+			return volumeKind(&v) == kindEmptyDir && v.EmptyDir.SizeLimit != ""
+		})
+}
+
+func (u *unit) checkVolumes() {
 	for i := range u.object.Spec.Volumes {
 		v := &u.object.Spec.Volumes[i]
 		if volumeKind(v) != kindEmptyDir || v.EmptyDir.SizeLimit == "" {
 			continue
 		}
-		u.measureAt = now.Add(u.engine.cfg.Measure)
 		limit, err := sandbox.ParseQuantity(v.EmptyDir.SizeLimit)
 		if used := diskUse(u.volumePath(v)); err == nil && used > limit.Value() {
-			u.evict(v, used)
+			u.evict(fmt.Sprintf("Usage of EmptyDir volume %q exceeds the limit %q. ", v.Name, v.EmptyDir.SizeLimit),
+				"volume", v.Name, "limit", v.EmptyDir.SizeLimit, "used", strconv.FormatInt(used, 10))
 			return
 		}
 	}
 }
 
+// checkContainers holds what containers write, their logs included, to limits.ephemeral-storage: each to its own, and the pod with
+// its disk volumes to their sum (pkg/kubelet/eviction, containerEphemeralStorageLimitEviction and that of pods).
+func (u *unit) checkContainers() {
+	var total, limits int64
+	for _, c := range u.all() {
+		limit := c.diskLimit()
+		used := diskUse(filepath.Join(u.dir(), "overlay", c.name())) + diskUse(filepath.Join(u.dir(), "logs", c.name()))
+		total, limits = total+used, limits+limit
+		if limit > 0 && used > limit {
+			text := c.spec.Resources.Limits[resourceDisk]
+			u.evict(fmt.Sprintf("Container %s exceeded its local ephemeral storage limit %q. ", c.name(), text),
+				"container", c.name(), "limit", text, "used", strconv.FormatInt(used, 10))
+			return
+		}
+	}
+	if limits == 0 {
+		return
+	}
+	for i := range u.object.Spec.Volumes {
+		if v := &u.object.Spec.Volumes[i]; volumeKind(v) == kindEmptyDir {
+			total += diskUse(u.volumePath(v))
+		}
+	}
+	if total > limits {
+		u.evict(fmt.Sprintf("Pod ephemeral local storage usage exceeds the total limit of containers %d. ", limits),
+			"limit", strconv.FormatInt(limits, 10), "used", strconv.FormatInt(total, 10))
+	}
+}
+
+// diskLimit is what the container may write to the node's disk, in bytes; 0 for no limit.
+func (c *container) diskLimit() int64 {
+	if c.spec == nil {
+		return 0
+	}
+	a, _ := amounts("", c.spec.Resources) // validate has refused what is wrong
+	return a.diskLimit
+}
+
 // evict ends a pod for good, as the kubelet's eviction manager does.
-func (u *unit) evict(v *sandbox.VolumeSource, used int64) {
-	u.record.Evicted = fmt.Sprintf("Usage of EmptyDir volume %q exceeds the limit %q. ", v.Name, v.EmptyDir.SizeLimit)
-	u.emit(sandbox.MomentPod, reasonEvicted, nil, "volume", v.Name, "limit", v.EmptyDir.SizeLimit, "used", strconv.FormatInt(used, 10))
-	u.stopApps(evictionGrace, "evicted")
+func (u *unit) evict(why string, params ...string) {
+	if u.record.Failure.Reason != "" {
+		return
+	}
+	u.emit(sandbox.MomentPod, reasonEvicted, nil, params...)
+	u.fail(failure{Reason: reasonEvicted, Message: why}, evictionGrace, "evicted")
+}
+
+// fail ends a pod for good: none of its containers is started again.
+func (u *unit) fail(why failure, grace time.Duration, word string) {
+	u.record.Failure = why
+	u.end(grace, word)
 	u.settle()
 	u.publish()
 }

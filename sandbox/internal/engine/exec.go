@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -81,10 +82,7 @@ func (e *Engine) Exec(ctx context.Context, id string, p Process) (*Running, erro
 type borrowed struct {
 	lc     *libcontainer.Container
 	cgroup string
-	env    []string
-	cwd    string
-	uid    int
-	gid    int
+	as     as
 }
 
 // borrow asks the container's unit for what Exec needs.
@@ -108,29 +106,21 @@ func (e *Engine) borrow(ctx context.Context, id string) (*borrowed, error) {
 }
 
 func (u *unit) lend(id string) (*borrowed, error) {
-	for _, c := range u.apps {
+	for _, c := range u.members() {
 		if c.id() != id {
 			continue
 		}
 		if c.run.State != running || c.alive.lc == nil {
 			return nil, sandbox.Errorf(sandbox.CodeNotRunning, "kind", sandbox.ManifestContainer, "name", id)
 		}
-		img, err := u.engine.cfg.Images.Lookup(c.run.Image)
-		if err != nil {
-			return nil, err
-		}
-		p, err := c.process(img.Config)
-		if p == nil {
-			return nil, err
-		}
-		return &borrowed{lc: c.alive.lc, cgroup: c.cgroup(), env: p.Env, cwd: p.Cwd, uid: p.UID, gid: p.GID}, nil
+		return &borrowed{lc: c.alive.lc, cgroup: c.cgroup(), as: c.run.As}, nil
 	}
 	// Infra has no shell, and its root nothing but pause.
 	return nil, sandbox.Errorf(sandbox.CodeNotFound, "kind", sandbox.ManifestContainer, "name", id)
 }
 
 func (b *borrowed) process(p Process) (*libcontainer.Process, error) {
-	out := &libcontainer.Process{Args: p.Argv, Env: b.env, Cwd: b.cwd, UID: b.uid, GID: b.gid}
+	out := &libcontainer.Process{Args: p.Argv, Env: slices.Clone(b.as.Env), Cwd: b.as.Cwd, UID: b.as.UID, GID: b.as.GID, AdditionalGroups: b.as.Groups}
 	if p.Terminal {
 		out.Env = set(out.Env, "TERM", "xterm-256color")
 	}

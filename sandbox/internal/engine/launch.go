@@ -31,6 +31,7 @@ type launched struct {
 	at      time.Time
 	imageID string
 	mac     string // of the network it was given
+	mounts  []sandbox.Mount
 }
 
 // launch makes and starts the container's next run. It only reads the unit, so that containers of one pod can start side by side.
@@ -48,15 +49,16 @@ func (c *container) launch() (*launched, error) {
 		return nil, err
 	}
 	made := &launched{attempt: c.run.Attempt, imageID: img.Digest, alive: alive{rootfs: root}}
-	config, err := c.config(root.merged())
-	if err != nil {
-		return nil, err
-	}
-	process, err := c.process(img.Config)
+	process, vars, err := c.process(img.Config, root.merged())
 	if err != nil {
 		return nil, err
 	}
 	made.process = process
+	config, mounts, err := c.config(root.merged(), vars)
+	if err != nil {
+		return nil, err
+	}
+	made.mounts = mounts
 	streams, err := c.connect(process)
 	if err != nil {
 		return nil, err
@@ -77,15 +79,29 @@ func (c *container) imageName() string {
 	return c.spec.Image
 }
 
-func (c *container) config(root string) (*configs.Config, error) {
+// config is the container's configuration, and its volumes' mounts as observers see them. vars are its variables.
+func (c *container) config(root string, vars map[string]string) (*configs.Config, []sandbox.Mount, error) {
 	if c.spec == nil {
-		return c.unit.infraConfig(root), nil
+		return c.unit.infraConfig(root), nil, nil
 	}
 	namespaces, err := c.namespaces()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return c.unit.appConfig(c.spec, root, namespaces)
+	volumes, seen, err := c.volumeMounts(vars)
+	if err != nil {
+		return nil, nil, err
+	}
+	config, err := c.unit.appConfig(c.spec, root, namespaces, volumes)
+	if err != nil || c.kind == sandbox.KindPlain {
+		return config, seen, err
+	}
+	message, err := c.messageMount()
+	if err != nil {
+		return nil, nil, err
+	}
+	config.Mounts = append(config.Mounts, message)
+	return config, seen, nil
 }
 
 // namespaces says what an app or plain container has of its own, and what it joins.
@@ -108,34 +124,46 @@ func (c *container) namespaces() (configs.Namespaces, error) {
 	switch {
 	case c.unit.object.sharesPID():
 		join(configs.NEWPID)
+	case !spec.HostPID && c.target != "":
+		pid, err := c.unit.targetPID(c.target)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, configs.Namespace{Type: configs.NEWPID, Path: fmt.Sprintf("/proc/%d/ns/pid", pid)})
 	case !spec.HostPID:
 		list = append(list, configs.Namespace{Type: configs.NEWPID})
 	}
 	return list, nil
 }
 
-// process says what runs in the container, as whom and with which environment.
-func (c *container) process(img image.Config) (*libcontainer.Process, error) {
-	p := &libcontainer.Process{Init: true, Cwd: "/"}
+// process says what runs in the container, as whom and with which environment. vars are the manifest's variables. root is where
+// the container's files are.
+func (c *container) process(img image.Config, root string) (p *libcontainer.Process, vars map[string]string, err error) {
+	p = &libcontainer.Process{Init: true, Cwd: "/"}
 	if c.spec == nil {
 		p.Args = append(append([]string(nil), img.Entrypoint...), img.Cmd...)
 		p.Env = []string{defaultPath}
-		return p, requireArgs(p.Args)
+		return p, nil, requireArgs(p.Args)
 	}
-	env, vars := environment(img, c.spec.Env, c.unit.hostname())
-	p.Env, p.Args = env, argv(img, c.spec, vars)
+	if p.Env, vars, err = c.environment(img); err != nil {
+		return nil, nil, err
+	}
+	id, err := c.identity(img.User, root)
+	if err != nil {
+		return nil, nil, err
+	}
+	p.UID, p.GID, p.AdditionalGroups = id.uid, id.gid, id.groups
+	p.Args = argv(img, c.spec, vars)
 	if img.WorkingDir != "" {
 		p.Cwd = img.WorkingDir
 	}
 	if c.spec.WorkingDir != "" {
 		p.Cwd = c.spec.WorkingDir
 	}
-	uid, gid, err := c.unit.user(img.User, c.spec.SecurityContext)
-	p.UID, p.GID = uid, gid
 	if c.spec.TTY {
 		p.Env = set(p.Env, "TERM", "xterm")
 	}
-	return p, errors.Join(err, requireArgs(p.Args))
+	return p, vars, requireArgs(p.Args)
 }
 
 func requireArgs(args []string) error {
@@ -143,38 +171,6 @@ func requireArgs(args []string) error {
 		return errors.New("no command specified")
 	}
 	return nil
-}
-
-// user is whom a container runs as: the container's securityContext, then the pod's, then the image's.
-func (u *unit) user(fromImage string, sc *sandbox.SecurityContext) (uid, gid int, err error) {
-	if fromImage != "" {
-		user, group, _ := strings.Cut(fromImage, ":")
-		if uid, err = strconv.Atoi(user); err != nil {
-			return 0, 0, fmt.Errorf("image's user %q is no number", fromImage)
-		}
-		if group != "" {
-			if gid, err = strconv.Atoi(group); err != nil {
-				return 0, 0, fmt.Errorf("image's group %q is no number", fromImage)
-			}
-		}
-	}
-	if pod := u.object.Spec.SecurityContext; pod != nil {
-		uid, gid = override(uid, gid, pod.RunAsUser, pod.RunAsGroup)
-	}
-	if sc != nil {
-		uid, gid = override(uid, gid, sc.RunAsUser, sc.RunAsGroup)
-	}
-	return uid, gid, nil
-}
-
-func override(uid, gid int, user, group *int64) (int, int) {
-	if user != nil {
-		uid = int(*user)
-	}
-	if group != nil {
-		gid = int(*group)
-	}
-	return uid, gid
 }
 
 // stdio is what a container's standard streams are made of: our ends, theirs, or the socket that its pty comes by.

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -93,6 +94,9 @@ func pid1() int {
 
 const base = 0x6f000000 // first id of the test node on the host
 
+// testGroup is the test node's control group. It names the process: two runs may be at it at once.
+func testGroup() string { return "/podlab-engine-test-" + strconv.Itoa(os.Getpid()) }
+
 // inNode makes the node, runs this program in it, and removes it.
 func inNode() (code int, err error) {
 	dir, err := os.MkdirTemp("", "podlab-engine")
@@ -119,7 +123,7 @@ func inNode() (code int, err error) {
 	if err := lc.Start(process); err != nil {
 		return 1, err
 	}
-	if err := delegate("/podlab-engine-test"); err != nil {
+	if err := delegate(testGroup()); err != nil {
 		return 1, err
 	}
 	if err := lc.Exec(); err != nil {
@@ -127,7 +131,7 @@ func inNode() (code int, err error) {
 	}
 	state, _ := process.Wait()
 	for _, h := range hierarchies() {
-		removeGroupDir(filepath.Join(h, "podlab-engine-test"))
+		removeGroupDir(filepath.Join(h, testGroup()))
 	}
 	return state.ExitCode(), nil
 }
@@ -173,7 +177,7 @@ func nodeConfig(dir string) (*configs.Config, error) {
 	os.Chmod(dir, 0o755)
 	ids := []configs.IDMap{{ContainerID: 0, HostID: base, Size: 65536}}
 	const quiet = unix.MS_NOSUID | unix.MS_NOEXEC | unix.MS_NODEV
-	config := skeleton(root, "/podlab-engine-test")
+	config := skeleton(root, testGroup())
 	config.OomScoreAdj = nil
 	config.Hostname = "node"
 	config.UIDMappings, config.GIDMappings = ids, ids

@@ -25,6 +25,9 @@ const defaultGrace = 30
 // resourcePIDs is the key of the limit on processes and threads.
 const resourcePIDs = "podlab.dev/pids"
 
+// resourceDisk is the key of what a container may write to the node's disk.
+const resourceDisk = "ephemeral-storage"
+
 // minMemory is the least memory limit, in bytes, that a container's first stage can start in.
 const minMemory = 12 << 20
 
@@ -50,22 +53,33 @@ func (o *object) sharesPID() bool {
 	return o.Spec.ShareProcessNamespace != nil && *o.Spec.ShareProcessNamespace
 }
 
-// decode reads one object strictly and fills in defaults.
-func decode(data []byte) (*object, error) {
+// versions of the kinds that can be applied.
+var versions = map[string]string{
+	sandbox.ManifestPod: sandbox.APIVersionPod, sandbox.ManifestContainer: sandbox.APIVersionContainer,
+	sandbox.ManifestConfigMap: sandbox.APIVersionPod, sandbox.ManifestSecret: sandbox.APIVersionPod,
+}
+
+// kindOf reads an object's kind, and checks it and its version.
+func kindOf(data []byte) (string, error) {
 	if len(data) > sandbox.MaxManifest {
-		return nil, sandbox.Errorf(sandbox.CodeTooLarge, "limit", strconv.Itoa(sandbox.MaxManifest))
+		return "", sandbox.Errorf(sandbox.CodeTooLarge, "limit", strconv.Itoa(sandbox.MaxManifest))
 	}
 	var head struct{ APIVersion, Kind string }
 	if err := json.Unmarshal(data, &head); err != nil {
-		return nil, sandbox.Errorf(sandbox.CodeBadManifest, "detail", err.Error())
+		return "", sandbox.Errorf(sandbox.CodeBadManifest, "detail", err.Error())
 	}
-	switch {
-	case head.Kind == sandbox.ManifestPod && head.APIVersion == sandbox.APIVersionPod:
+	if version, ok := versions[head.Kind]; !ok || version != head.APIVersion {
+		return "", sandbox.Errorf(sandbox.CodeBadManifest, "field", "kind", "detail", head.APIVersion+" "+head.Kind)
+	}
+	return head.Kind, nil
+}
+
+// decode reads a pod or plain container strictly and fills in defaults.
+func decode(kind string, data []byte) (*object, error) {
+	if kind == sandbox.ManifestPod {
 		return decodePod(data)
-	case head.Kind == sandbox.ManifestContainer && head.APIVersion == sandbox.APIVersionContainer:
-		return decodePlain(data)
 	}
-	return nil, sandbox.Errorf(sandbox.CodeBadManifest, "field", "kind", "detail", head.APIVersion+" "+head.Kind)
+	return decodePlain(data)
 }
 
 func decodePod(data []byte) (*object, error) {
@@ -102,6 +116,21 @@ func decodePlain(data []byte) (*object, error) {
 	return o, o.validate("spec.", "")
 }
 
+// specs lists all containers of the object.
+func (o *object) specs() []*sandbox.ContainerSpec {
+	var all []*sandbox.ContainerSpec
+	for i := range o.Spec.InitContainers {
+		all = append(all, &o.Spec.InitContainers[i])
+	}
+	for i := range o.Spec.Containers {
+		all = append(all, &o.Spec.Containers[i])
+	}
+	for i := range o.Spec.EphemeralContainers {
+		all = append(all, &o.Spec.EphemeralContainers[i].ContainerSpec)
+	}
+	return all
+}
+
 func strict(data []byte, v any) error {
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.DisallowUnknownFields()
@@ -118,8 +147,7 @@ func (o *object) defaults(policy string) {
 	if o.Meta.Namespace == "" {
 		o.Meta.Namespace = "default"
 	}
-	for i := range o.Spec.Containers {
-		c := &o.Spec.Containers[i]
+	for _, c := range o.specs() {
 		for key, limit := range c.Resources.Limits {
 			if _, ok := c.Resources.Requests[key]; !ok && key != resourcePIDs {
 				if c.Resources.Requests == nil {
@@ -149,6 +177,9 @@ func (o *object) validate(before, after string) error {
 	if o.Spec.HostPID && o.sharesPID() {
 		return badValue("spec.shareProcessNamespace", "true", "not together with hostPID")
 	}
+	if err := o.validateConfiguration(); err != nil {
+		return err
+	}
 	volumes, err := o.validateVolumes()
 	if err != nil {
 		return err
@@ -168,35 +199,7 @@ func (o *object) validate(before, after string) error {
 			return err
 		}
 	}
-	return nil
-}
-
-func (o *object) validateVolumes() (names []string, err error) {
-	for i, v := range o.Spec.Volumes {
-		at := "spec.volumes[" + strconv.Itoa(i) + "]."
-		if !isLabel(v.Name) || slices.Contains(names, v.Name) {
-			return nil, badValue(at+"name", v.Name, "not a name of its own")
-		}
-		names = append(names, v.Name)
-		if (v.EmptyDir == nil) == (v.HostPath == nil) {
-			return nil, badValue(at+"name", v.Name, "needs exactly one of emptyDir and hostPath")
-		}
-		if h := v.HostPath; h != nil && !isPath(h.Path) {
-			return nil, badValue(at+"hostPath.path", h.Path, "not an absolute path without ..")
-		}
-		if h := v.HostPath; h != nil && !slices.Contains(hostPathTypes, h.Type) {
-			return nil, badValue(at+"hostPath.type", h.Type, strings.Join(hostPathTypes, ", "))
-		}
-		if e := v.EmptyDir; e != nil && e.Medium != "" && e.Medium != mediumMemory {
-			return nil, badValue(at+"emptyDir.medium", e.Medium, mediumMemory+" or nothing")
-		}
-		if e := v.EmptyDir; e != nil && e.SizeLimit != "" {
-			if _, err := sandbox.ParseQuantity(e.SizeLimit); err != nil {
-				return nil, badValue(at+"emptyDir.sizeLimit", e.SizeLimit, err.Error())
-			}
-		}
-	}
-	return names, nil
+	return o.validateLifecycle(seen, volumes)
 }
 
 func validateContainer(at string, c *sandbox.ContainerSpec, volumes []string) error {
@@ -208,11 +211,17 @@ func validateContainer(at string, c *sandbox.ContainerSpec, volumes []string) er
 		if !isPath(m.MountPath) || path.Clean(m.MountPath) == "/" {
 			return badValue(field+"mountPath", m.MountPath, "not an absolute path without ..")
 		}
+		if !isRelative(m.SubPath) {
+			return badValue(field+"subPath", m.SubPath, "not a relative path without ..")
+		}
 	}
 	if c.WorkingDir != "" && !isPath(c.WorkingDir) {
 		return badValue(at+"workingDir", c.WorkingDir, "not an absolute path without ..")
 	}
 	if _, err := amounts(at+"resources.", c.Resources); err != nil {
+		return err
+	}
+	if err := validateSources(at, c); err != nil {
 		return err
 	}
 	if _, err := grant(c.SecurityContext); err != nil {
@@ -241,6 +250,7 @@ type amount struct {
 	memory, memoryLimit int64 // bytes
 	cpu, cpuLimit       int64 // thousandths of a core
 	pidsLimit           int64
+	diskLimit           int64 // bytes
 }
 
 // amounts reads a container's resources; at names them in errors.
@@ -256,6 +266,7 @@ func amounts(at string, r sandbox.Resources) (a amount, err error) {
 		{r.Requests, "cpu", &a.cpu, sandbox.Quantity.MilliValue},
 		{r.Limits, "cpu", &a.cpuLimit, sandbox.Quantity.MilliValue},
 		{r.Limits, resourcePIDs, &a.pidsLimit, sandbox.Quantity.Value},
+		{r.Limits, resourceDisk, &a.diskLimit, sandbox.Quantity.Value},
 	} {
 		s, ok := f.from[f.key]
 		if !ok {
@@ -275,7 +286,7 @@ func amounts(at string, r sandbox.Resources) (a amount, err error) {
 
 // images looks up every container's image.
 func (o *object) images(store *image.Store) error {
-	for _, c := range o.Spec.Containers {
+	for _, c := range o.specs() {
 		if _, err := store.Lookup(c.Image); err != nil {
 			return err
 		}

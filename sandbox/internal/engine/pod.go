@@ -45,12 +45,18 @@ func (u *unit) makeReady() bool {
 // clearDead brings the rest of a pod whose infra died to an end; true when a new sandbox is to be made.
 func (u *unit) clearDead() bool {
 	if u.anyRunning() {
-		u.stopApps(time.Duration(u.object.grace())*time.Second, "sandbox")
+		u.end(time.Duration(u.object.grace())*time.Second, "sandbox")
+		u.stopInOrder(time.Now())
 		return false
 	}
 	u.tearDownSandbox()
 	u.settle()
-	return !u.record.Finished
+	if u.record.Finished {
+		return false
+	}
+	u.record.Ending = ending{}
+	u.uninitialize()
+	return true
 }
 
 // setUp makes what the unit's containers share.
@@ -138,7 +144,7 @@ func (u *unit) postpone(err error) {
 	} else {
 		u.emit(sandbox.MomentPod, "FailedCreatePodSandBox", nil, "detail", err.Error())
 	}
-	for _, c := range u.apps {
+	for _, c := range u.members() {
 		if c.run.State == waiting {
 			c.run.Message = err.Error()
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,11 +23,51 @@ type record struct {
 	Address    string // of its network, empty when it has none of its own
 	Cable      string // the network's end at the bridge
 	Infra      run
+	Init       []run
 	Containers []run
-	Finished   bool      // every container has ended for good
-	Evicted    string    // why the pod was evicted, empty when it was not
-	Deleted    time.Time // when deletion was asked for
-	Grace      int64     // of the deletion, seconds
+	Ephemeral  []run
+	Conditions []sandbox.PodCondition // as they were last seen
+
+	Initialized bool // every init container is done in the present sandbox
+	Finished    bool // every container has ended for good
+	Failure     failure
+	Ending      ending
+	Deleted     time.Time // when deletion was asked for
+	Grace       int64     // of the deletion, seconds
+}
+
+// failure says why a whole pod was ended, in the words of its status; zero when it was not.
+type failure struct{ Reason, Message string }
+
+// ending is how all that runs in a unit is being stopped; zero when it is not.
+type ending struct {
+	By    time.Time     // SIGKILL is due
+	Grace time.Duration // that was given; 0 kills at once
+	Why   string        // parameter of the moments Killing
+}
+
+// runs lists the runs of all containers of the manifest.
+func (r *record) runs() []*run {
+	var all []*run
+	for _, list := range [][]run{r.Init, r.Containers, r.Ephemeral} {
+		for i := range list {
+			all = append(all, &list[i])
+		}
+	}
+	return all
+}
+
+// clone copies what the unit changes in place.
+func (r *record) clone() record {
+	c := *r
+	c.Init, c.Containers, c.Ephemeral = slices.Clone(r.Init), slices.Clone(r.Containers), slices.Clone(r.Ephemeral)
+	return c
+}
+
+// fits reports whether the record has a run for each container of its object.
+func (r *record) fits() bool {
+	spec := &r.Object.Spec
+	return len(r.Init) == len(spec.InitContainers) && len(r.Containers) == len(spec.Containers) && len(r.Ephemeral) == len(spec.EphemeralContainers)
 }
 
 // States of run.
@@ -34,6 +75,12 @@ const (
 	waiting = sandbox.StateWaiting
 	running = sandbox.StateRunning
 	exited  = sandbox.StateExited
+)
+
+// Values of run.Again.
+const (
+	againImage = "image" // the manifest names another image
+	againProbe = "probe" // it failed its liveness or startup probe
 )
 
 // run is a container's present or last run.
@@ -56,8 +103,17 @@ type run struct {
 	OOM      int64                  // kills by the kernel seen in this run
 	Last     sandbox.ContainerState // how the run before ended
 	Delay    time.Duration          // back-off before the next start
-	Layers   []sandbox.Layer
-	Mounts   []sandbox.Mount
+
+	Hooking  bool      // postStart runs
+	Up       bool      // started, as its status says: postStart is over and the startup probe has succeeded
+	Ready    bool      // what the readiness probe said last
+	StopBy   time.Time // SIGKILL is due; zero while it is not being stopped
+	Signaled bool      // preStop is over and the stop signal was sent
+	Again    string    // why it is stopped only to be started again: againImage, againProbe
+
+	Layers []sandbox.Layer
+	Mounts []sandbox.Mount
+	As     as
 }
 
 // save writes a unit's record in one step.
@@ -98,7 +154,7 @@ func readRecords(dir string) (records []record, bad []error) {
 		if err == nil {
 			err = json.Unmarshal(data, &r)
 		}
-		if err == nil && (r.UID+".json" != e.Name() || len(r.Containers) != len(r.Object.Spec.Containers)) {
+		if err == nil && (r.UID+".json" != e.Name() || !r.fits()) {
 			err = fmt.Errorf("it does not fit its name or its object")
 		}
 		if err != nil {

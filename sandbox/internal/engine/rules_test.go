@@ -37,7 +37,12 @@ func TestArgv(t *testing.T) {
 }
 
 func TestEnvironmentOrder(t *testing.T) {
-	env, _ := environment(image.Config{Env: []string{"PATH=/only", "A=image"}}, []sandbox.EnvVar{{Name: "A", Value: "own"}, {Name: "B", Value: "$(A)$(PATH)"}}, "h")
+	u := &unit{engine: &Engine{}, object: &object{Ref: sandbox.Ref{Kind: sandbox.ManifestPod, Name: "h"}}}
+	c := &container{unit: u, spec: &sandbox.ContainerSpec{Env: []sandbox.EnvVar{{Name: "A", Value: "own"}, {Name: "B", Value: "$(A)$(PATH)"}}}}
+	env, _, err := c.environment(image.Config{Env: []string{"PATH=/only", "A=image"}})
+	if err != nil {
+		t.Fatal(err)
+	}
 	if want := []string{"PATH=/only", "HOSTNAME=h", "A=own", "B=own$(PATH)"}; !slices.Equal(env, want) {
 		t.Errorf("%v", env)
 	}
@@ -60,7 +65,9 @@ func TestPhase(t *testing.T) {
 		{onFailure, []run{{State: exited, Code: 1}}, phaseRunning},
 		{onFailure, []run{{State: exited}}, phaseSucceeded},
 	} {
-		if got := phase(c.policy, c.runs); got != c.want {
+		r := &record{Containers: c.runs}
+		r.Object.Spec.RestartPolicy = c.policy
+		if got := phase(r); got != c.want {
 			t.Errorf("%s %+v: %s, want %s", c.policy, c.runs, got, c.want)
 		}
 	}

@@ -8,13 +8,14 @@ import (
 
 // Reasons, as the kubelet and its runtimes word them.
 const (
-	reasonCreating  = "ContainerCreating"
-	reasonCrashLoop = "CrashLoopBackOff"
-	reasonCompleted = "Completed"
-	reasonError     = "Error"
-	reasonOOM       = "OOMKilled"
-	reasonCannotRun = "ContainerCannotRun"
-	reasonUnknown   = "ContainerStatusUnknown"
+	reasonCreating     = "ContainerCreating"
+	reasonInitializing = "PodInitializing"
+	reasonCrashLoop    = "CrashLoopBackOff"
+	reasonCompleted    = "Completed"
+	reasonError        = "Error"
+	reasonOOM          = "OOMKilled"
+	reasonCannotRun    = "ContainerCannotRun"
+	reasonUnknown      = "ContainerStatusUnknown"
 )
 
 // Phases of a pod.
@@ -27,43 +28,66 @@ const (
 
 // status is a pod's status as Kubernetes shapes it.
 func (r *record) status(hostIP string) sandbox.PodStatus {
-	s := sandbox.PodStatus{HostIP: hostIP, PodIP: r.Address, StartTime: stamp(r.Created)}
+	s := sandbox.PodStatus{
+		Phase: r.phase(), Reason: r.Failure.Reason, Message: r.Failure.Message, Conditions: r.Conditions,
+		HostIP: hostIP, PodIP: r.Address, StartTime: stamp(r.Created), QOSClass: qosClass(&r.Object.Spec),
+	}
 	if r.Object.Spec.HostNetwork {
 		s.PodIP = hostIP
 	}
+	for i := range r.Init {
+		c := r.Init[i].status(r.id(r.Init[i].Name), reasonInitializing)
+		c.Ready = c.Ready || !r.sidecar(i) && r.Init[i].succeeded()
+		s.InitContainerStatuses = append(s.InitContainerStatuses, c)
+	}
 	for i := range r.Containers {
-		s.ContainerStatuses = append(s.ContainerStatuses, r.Containers[i].status(r.id(r.Containers[i].Name)))
+		s.ContainerStatuses = append(s.ContainerStatuses, r.Containers[i].status(r.id(r.Containers[i].Name), r.firstReason()))
 	}
-	s.Phase = phase(r.Object.Spec.RestartPolicy, r.Containers)
-	if r.Evicted != "" {
-		s.Phase, s.Reason, s.Message = phaseFailed, reasonEvicted, r.Evicted
+	for i := range r.Ephemeral {
+		c := r.Ephemeral[i].status(r.id(r.Ephemeral[i].Name), reasonCreating)
+		c.Ready = false // never, as it has no readiness
+		s.EphemeralContainerStatuses = append(s.EphemeralContainerStatuses, c)
 	}
-	s.Conditions = r.conditions(s.Phase)
 	return s
 }
 
-// phase follows getPhase of pkg/kubelet/kubelet_pods.go.
-func phase(policy string, containers []run) string {
-	var waits, runs, ended, succeeded int
-	for i := range containers {
-		switch c := &containers[i]; {
-		case c.State == running:
-			runs++
-		case c.State == exited, c.Last.Terminated != nil:
-			ended++
-			if c.State == exited && c.Code == 0 {
-				succeeded++
-			}
-		default:
-			waits++
-		}
+// firstReason is the reason of a container that waits for its first start.
+func (r *record) firstReason() string { return firstReason(&r.Object.Spec) }
+
+func firstReason(spec *sandbox.PodSpec) string {
+	if len(spec.InitContainers) > 0 {
+		return reasonInitializing
 	}
+	return reasonCreating
+}
+
+// phase is that of the whole pod.
+func (r *record) phase() string {
+	if r.Failure.Reason != "" {
+		return phaseFailed
+	}
+	return phase(r)
+}
+
+// tally counts what the containers of a pod do, as getPhase of pkg/kubelet/kubelet_pods.go does.
+type tally struct {
+	initializing, initFailed             int // of the init containers
+	waits, runs, ended, succeeded, hooks int
+}
+
+// phase follows getPhase of pkg/kubelet/kubelet_pods.go.
+func phase(r *record) string {
+	t, policy := r.count(), r.Object.Spec.RestartPolicy
 	switch {
-	case waits > 0:
+	case t.initFailed > 0 && policy == never:
+		return phaseFailed
+	case t.initializing > 0, t.waits > 0:
 		return phasePending
-	case runs > 0, policy == always:
+	case t.runs > 0:
 		return phaseRunning
-	case succeeded == ended:
+	case policy == always && t.ended > 0:
+		return phaseRunning // all of them are about to be started again
+	case t.succeeded == t.ended:
 		return phaseSucceeded
 	case policy == never:
 		return phaseFailed
@@ -71,40 +95,56 @@ func phase(policy string, containers []run) string {
 	return phaseRunning
 }
 
-func (r *record) conditions(phase string) []sandbox.PodCondition {
-	sandboxed := r.Infra.State == running || (r.Object.plain() && phase == phaseRunning)
-	ready, reason := true, ""
-	for i := range r.Containers {
-		ready = ready && r.Containers[i].State == running
+func (r *record) count() (t tally) {
+	for i := range r.Init {
+		t.countInit(&r.Init[i], r.sidecar(i), r.appStarted())
 	}
-	if !ready {
-		reason = "ContainersNotReady"
-		if phase == phaseSucceeded {
-			reason = "PodCompleted"
+	for i := range r.Containers {
+		switch c := &r.Containers[i]; {
+		case c.State == running && !c.Hooking:
+			t.runs++
+		case c.State == exited, c.Last.Terminated != nil:
+			t.ended++
+			if c.succeeded() {
+				t.succeeded++
+			}
+		default:
+			t.waits++
 		}
 	}
-	return []sandbox.PodCondition{
-		{Type: "PodReadyToStartContainers", Status: truth(sandboxed)},
-		{Type: "Initialized", Status: truth(true)},
-		{Type: "Ready", Status: truth(ready), Reason: reason},
-		{Type: "ContainersReady", Status: truth(ready), Reason: reason},
-		{Type: "PodScheduled", Status: truth(true)},
+	return t
+}
+
+// countInit counts a sidecar that runs among what runs; one that has ended says nothing about the pod.
+func (t *tally) countInit(c *run, sidecar, appStarted bool) {
+	switch {
+	case sidecar && c.State == running:
+		t.runs++
+		if !c.Up && !appStarted {
+			t.initializing++
+		}
+	case sidecar:
+		if c.State == waiting && c.Last.Terminated == nil && !appStarted {
+			t.initializing++
+		}
+	case c.State == running, c.State == waiting && c.Last.Terminated == nil:
+		t.initializing++
+	case c.State == waiting, c.Code != 0:
+		t.initFailed++
 	}
 }
 
-func truth(b bool) string {
-	if b {
-		return "True"
-	}
-	return "False"
-}
-
-func (c *run) status(id string) sandbox.ContainerStatus {
-	up := c.State == running
-	return sandbox.ContainerStatus{
-		Name: c.Name, State: c.state(), LastState: c.Last, Ready: up, Started: &up, RestartCount: c.Restarts,
+// status is one container's; first is its reason while it waits for its first start. A container whose postStart still runs waits, too.
+func (c *run) status(id, first string) sandbox.ContainerStatus {
+	up := c.isUp()
+	s := sandbox.ContainerStatus{
+		Name: c.Name, State: c.state(), LastState: c.Last, Ready: c.isReady(), Started: &up, RestartCount: c.Restarts,
 		Image: c.Image, ImageID: c.ImageID, ContainerID: "podlab://" + id,
 	}
+	if c.State == running && c.Hooking {
+		s.State = sandbox.ContainerState{Waiting: &sandbox.ContainerWaiting{Reason: first}}
+	}
+	return s
 }
 
 func (c *run) state() sandbox.ContainerState {
@@ -158,10 +198,10 @@ func (r *record) subject(c *run, kind, cgroup string) Subject {
 	return s
 }
 
-// run is the present run of a container, nil for infra.
+// run is the present run of a container of the view, nil for infra.
 func (v *view) run(id string) *run {
-	for i := range v.record.Containers {
-		if c := &v.record.Containers[i]; v.record.id(c.Name) == id {
+	for _, c := range v.record.runs() {
+		if v.record.id(c.Name) == id {
 			return c
 		}
 	}

@@ -25,7 +25,10 @@ type unit struct {
 	record record
 	object *object // in record
 	infra  *container
-	apps   []*container
+
+	inits      []*container // with the sidecars
+	apps       []*container
+	ephemerals []*container
 
 	shmPath  string    // of its IPC namespace's /dev/shm
 	prepared bool      // volumes, files and address are there
@@ -62,14 +65,39 @@ func newUnit(e *Engine, r record) *unit {
 	if !u.object.plain() {
 		u.infra = &container{unit: u, run: &u.record.Infra, kind: sandbox.KindInfra}
 	}
+	u.bind()
+	return u
+}
+
+// bind points the unit's containers at its record and object, whose lists may be new or have grown.
+func (u *unit) bind() {
+	spec := &u.object.Spec
+	u.inits = bound(u, u.inits, u.record.Init, func(i int) *sandbox.ContainerSpec { return &spec.InitContainers[i] })
+	for _, c := range u.inits {
+		c.role = sandbox.RoleInit
+		if c.spec.RestartPolicy == always {
+			c.role = sandbox.RoleSidecar
+		}
+	}
+	u.apps = bound(u, u.apps, u.record.Containers, func(i int) *sandbox.ContainerSpec { return &spec.Containers[i] })
+	u.ephemerals = bound(u, u.ephemerals, u.record.Ephemeral, func(i int) *sandbox.ContainerSpec { return &spec.EphemeralContainers[i].ContainerSpec })
+	for i, c := range u.ephemerals {
+		c.role, c.target = sandbox.RoleEphemeral, spec.EphemeralContainers[i].TargetContainerName
+	}
+}
+
+func bound(u *unit, list []*container, runs []run, spec func(int) *sandbox.ContainerSpec) []*container {
 	kind := sandbox.KindApp
 	if u.object.plain() {
 		kind = sandbox.KindPlain
 	}
-	for i := range u.record.Containers {
-		u.apps = append(u.apps, &container{unit: u, run: &u.record.Containers[i], spec: &u.object.Spec.Containers[i], kind: kind})
+	for i := range runs {
+		if i == len(list) {
+			list = append(list, &container{unit: u, kind: kind})
+		}
+		list[i].run, list[i].spec = &runs[i], spec(i)
 	}
-	return u
+	return list
 }
 
 // run is the unit's goroutine. It ends when the unit is gone or the engine closes.
@@ -122,10 +150,13 @@ func (u *unit) do(ctx context.Context, fn func() error) error {
 
 // sync takes the unit one step nearer to what it shall be, and says when to look again (zero: when something happens).
 func (u *unit) sync() (next time.Time, gone bool) {
-	u.killOverdue(time.Now())
+	now := time.Now()
 	if u.record.Deleted.IsZero() {
-		u.checkSizes(time.Now())
+		u.checkSizes(now)
+		u.checkDeadline(now)
 	}
+	u.stopInOrder(now)
+	u.killOverdue(now)
 	switch {
 	case !u.record.Deleted.IsZero():
 		if u.anyRunning() {
@@ -136,22 +167,24 @@ func (u *unit) sync() (next time.Time, gone bool) {
 	case u.record.Finished:
 		return time.Time{}, false
 	case !u.ready() && !u.makeReady():
-		return earliest(u.nextDeadline(), u.retryAt), false
+		return earliest(earliest(u.nextDeadline(), u.retryAt), u.activeDeadline()), false
 	}
-	u.startDue()
-	return u.nextDue(), false
+	for u.startDue() { // what was started may let the next start
+		continue
+	}
+	return u.nextDue(time.Now()), false
 }
 
-// startDue starts every container whose time has come, side by side, and publishes each as it is there.
-func (u *unit) startDue() {
+// startDue starts every container whose time and turn has come, side by side, and publishes each as it is there. false: there was none.
+func (u *unit) startDue() bool {
 	type outcome struct {
 		c    *container
 		made *launched
 		err  error
 	}
-	due := slices.DeleteFunc(slices.Clone(u.apps), func(c *container) bool { return !c.isDue(time.Now()) })
+	due := u.due(time.Now())
 	if len(due) == 0 {
-		return
+		return false
 	}
 	for _, c := range due {
 		c.run.Attempt++
@@ -174,11 +207,17 @@ func (u *unit) startDue() {
 		u.publish()
 	}
 	u.settle()
+	return true
 }
 
-// settle ends the unit's run when no container is left that will run again. The kubelet stops the sandbox of such a pod.
+// settle ends the unit's run when no container is left that will run again: first the sidecars, which go on until then, and what was
+// added to look into the pod. The kubelet stops the sandbox of such a pod.
 func (u *unit) settle() {
-	if u.record.Finished || slices.ContainsFunc(u.apps, (*container).willRun) {
+	if u.record.Finished || u.appsWillRun() {
+		return
+	}
+	if slices.ContainsFunc(u.members(), (*container).isRunning) {
+		u.end(time.Duration(u.object.grace())*time.Second, "completed")
 		return
 	}
 	u.record.Finished = true
@@ -200,26 +239,19 @@ func (u *unit) delete(grace int64) {
 		return
 	}
 	u.record.Grace = grace
-	u.stopApps(time.Duration(grace)*time.Second, "")
+	u.end(time.Duration(grace)*time.Second, "")
 	u.publish()
-}
-
-// stopApps sends SIGTERM to every running container but infra, and SIGKILL after grace.
-func (u *unit) stopApps(grace time.Duration, why string) {
-	for _, c := range u.apps {
-		c.stop(grace, why)
-	}
 }
 
 // killOverdue kills what has not ended within its grace, and a deleted pod's infra once it is alone.
 func (u *unit) killOverdue(now time.Time) {
 	alone := true
-	for _, c := range u.apps {
-		if c.run.State != running {
+	for _, c := range u.members() {
+		if !c.isRunning() {
 			continue
 		}
 		alone = false
-		if !c.deadline.IsZero() && !now.Before(c.deadline) {
+		if by := c.run.StopBy; !by.IsZero() && !now.Before(by) {
 			c.signalKill()
 		}
 	}
@@ -229,30 +261,37 @@ func (u *unit) killOverdue(now time.Time) {
 }
 
 func (u *unit) anyRunning() bool {
-	return slices.ContainsFunc(u.all(), func(c *container) bool { return c.run.State == running })
+	return slices.ContainsFunc(u.all(), (*container).isRunning)
 }
+
+// members lists the containers of the manifest, in the order in which they start.
+func (u *unit) members() []*container { return slices.Concat(u.inits, u.apps, u.ephemerals) }
 
 // all lists infra, if any, and the containers of the manifest.
 func (u *unit) all() []*container {
 	if u.infra == nil {
-		return u.apps
+		return u.members()
 	}
-	return append([]*container{u.infra}, u.apps...)
+	return append([]*container{u.infra}, u.members()...)
 }
 
 func (u *unit) nextDeadline() (next time.Time) {
-	for _, c := range u.apps {
-		if c.run.State == running && !c.killed {
-			next = earliest(next, c.deadline)
+	for _, c := range u.members() {
+		switch {
+		case !c.isRunning() || c.killed:
+		case c.run.StopBy.IsZero():
+			next = earliest(next, u.record.Ending.By) // a sidecar whose turn has not come
+		default:
+			next = earliest(next, c.run.StopBy)
 		}
 	}
 	return next
 }
 
-func (u *unit) nextDue() time.Time {
-	next := earliest(u.nextDeadline(), u.measureAt)
-	for _, c := range u.apps {
-		if c.run.State != running && c.willRun() {
+func (u *unit) nextDue(now time.Time) time.Time {
+	next := earliest(earliest(u.nextDeadline(), u.measureAt), u.activeDeadline())
+	for _, c := range u.members() {
+		if c.due.After(now) && !c.isRunning() && c.willRun() {
 			next = earliest(next, c.due)
 		}
 	}
@@ -269,19 +308,21 @@ func earliest(a, b time.Time) time.Time {
 
 // publish keeps the record and lets others see it.
 func (u *unit) publish() {
+	u.record.noteConditions(time.Now())
 	u.save()
 	u.show()
 }
 
 // show makes the view of the unit as it is.
 func (u *unit) show() {
-	v := &view{record: u.record, volumes: u.volumes(), shm: u.shm(), dir: u.dir()}
-	v.record.Containers = slices.Clone(u.record.Containers) // changed in place by the unit
+	v := &view{record: u.record.clone(), volumes: u.volumes(), shm: u.shm(), dir: u.dir()}
 	for _, c := range u.all() {
 		if c.kind == sandbox.KindInfra && c.run.Name == "" {
 			continue // not made yet
 		}
-		v.subject = append(v.subject, u.record.subject(c.run, c.kind, u.cgroup(c.run.Name)))
+		s := u.record.subject(c.run, c.kind, u.cgroup(c.run.Name))
+		s.Role = c.role
+		v.subject = append(v.subject, s)
 	}
 	if !u.object.plain() {
 		v.pod = &sandbox.Pod{APIVersion: sandbox.APIVersionPod, Kind: sandbox.ManifestPod, Metadata: u.object.Meta,

@@ -16,10 +16,20 @@ import (
 
 // Kinds of sandbox.Volume.
 const (
-	kindEmptyDir = "emptyDir"
-	kindMemory   = "emptyDir/Memory"
-	kindHostPath = "hostPath"
+	kindEmptyDir    = "emptyDir"
+	kindMemory      = "emptyDir/Memory"
+	kindHostPath    = "hostPath"
+	kindConfigMap   = "configMap"
+	kindSecret      = "secret"
+	kindDownwardAPI = "downwardAPI"
+	kindProjected   = "projected"
 )
+
+// pluginDir is where below a pod's directory the kubelet keeps each kind of volume.
+var pluginDir = map[string]string{
+	kindEmptyDir: "kubernetes.io~empty-dir", kindMemory: "kubernetes.io~empty-dir", kindConfigMap: "kubernetes.io~configmap",
+	kindSecret: "kubernetes.io~secret", kindDownwardAPI: "kubernetes.io~downward-api", kindProjected: "kubernetes.io~projected",
+}
 
 // mediumMemory is EmptyDir.Medium for a tmpfs.
 const mediumMemory = "Memory"
@@ -39,23 +49,34 @@ func (e *mountError) Error() string {
 	return fmt.Sprintf("MountVolume.SetUp failed for volume %q: %s", e.volume, e.detail)
 }
 
-// volumePath is where a volume is on the node; emptyDirs are where the kubelet would have them below its own directory.
+// volumePath is where a volume is on the node: where the kubelet would have it below its own directory.
 func (u *unit) volumePath(v *sandbox.VolumeSource) string {
 	if v.HostPath != nil {
 		return filepath.Clean(v.HostPath.Path)
 	}
-	return filepath.Join(u.dir(), "volumes", "kubernetes.io~empty-dir", v.Name)
+	return filepath.Join(u.dir(), "volumes", pluginDir[volumeKind(v)], v.Name)
 }
 
 func volumeKind(v *sandbox.VolumeSource) string {
 	switch {
 	case v.HostPath != nil:
 		return kindHostPath
+	case v.ConfigMap != nil:
+		return kindConfigMap
+	case v.Secret != nil:
+		return kindSecret
+	case v.DownwardAPI != nil:
+		return kindDownwardAPI
+	case v.Projected != nil:
+		return kindProjected
 	case v.EmptyDir.Medium == mediumMemory:
 		return kindMemory
 	}
 	return kindEmptyDir
 }
+
+// isData reports whether the engine writes the volume's files: then containers cannot.
+func isData(v *sandbox.VolumeSource) bool { return v.HostPath == nil && v.EmptyDir == nil }
 
 // setUpVolumes makes what is missing. What is there stays as it is: a new sandbox of the same pod keeps its volumes.
 func (u *unit) setUpVolumes() error {
@@ -81,17 +102,73 @@ func (u *unit) setUpVolume(v *sandbox.VolumeSource) error {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return err
 	}
-	if err := os.Chmod(dir, 0o777); err != nil { // whoever the containers run as may write, as in Kubernetes
-		return err
+	switch volumeKind(v) {
+	case kindMemory:
+		if err := mountTmpfs(dir, "777", u.memorySize(v.EmptyDir)); err != nil {
+			return err
+		}
+	case kindSecret, kindDownwardAPI, kindProjected: // never on a disk, as the kubelet keeps them
+		if err := mountTmpfs(dir, "1777", dataVolumeSize); err != nil {
+			return err
+		}
 	}
-	if v.EmptyDir.Medium != mediumMemory || isMountPoint(dir) {
+	if isData(v) {
+		return u.writeData(v)
+	}
+	if group := u.fsGroup(); group != nil {
+		return ownByGroup(dir, *group, 0o777)
+	}
+	return os.Chmod(dir, 0o777) // whoever the containers run as may write, as in Kubernetes
+}
+
+// dataVolumeSize bounds what a volume of Secrets takes of the node's memory, in bytes: everything there can be, old and new.
+const dataVolumeSize = 2 * maxDataBytes
+
+// mountTmpfs mounts a file system in memory unless one is there. size 0 is no limit but the node's.
+func mountTmpfs(dir, mode string, size int64) error {
+	if isMountPoint(dir) {
 		return nil
 	}
-	data := "mode=777,nr_inodes=" + strconv.Itoa(memoryInodes)
-	if size := u.memorySize(v.EmptyDir); size > 0 {
-		data += ",size=" + strconv.FormatInt(size, 10)
+	options := "mode=" + mode + ",nr_inodes=" + strconv.Itoa(memoryInodes)
+	if size > 0 {
+		options += ",size=" + strconv.FormatInt(size, 10)
 	}
-	return unix.Mount("tmpfs", dir, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, data)
+	return unix.Mount("tmpfs", dir, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, options)
+}
+
+// writeData brings a data volume's files up to date.
+func (u *unit) writeData(v *sandbox.VolumeSource) error {
+	p, err := u.payload(v)
+	if err != nil {
+		return err
+	}
+	return writePayload(u.volumePath(v), p, u.fsGroup())
+}
+
+// refreshVolumes lets the data volumes of a pod that is set up follow their ConfigMaps, Secrets and fields. What cannot be had any
+// more stays as it was, as in Kubernetes.
+func (u *unit) refreshVolumes() {
+	if !u.ready() || !u.record.Deleted.IsZero() {
+		return
+	}
+	for i := range u.object.Spec.Volumes {
+		v := &u.object.Spec.Volumes[i]
+		if !isData(v) {
+			continue
+		}
+		if err := u.writeData(v); err != nil {
+			u.log.Warn("volume not refreshed", "volume", v.Name, "err", err)
+			u.emit(sandbox.MomentMount, "FailedMount", nil, "volume", v.Name, "path", u.volumePath(v), "type", volumeKind(v), "detail", err.Error())
+		}
+	}
+}
+
+// fsGroup is the group that owns the pod's volumes, nil for none.
+func (u *unit) fsGroup() *int64 {
+	if sc := u.object.Spec.SecurityContext; sc != nil {
+		return sc.FSGroup
+	}
+	return nil
 }
 
 // memorySize is a memory volume's limit in bytes: what the manifest says, at most the node's memory, as the kubelet does.
@@ -141,7 +218,7 @@ func hostPathMode(kind string, info fs.FileInfo) (want string, ok bool) {
 	case "File", "FileOrCreate":
 		return "file", info != nil && info.Mode().IsRegular()
 	case "Socket":
-		return "socket", info != nil && info.Mode().Type() == fs.ModeSocket
+		return "socket file", info != nil && info.Mode().Type() == fs.ModeSocket
 	case "CharDevice":
 		return "character device", info != nil && info.Mode()&fs.ModeCharDevice != 0
 	case "BlockDevice":
@@ -150,30 +227,50 @@ func hostPathMode(kind string, info fs.FileInfo) (want string, ok bool) {
 	return "", info != nil
 }
 
-// volumeMounts are the bind mounts of a container's volumes.
-func (u *unit) volumeMounts(spec *sandbox.ContainerSpec) []*configs.Mount {
-	var mounts []*configs.Mount
-	for _, m := range u.mounts(spec) {
-		flags := 0
-		if m.ReadOnly {
-			flags = unix.MS_RDONLY
+// volumeMounts are the bind mounts of the container's volumes, and what observers see of them. Device and inode are theirs to read.
+// vars are the container's variables.
+func (c *container) volumeMounts(vars map[string]string) (mounts []*configs.Mount, seen []sandbox.Mount, err error) {
+	for i := range c.spec.VolumeMounts {
+		m := &c.spec.VolumeMounts[i]
+		v := c.unit.volume(m.Name)
+		if v == nil {
+			return nil, nil, configErrorf("no volume %q", m.Name)
 		}
-		mounts = append(mounts, bind(m.Source, m.Path, flags))
-	}
-	return mounts
-}
-
-// mounts is what observers see of a container's volumes. Device and inode are theirs to read.
-func (u *unit) mounts(spec *sandbox.ContainerSpec) []sandbox.Mount {
-	var mounts []sandbox.Mount
-	for _, m := range spec.VolumeMounts {
-		for i := range u.object.Spec.Volumes {
-			if v := &u.object.Spec.Volumes[i]; v.Name == m.Name {
-				mounts = append(mounts, sandbox.Mount{Volume: v.Name, Source: u.volumePath(v), Path: filepath.Clean(m.MountPath), ReadOnly: m.ReadOnly})
+		sub, err := subPath(m, vars)
+		if err != nil {
+			return nil, nil, err
+		}
+		source := c.unit.volumePath(v)
+		view := sandbox.Mount{Volume: v.Name, Source: filepath.Join(source, sub), Path: filepath.Clean(m.MountPath), ReadOnly: m.ReadOnly || isData(v)}
+		if sub != "" {
+			if source, err = c.bindSubPath(i, v, sub); err != nil {
+				return nil, nil, err
 			}
 		}
+		mounts, seen = append(mounts, volumeMount(m, source, view)), append(seen, view)
 	}
-	return mounts
+	return mounts, seen, nil
+}
+
+func volumeMount(m *sandbox.VolumeMount, source string, view sandbox.Mount) *configs.Mount {
+	if !view.ReadOnly {
+		return bind(source, view.Path, 0)
+	}
+	mount := bind(source, view.Path, unix.MS_RDONLY)
+	if m.RecursiveReadOnly == "Enabled" || m.RecursiveReadOnly == "IfPossible" { // the mounts below it, too (KEP-3857)
+		mount.RecAttr = &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY}
+	}
+	return mount
+}
+
+// volume finds a volume of the manifest by its name.
+func (u *unit) volume(name string) *sandbox.VolumeSource {
+	for i := range u.object.Spec.Volumes {
+		if v := &u.object.Spec.Volumes[i]; v.Name == name {
+			return v
+		}
+	}
+	return nil
 }
 
 // volumes lists the unit's volumes for observers.
@@ -186,10 +283,10 @@ func (u *unit) volumes() []sandbox.Volume {
 	return volumes
 }
 
-// tearDownVolumes unmounts the memory volumes and the shared memory. Directories go with the unit's own.
+// tearDownVolumes unmounts the volumes that are in memory and the shared memory. Directories go with the unit's own.
 func (u *unit) tearDownVolumes() {
 	for i := range u.object.Spec.Volumes {
-		if v := &u.object.Spec.Volumes[i]; volumeKind(v) == kindMemory {
+		if v := &u.object.Spec.Volumes[i]; v.HostPath == nil {
 			_ = unix.Unmount(u.volumePath(v), unix.MNT_DETACH) // not mounted when the unit never got so far
 		}
 	}

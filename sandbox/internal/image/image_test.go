@@ -48,7 +48,7 @@ func TestLookup(t *testing.T) {
 	if _, err := s.Lookup("podlab/node"); err != nil {
 		t.Errorf("internal image: %v", err)
 	}
-	if got, want := s.LayerPath(Layer{Digest: "sha256:" + base}), filepath.Join(s.dir, "layers", base); got != want {
+	if got, want := s.LayerPath(Layer{Digest: "sha256:" + base}), filepath.Join(s.dirs[0].dir, "layers", base); got != want {
 		t.Errorf("LayerPath = %s, want %s", got, want)
 	}
 }

@@ -61,6 +61,7 @@ type Observer struct {
 	limits        map[string]groupLimits
 	sizes         map[string]sized
 	joined        map[string]joined // by Container.ID
+	uppers        map[string]upper  // by path of the writable layer
 	orphans       map[uint64]bool   // inodes of sockets that nobody visible holds
 	uninteresting map[uint64]bool   // inodes of held sockets that are no TCP connections
 }
@@ -112,6 +113,7 @@ func (o *Observer) begin() {
 	o.r, o.at = newReader(), findControllers(o.Cgroup)
 	o.known, o.limits, o.sizes = map[int]*process{}, map[string]groupLimits{}, map[string]sized{}
 	o.joined = map[string]joined{}
+	o.uppers = map[string]upper{}
 	o.orphans, o.uninteresting = map[uint64]bool{}, map[uint64]bool{}
 }
 
@@ -119,6 +121,7 @@ func (o *Observer) begin() {
 func (o *Observer) forget() {
 	maps.DeleteFunc(o.limits, func(_ string, g groupLimits) bool { return g.seen != o.seq })
 	maps.DeleteFunc(o.joined, func(_ string, j joined) bool { return j.seen != o.seq })
+	maps.DeleteFunc(o.uppers, func(_ string, u upper) bool { return u.seen+staleSnapshots < o.seq })
 	maps.DeleteFunc(o.sizes, func(_ string, z sized) bool { return z.seen+staleSnapshots < o.seq })
 }
 

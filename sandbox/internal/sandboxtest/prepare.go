@@ -59,11 +59,14 @@ func build(dir string, all bool) error {
 	if err := compile(dir, "node/bin/pod", "./sandbox/node/pod"); err != nil {
 		return err
 	}
+	if err := compile(dir, "node/bin/podlab-image", "./sandbox/node/image"); err != nil {
+		return err
+	}
 	link := filepath.Join(dir, "node/bin/container")
 	if err := os.Symlink("pod", link); err != nil && !os.IsExist(err) {
 		return err
 	}
-	return run("go", "run", "./sandbox/internal/image/build", "-out", filepath.Join(dir, "images"), "-cache", filepath.Dir(dir))
+	return run("go", "run", "./sandbox/images", "build", "--out", filepath.Join(dir, "images"), "--cache", filepath.Dir(dir))
 }
 
 // compile builds a program. The compiler leaves it alone when it is up to date, and removes it first when it is not, so a daemon that

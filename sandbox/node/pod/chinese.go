@@ -32,6 +32,8 @@ var chinese = words{
 	"line":           "第 {line} 行：",
 	"kind.Pod":       " Pod ",
 	"kind.Container": "容器",
+	"kind.ConfigMap": " ConfigMap ",
+	"kind.Secret":    " Secret ",
 	"kind.file":      "文件",
 
 	"error.no_file":                "没有文件 {name}",

@@ -33,6 +33,8 @@ var english = words{
 	"line":           "line {line}: ",
 	"kind.Pod":       "pod",
 	"kind.Container": "container",
+	"kind.ConfigMap": "configmap",
+	"kind.Secret":    "secret",
 
 	"error.no_file":                "there is no file {name}",
 	"error.bad_manifest":           "this is not valid YAML: {detail}",

@@ -1,4 +1,4 @@
-package main
+package build
 
 import (
 	"archive/tar"
@@ -6,6 +6,7 @@ import (
 	"debug/elf"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -14,7 +15,7 @@ var searchPath = []string{"usr/lib/x86_64-linux-gnu", "usr/lib/aarch64-linux-gnu
 
 // closed checks that every program and library of the layers (lowest first) finds its libraries and its interpreter in them:
 // packages are named one by one in a recipe, so one may have been forgotten.
-func closed(layers []Tree) error {
+func closed(layers []Tree, search ...string) error {
 	has := func(name string) bool {
 		for _, t := range layers {
 			if _, ok := t[canonical(name)]; ok {
@@ -30,7 +31,7 @@ func closed(layers []Tree) error {
 			continue
 		}
 		for _, need := range needs(e) {
-			if !has(need) && !inSearchPath(need, path.Dir(name), has) {
+			if !has(need) && !inSearchPath(need, append(search, path.Dir(name)), has) {
 				return fmt.Errorf("/%s needs %s, which the image does not hold", name, need)
 			}
 		}
@@ -38,11 +39,11 @@ func closed(layers []Tree) error {
 	return nil
 }
 
-func inSearchPath(lib, own string, has func(string) bool) bool {
+func inSearchPath(lib string, more []string, has func(string) bool) bool {
 	if strings.Contains(lib, "/") {
 		return false
 	}
-	for _, dir := range append(searchPath, own) {
+	for _, dir := range slices.Concat(searchPath, more) {
 		if has(dir + "/" + lib) {
 			return true
 		}

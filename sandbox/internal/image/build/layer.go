@@ -1,4 +1,4 @@
-package main
+package build
 
 import (
 	"archive/tar"
@@ -11,8 +11,6 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"podlab/sandbox/internal/image"
 )
 
 // digest is the sha256 of the layer as a tar whose every field is fixed: sorted, without names of owners, all times alike.
@@ -103,27 +101,4 @@ func (e Entry) write(file string) error {
 func setTime(file string, at time.Time) error {
 	ts := unix.NsecToTimespec(at.UnixNano())
 	return unix.UtimesNanoAt(unix.AT_FDCWD, file, []unix.Timespec{ts, ts}, unix.AT_SYMLINK_NOFOLLOW)
-}
-
-// prune removes the layers that no image of the index names, and what an interrupted run left.
-func prune(dir string, images []image.Image) error {
-	used := map[string]bool{}
-	for _, img := range images {
-		for _, l := range img.Layers {
-			used[l.Digest[len("sha256:"):]] = true
-		}
-	}
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return err
-	}
-	for _, e := range entries {
-		if used[e.Name()] {
-			continue
-		}
-		if err := os.RemoveAll(filepath.Join(dir, e.Name())); err != nil {
-			return err
-		}
-	}
-	return nil
 }

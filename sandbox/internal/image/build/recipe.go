@@ -1,4 +1,4 @@
-package main
+package build
 
 import (
 	"crypto/sha256"
@@ -31,6 +31,9 @@ type Recipe struct {
 	Dirs     map[string]string `yaml:"dirs"`     // directories: path → octal mode
 	Config   Config            `yaml:"config"`
 	Internal bool              `yaml:"internal"` // not for learners
+	Optional bool              `yaml:"optional"` // made only when it is named
+	About    string            `yaml:"about"`    // of an optional one: what it is for
+	Search   []string          `yaml:"search"`   // directories with libraries that programs find by themselves
 
 	Name string `yaml:"-"`
 	Dir  string `yaml:"-"`
@@ -43,6 +46,7 @@ type Config struct {
 	Cmd          []string `yaml:"cmd"`
 	WorkingDir   string   `yaml:"workingDir"`
 	User         string   `yaml:"user"`
+	StopSignal   string   `yaml:"stopSignal"`
 	ExposedPorts []int    `yaml:"exposedPorts"`
 }
 
@@ -114,6 +118,18 @@ func inOrder(recipes []Recipe) ([]Recipe, error) {
 		}
 	}
 	return done, nil
+}
+
+// createdBy says what the layer is made of.
+func (r Recipe) createdBy() string {
+	if len(r.Packages) == 0 {
+		return "scripts/images: " + r.Name
+	}
+	text := "Debian: " + strings.Join(r.Packages, " ")
+	if len(text) > 200 {
+		text = text[:strings.LastIndexByte(text[:197], ' ')] + " …"
+	}
+	return text
 }
 
 // drops reports whether the recipe leaves name out.

@@ -1,4 +1,4 @@
-package main
+package build
 
 import (
 	"archive/tar"
@@ -92,7 +92,7 @@ func TestPrograms(t *testing.T) {
 		{"busybox", "nc -l -p 99 -e cat & sleep 0.2; echo ping | timeout 2 nc localhost 99", "ping\n"},
 		{"busybox", "wget -qO- http://nosuch/ 2>&1", "wget: bad address 'nosuch'\n"},
 		{"busybox", "ps -o pid,args | sed -n 2p; readlink /proc/1/ns/net | cut -c1-4; ip -o -4 addr show lo | awk '{print $4}'; hostname | wc -l", "    1 sh -c ps -o pid,args | sed -n 2p; readlink /proc/1/ns/net | cut -c1-4; ip -o -4 addr show lo | awk '{print $4}'; hostname | wc -l\nnet:\n127.0.0.1/8\n1\n"},
-		{"busybox", "sleep 60 & kill $!; wait $!; echo $?; echo a > f; (sleep 0.1; printf 'xib\\033'; sleep 0.1; printf ':wq\\n'; sleep 0.1) | vi f >/dev/null 2>&1; cat f; ping -c1 -q 127.0.0.1 | grep -c ' 0% '", "143\nb\n1\n"},
+		{"busybox", "sleep 60 & kill $!; wait $!; echo $?; echo a > f; (sleep 1; printf 'xib\\033'; sleep 1; printf ':wq\\n'; sleep 1) | vi f >/dev/null 2>&1; cat f; ping -c1 -q 127.0.0.1 | grep -c ' 0% '", "143\nb\n1\n"},
 		{"debian", "bash -c 'echo $((6*7))' | tee /tmp/a; cat /etc/debian_version | cut -d. -f1 | wc -l; id -un; find / -xdev -perm /6000 | wc -l", "42\n1\nroot\n0\n"},
 		{"nginx", "nginx -g 'daemon off;' 2>/dev/null >/tmp/log & sleep 0.5; exec 3<>/dev/tcp/127.0.0.1/80; printf 'GET / HTTP/1.0\\r\\n\\r\\n' >&3; head -1 <&3; kill %1; wait; grep -c 'GET / HTTP/1.0\" 200' /tmp/log", "HTTP/1.1 200 OK\r\n1\n"},
 		{"podlab/node", "sleep 9 & sleep 0.1; pstree -T 1 | grep -c sleep; lsns -t net -n -o NS | wc -l; nsenter -t 1 -n ip -o -4 a | wc -l; ss -lnt | wc -l; ps -o pid= 1 | tr -d ' '; top -bn1 | grep -c Tasks; ping -c1 -q localhost | grep -c ' 0% '", "1\n1\n1\n1\n1\n1\n1\n"},

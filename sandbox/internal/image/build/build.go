@@ -1,51 +1,44 @@
-// Command build makes the host's images from the recipes in content/images: Debian packages, files of the repository, and
+// Package build makes the host's images from the recipes in content/images: Debian packages, files of the repository, and
 // programs compiled from it. It asks no registry. The same inputs give the same digests, so a second run has nothing to do.
 //
-// It writes DIR/layers first and DIR/index.json last, each by rename: who reads the directory sees the old images or the new
-// ones. It must be root, since a layer's files belong to the image's users.
-package main
+// Recipes that are optional are made when they are named, and from then on with the others.
+//
+// It must be root, since a layer's files belong to the image's users.
+package build
 
 import (
-	"cmp"
 	"context"
-	"crypto/sha256"
 	"embed"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"podlab/sandbox/internal/image"
+	"podlab/sandbox/internal/image/store"
 )
 
 // epoch is the time of every file in every layer unless SOURCE_DATE_EPOCH says otherwise: 2026-01-01 UTC.
 const epoch = 1767225600
 
-func main() {
-	var b builder
-	flag.StringVar(&b.recipes, "recipes", "content/images", "`folder` of the recipes")
-	flag.StringVar(&b.out, "out", "/var/lib/podlab/images", "`folder` the images are written to")
-	flag.StringVar(&b.cache, "cache", "/var/lib/podlab/cache", "`folder` that keeps Debian packages")
-	flag.BoolVar(&b.upgrade, "upgrade", false, "look for newer Debian packages even if no recipe changed")
-	flag.BoolVar(&b.prune, "prune", false, "remove layers of earlier images; no node may be running")
-	flag.Parse()
+// Settings say what is made of what.
+type Settings struct {
+	Recipes string   // folder of the recipes
+	Out     string   // directory of images
+	Cache   string   // folder that keeps Debian packages
+	Upgrade bool     // look for newer Debian packages even if no recipe changed
+	Names   []string // optional images to make
+}
 
-	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM)
-	defer stop()
-	if err := b.run(ctx); err != nil {
-		fmt.Fprintln(os.Stderr, "images:", err)
-		os.Exit(1)
-	}
+// Run makes the images that are not there yet, or are made of something else than now.
+func Run(ctx context.Context, c Settings) error {
+	b := &builder{recipes: c.Recipes, out: c.Out, cache: c.Cache, upgrade: c.Upgrade, names: c.Names}
+	return b.run(ctx)
 }
 
 // sources are this program's own: with a new way of making them the images are made anew.
@@ -58,19 +51,33 @@ func say(format string, args ...any) { fmt.Printf("  images: "+format+"\n", args
 
 type builder struct {
 	recipes, out, cache string
-	upgrade, prune      bool
+	upgrade             bool
+	names               []string // optional images that were asked for
 
 	at     time.Time
+	store  *store.Store
+	before []image.Image // what the index held
 	debs   *debs
 	trees  map[string][]Tree // by image, lowest first
 	images map[string]image.Image
 }
 
-func (b *builder) run(ctx context.Context) error {
+func (b *builder) run(ctx context.Context) (err error) {
 	if err := b.setTime(); err != nil {
 		return err
 	}
-	inputs, err := b.inputs()
+	if b.store, err = store.Open(b.out); err != nil {
+		return err
+	}
+	defer b.store.Close()
+	if b.before, err = b.store.List(); err != nil {
+		return err
+	}
+	recipes, err := b.chosen()
+	if err != nil {
+		return err
+	}
+	inputs, err := b.inputs(recipes)
 	if err != nil {
 		return err
 	}
@@ -78,7 +85,43 @@ func (b *builder) run(ctx context.Context) error {
 		say("nothing changed")
 		return nil
 	}
-	return b.build(ctx, inputs)
+	return b.build(ctx, recipes, inputs)
+}
+
+// chosen returns the recipes to make, bases first: all that are not optional, and of those the ones that were named, now or in an earlier
+// run, with what they stand on. It writes down which are left.
+func (b *builder) chosen() ([]Recipe, error) {
+	all, err := readRecipes(b.recipes)
+	if err != nil {
+		return nil, err
+	}
+	wanted := map[string]bool{}
+	for _, img := range b.before {
+		wanted[img.Name] = img.Source == ""
+	}
+	for _, name := range b.names {
+		if !slices.ContainsFunc(all, func(r Recipe) bool { return r.Name == name }) {
+			return nil, fmt.Errorf("there is no recipe %q in %s", name, b.recipes)
+		}
+		wanted[name] = true
+	}
+	for _, r := range slices.Backward(all) {
+		if !r.Optional || wanted[r.Name] {
+			wanted[r.Name], wanted[r.From] = true, true
+		}
+	}
+	var left []string
+	all = slices.DeleteFunc(all, func(r Recipe) bool {
+		if !wanted[r.Name] {
+			left = append(left, r.Name)
+		}
+		return !wanted[r.Name]
+	})
+	data, err := json.Marshal(append([]string{}, left...))
+	if err != nil {
+		return nil, err
+	}
+	return all, replaceFile(filepath.Join(b.out, image.BuildableFile), append(data, '\n'))
 }
 
 func (b *builder) setTime() error {
@@ -96,13 +139,17 @@ func (b *builder) setTime() error {
 }
 
 // inputs names everything the images are made from, but for the versions of Debian's packages: recipes, this program, the time.
-func (b *builder) inputs() (string, error) {
+func (b *builder) inputs(chosen []Recipe) (string, error) {
+	var names []string
+	for _, r := range chosen {
+		names = append(names, r.Name)
+	}
 	recipes, err := fingerprint(os.DirFS(b.recipes))
 	if err != nil {
 		return "", err
 	}
 	program, err := fingerprint(sources)
-	return fmt.Sprintf("%s %s %d", recipes, program, b.at.Unix()), err
+	return fmt.Sprintf("%s %s %d %s", recipes, program, b.at.Unix(), strings.Join(names, ",")), err
 }
 
 func (b *builder) stamp() string { return filepath.Join(b.out, ".inputs") }
@@ -113,13 +160,9 @@ func (b *builder) current(inputs string) bool {
 	if err != nil || string(was) != inputs+"\n" {
 		return false
 	}
-	s, err := image.Open(b.out)
-	if err != nil {
-		return false
-	}
-	for _, img := range s.List() {
+	for _, img := range b.before {
 		for _, l := range img.Layers {
-			if _, err := os.Stat(s.LayerPath(l)); err != nil {
+			if _, err := os.Stat(b.store.LayerDir(l.Digest)); err != nil {
 				return false
 			}
 		}
@@ -127,14 +170,7 @@ func (b *builder) current(inputs string) bool {
 	return true
 }
 
-func (b *builder) build(ctx context.Context, inputs string) error {
-	recipes, err := readRecipes(b.recipes)
-	if err != nil {
-		return err
-	}
-	if err := os.MkdirAll(filepath.Join(b.out, "layers"), 0o755); err != nil {
-		return err
-	}
+func (b *builder) build(ctx context.Context, recipes []Recipe, inputs string) (err error) {
 	if err := os.Remove(b.stamp()); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
@@ -169,24 +205,25 @@ func (b *builder) buildImage(ctx context.Context, r Recipe) error {
 		return err
 	}
 	layers := append(slices.Clone(b.trees[r.From]), tree)
-	if err := closed(layers); err != nil {
+	if err := closed(layers, r.Search...); err != nil {
 		return err
 	}
-	layer := image.Layer{Bytes: tree.bytes()}
+	layer := image.Layer{Bytes: tree.bytes(), CreatedBy: r.createdBy()}
 	if layer.Digest, err = tree.digest(b.at); err != nil {
 		return err
 	}
-	dir := filepath.Join(b.out, "layers", strings.TrimPrefix(layer.Digest, "sha256:"))
-	if err := tree.unpack(dir, b.at); err != nil {
+	if err := tree.unpack(b.store.LayerDir(layer.Digest), b.at); err != nil {
 		return err
 	}
 	b.trees[r.Name] = layers
 	img := image.Image{Name: r.Name, Layers: append(slices.Clone(b.images[r.From].Layers), layer), Config: r.Config.image(),
 		Size: b.images[r.From].Size + layer.Bytes, Internal: r.Internal}
-	img.Digest, err = imageDigest(img)
+	if err := b.store.AddOCI(&img, b.images[r.From].Manifest, b.at); err != nil {
+		return err
+	}
 	b.images[r.Name] = img
 	say("%-13s %8.1f KB, %d files, %.1f s", r.Name, float64(layer.Bytes)/1e3, len(tree), time.Since(start).Seconds())
-	return err
+	return nil
 }
 
 // tree puts the image's own layer together: packages first, then what the repository compiles, then files, then links.
@@ -229,33 +266,18 @@ func addCompiled(ctx context.Context, t Tree, r Recipe) error {
 	return t.addFiles(out)
 }
 
-// imageDigest names an image by its configuration and layers.
-func imageDigest(img image.Image) (string, error) {
-	data, err := json.Marshal(struct {
-		Config image.Config
-		Layers []image.Layer
-	}{img.Config, img.Layers})
-	sum := sha256.Sum256(data)
-	return "sha256:" + hex.EncodeToString(sum[:]), err
-}
-
+// writeIndex puts what was made in the place of what earlier runs made; images that came from elsewhere stay.
 func (b *builder) writeIndex() error {
-	var list []image.Image
+	var all []image.Image
 	for _, img := range b.images {
-		list = append(list, img)
+		all = append(all, img)
 	}
-	slices.SortFunc(list, func(x, y image.Image) int { return cmp.Compare(x.Name, y.Name) })
-	data, err := json.MarshalIndent(list, "", "  ")
-	if err != nil {
-		return err
+	for _, img := range b.before {
+		if _, made := b.images[img.Name]; img.Source != "" && !made {
+			all = append(all, img)
+		}
 	}
-	if err := replaceFile(filepath.Join(b.out, image.IndexFile), append(data, '\n')); err != nil {
-		return err
-	}
-	if !b.prune {
-		return nil
-	}
-	return prune(filepath.Join(b.out, "layers"), list)
+	return b.store.Replace(all)
 }
 
 // replaceFile writes a file so that a reader sees the old content or the new, whole.

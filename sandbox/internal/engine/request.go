@@ -1,0 +1,192 @@
+package engine
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"podlab/sandbox"
+)
+
+// Bounds of an HTTP probe.
+const (
+	maxRedirects = 10       // as net/http's
+	maxHead      = 16 << 10 // bytes of an answer's status line and headers
+)
+
+// agentName is what a kubelet of this version calls itself to the servers it probes.
+const agentName = "kube-probe/1.34"
+
+// errNoHTTP is an answer that is not HTTP.
+var errNoHTTP = errors.New("malformed HTTP response")
+
+// checkHTTP is an httpGet probe (API reference, HTTPGetAction): success is a status from 200 to 399. A redirect to another host is not
+// followed: it counts as a success with a warning.
+func (c *container) checkHTTP(ctx context.Context, g *sandbox.HTTPGetAction) (found verdict, detail string, warning bool) {
+	status, elsewhere, err := c.httpGet(ctx, g)
+	switch {
+	case err != nil:
+		return failed, err.Error(), false
+	case elsewhere:
+		return success, "Probe terminated redirects", true
+	case status < 200 || status >= 400:
+		return failed, "HTTP probe failed with statuscode: " + strconv.Itoa(status), false
+	}
+	return success, "", false
+}
+
+func (c *container) checkTCP(ctx context.Context, t *sandbox.TCPSocketAction) (verdict, string) {
+	address, err := c.endpoint(t.Host, t.Port)
+	if err != nil {
+		return unclear, err.Error()
+	}
+	conn, err := dialProbe(ctx, address)
+	if err != nil {
+		return failed, err.Error()
+	}
+	conn.Close()
+	return success, ""
+}
+
+// endpoint is where a probe connects to: the pod's own address unless it names a host; the port by number or by its name.
+func (c *container) endpoint(host string, port sandbox.IntOrString) (string, error) {
+	if host == "" {
+		v := c.unit.view.Load()
+		host = v.pod.Status.PodIP
+	}
+	if _, err := strconv.Atoi(string(port)); err == nil {
+		return net.JoinHostPort(host, string(port)), nil
+	}
+	for _, p := range c.spec.Ports {
+		if p.Name == string(port) {
+			return net.JoinHostPort(host, strconv.Itoa(p.ContainerPort)), nil
+		}
+	}
+	return "", fmt.Errorf("couldn't find port: %q", port)
+}
+
+// dialProbe connects. What is left of the connection is given up a second after it is closed, so that frequent probes leave no long
+// queue of them (kubelet: ProbeDialer).
+func dialProbe(ctx context.Context, address string) (net.Conn, error) {
+	conn, err := (&net.Dialer{FallbackDelay: -1}).DialContext(ctx, "tcp", address)
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(1) // seconds; a wish
+	}
+	return conn, err
+}
+
+// httpGet asks and follows redirects on the same host. elsewhere: the last one led to another.
+func (c *container) httpGet(ctx context.Context, g *sandbox.HTTPGetAction) (status int, elsewhere bool, err error) {
+	address, err := c.endpoint(g.Host, g.Port)
+	if err != nil {
+		return 0, false, err
+	}
+	path := g.Path
+	if !strings.HasPrefix(path, "/") {
+		path = "/" + path
+	}
+	target, err := url.Parse("http://" + address + path)
+	if err != nil {
+		return 0, false, err
+	}
+	for range maxRedirects {
+		status, location, err := get(ctx, target, g.HTTPHeaders)
+		if err != nil {
+			return 0, false, fmt.Errorf("Get %q: %w", target, err) //nolint:staticcheck // the words of net/http, which the kubelet shows
+		}
+		if location == "" || status < 300 || status >= 400 {
+			return status, false, nil
+		}
+		next, err := target.Parse(location)
+		if err != nil {
+			return 0, false, err
+		}
+		if next.Hostname() != target.Hostname() || next.Scheme != "http" {
+			return status, true, nil
+		}
+		target = next
+	}
+	return 0, false, fmt.Errorf("Get %q: stopped after %d redirects", target, maxRedirects) //nolint:staticcheck // as above
+}
+
+// get sends one HTTP/1.1 request and reads the head of its answer. net/http would cost every container's first stage 0.4 ms: it is the
+// same program.
+func get(ctx context.Context, target *url.URL, headers []sandbox.HTTPHeader) (status int, location string, err error) {
+	address := target.Host
+	if target.Port() == "" {
+		address = net.JoinHostPort(target.Hostname(), "80")
+	}
+	conn, err := dialProbe(ctx, address)
+	if err != nil {
+		return 0, "", err
+	}
+	defer conn.Close()
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Now()) }) // ends what is being read
+	defer stop()
+	if _, err = io.WriteString(conn, request(target, headers)); err == nil {
+		status, location, err = readHead(bufio.NewReader(io.LimitReader(conn, maxHead)))
+	}
+	if ctx.Err() != nil {
+		return 0, "", errors.New("context deadline exceeded (Client.Timeout exceeded while awaiting headers)")
+	}
+	return status, location, err
+}
+
+// request is the text of a request. The manifest's check keeps line ends out of it; they are left out here again, where it is trusted.
+func request(target *url.URL, headers []sandbox.HTTPHeader) string {
+	var b strings.Builder
+	b.WriteString("GET " + target.RequestURI() + " HTTP/1.1\r\n")
+	own := []sandbox.HTTPHeader{{Name: "Host", Value: target.Host}, {Name: "User-Agent", Value: agentName}, {Name: "Accept", Value: "*/*"}}
+	for _, h := range own {
+		if !names(headers, h.Name) {
+			headers = append([]sandbox.HTTPHeader{h}, headers...)
+		}
+	}
+	for _, h := range headers {
+		b.WriteString(oneLine.Replace(h.Name) + ": " + oneLine.Replace(h.Value) + "\r\n")
+	}
+	b.WriteString("Connection: close\r\n\r\n")
+	return b.String()
+}
+
+var oneLine = strings.NewReplacer("\r", "", "\n", "")
+
+func names(headers []sandbox.HTTPHeader, name string) bool {
+	for _, h := range headers {
+		if strings.EqualFold(h.Name, name) {
+			return true
+		}
+	}
+	return false
+}
+
+// readHead reads an answer's status line, and the headers as far as Location.
+func readHead(r *bufio.Reader) (status int, location string, err error) {
+	line, err := r.ReadString('\n')
+	if err != nil {
+		return 0, "", err
+	}
+	version, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
+	code, _, _ := strings.Cut(rest, " ")
+	status, err = strconv.Atoi(code)
+	if err != nil || !strings.HasPrefix(version, "HTTP/1.") || len(code) != 3 {
+		return 0, "", fmt.Errorf("%w %q", errNoHTTP, clip(line))
+	}
+	for {
+		line, err := r.ReadString('\n')
+		name, value, _ := strings.Cut(strings.TrimSpace(line), ":")
+		if strings.EqualFold(name, "Location") {
+			return status, strings.TrimSpace(value), nil
+		}
+		if err != nil || name == "" {
+			return status, "", nil // an answer that breaks off has a status all the same
+		}
+	}
+}
