@@ -37,7 +37,7 @@ func (e *Engine) adopt() {
 		containers += u.adopt(kept)
 		e.units[u.object.Ref] = u
 		e.order = max(e.order, r.Order)
-		u.show()
+		u.publish()
 	}
 	for key, files := range kept { // what is left belongs to nothing that lives
 		closeAll(files)
@@ -49,6 +49,9 @@ func (e *Engine) adopt() {
 			Params: map[string]string{"objects": strconv.Itoa(len(records)), "containers": strconv.Itoa(containers)}})
 	}
 	for _, u := range e.units {
+		for _, c := range u.members() {
+			c.goOn()
+		}
 		e.start(e.life, u)
 	}
 }
@@ -112,7 +115,6 @@ func (c *container) adopt(kept map[string][]*os.File) bool {
 	go c.watchOrphan(r.Attempt, r.PID, r.Start, living)
 	if living {
 		c.watchMemory()
-		c.goOn()
 	}
 	return living
 }
@@ -121,6 +123,9 @@ func (c *container) adopt(kept map[string][]*os.File) bool {
 // with a kubelet that restarts; a preStop begins again, since nobody knows how far it came.
 func (c *container) goOn() {
 	r := c.run
+	if !c.isRunning() || c.alive.pidfd == nil || c.alive.lc == nil {
+		return // it ended while there was no agent
+	}
 	killGroup(filepath.Join(c.cgroup(), HiddenCgroup)) // nobody waits for the answer of these probes
 	if r.Hooking {
 		r.Hooking = false

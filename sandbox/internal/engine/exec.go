@@ -64,6 +64,7 @@ func (e *Engine) Exec(ctx context.Context, id string, p Process) (*Running, erro
 	}
 	r := &Running{done: make(chan struct{})}
 	if err := r.start(c, process, p); err != nil {
+		e.reapStrays()
 		return nil, sandbox.Errorf(sandbox.CodeCannotStart, "container", id, "command", p.Argv[0], "detail", startDetail(err)).Because(err)
 	}
 	if p.Hidden {
