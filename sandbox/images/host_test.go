@@ -82,7 +82,7 @@ func TestImportedImageInANode(t *testing.T) {
 		t.Errorf("got %q, want %q", out, want)
 	}
 	run("container", "run", "-d", "--name", "stays", "changed:v1", "sleep", "600")
-	must(t, (&rmCmd{dataDir: dataDir{data}, Names: []string{"changed:v1"}}).Run(e))
+	must(t, (&rmCmd{dataDir: dataDir{data}, Names: []string{"changed:v1"}}).Run())
 	layers := func() int {
 		entries, err := os.ReadDir(filepath.Join(data, "images", image.LayersDir))
 		must(t, err)
