@@ -60,7 +60,7 @@ type Update struct {
 	Moments  *Moments  `json:"moments,omitempty"` // the agent's own
 }
 
-// Ref names an object on a node. Kind is Pod or Container.
+// Ref names an object on a node. Kind is Pod, Container, ConfigMap or Secret.
 type Ref struct {
 	Kind string `json:"kind"`
 	Name string `json:"name"`
@@ -132,9 +132,12 @@ type Terminal interface {
 
 // Agent is what a node's agent can be asked. *NodeClient implements it over the node's socket.
 type Agent interface {
-	// Apply makes or changes the objects: JSON of Pod or PlainContainer, in order. It returns when each is recorded and its start
+	// Apply makes or changes the objects: JSON of Pod, PlainContainer, ConfigMap or Secret, in order. It returns when each is recorded and its start
 	// has begun; errors name the first that failed. Errors: unknown_image, name_taken, over_capacity, immutable, bad_value …
 	Apply(ctx context.Context, objects [][]byte) ([]Applied, error)
+	// Get returns the JSON of an object, or, by name, of every one of its kind if ref names none. Kinds: Pod, ConfigMap, Secret.
+	// Errors: not_found, bad_request.
+	Get(ctx context.Context, ref Ref) ([][]byte, error)
 	// Delete stops an object and returns when it is gone. grace < 0 means the object's own termination grace period (seconds).
 	Delete(ctx context.Context, ref Ref, grace int64) error
 	Snapshot(ctx context.Context) (Snapshot, error)

@@ -85,6 +85,26 @@ type Layer struct {
 	Path     string `json:"path"`   // on the node
 	Bytes    int64  `json:"bytes"`
 	Writable bool   `json:"writable"`
+
+	CreatedBy string   `json:"createdBy,omitempty"` // the command that made it, as the image's history says
+	Images    []string `json:"images,omitempty"`    // the node's images that stand on it: with more than one, its bytes are shared
+	Changes   []Change `json:"changes,omitempty"`   // of the writable one: what it lays over the image; the first ones, breadth first
+}
+
+// Kinds of Change.
+const (
+	ChangeAdded   = "added"   // no layer below has this path
+	ChangeCopied  = "copied"  // copy-up: a lower layer has it, and it was written to here
+	ChangeDeleted = "deleted" // a whiteout hides what a lower layer has
+	ChangeOpaque  = "opaque"  // a directory made anew: it hides all that lower layers have in it
+)
+
+// Change is one path of a container's writable layer. A directory that is only on the way to one is none.
+type Change struct {
+	Path  string `json:"path"` // in the container
+	Kind  string `json:"kind"`
+	Dir   bool   `json:"dir"`
+	Bytes int64  `json:"bytes"` // of a regular file
 }
 
 // Mount is a directory or file of the node that a container sees at Path.

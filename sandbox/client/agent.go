@@ -25,6 +25,15 @@ func (a Agent) Apply(ctx context.Context, objects [][]byte) (applied []sandbox.A
 	return applied, err
 }
 
+func (a Agent) Get(ctx context.Context, ref sandbox.Ref) (objects [][]byte, err error) {
+	var raw []json.RawMessage
+	err = once(ctx, a.Socket, wire.VerbGet, ref, &raw)
+	for _, object := range raw {
+		objects = append(objects, object)
+	}
+	return objects, err
+}
+
 func (a Agent) Delete(ctx context.Context, ref sandbox.Ref, grace int64) error {
 	return once(ctx, a.Socket, wire.VerbDelete, wire.DeleteArgs{Ref: ref, Grace: grace}, nil)
 }

@@ -1,6 +1,7 @@
 package fake
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 
@@ -38,6 +40,7 @@ type Agent struct {
 	nextIP    int
 	pods      []*pod
 	plain     []*container
+	data      map[sandbox.Ref][]byte // ConfigMaps and Secrets, as they were applied
 	terminals map[string]*screen
 	files     map[string][]byte
 	change    []func(*sandbox.Snapshot)
@@ -117,7 +120,55 @@ func (a *Agent) applyOne(raw []byte) (sandbox.Applied, error) {
 		}
 		return a.applyPlain(spec)
 	}
-	return sandbox.Applied{}, sandbox.Errorf(sandbox.CodeBadValue, "field", "kind", "value", head.Kind)
+	return a.applyData(raw)
+}
+
+// applyData keeps a ConfigMap or Secret. The caller holds a.mu.
+func (a *Agent) applyData(raw []byte) (sandbox.Applied, error) {
+	var head sandbox.ConfigMap // what is read of it a Secret has too
+	if err := json.Unmarshal(raw, &head); err != nil {
+		return sandbox.Applied{}, sandbox.Errorf(sandbox.CodeBadManifest, "detail", err.Error())
+	}
+	done := sandbox.Applied{Ref: sandbox.Ref{Kind: head.Kind, Name: head.Metadata.Name}, Action: "created"}
+	if head.Kind != sandbox.ManifestConfigMap && head.Kind != sandbox.ManifestSecret {
+		return done, sandbox.Errorf(sandbox.CodeBadValue, "field", "kind", "value", head.Kind)
+	}
+	if old, ok := a.data[done.Ref]; ok {
+		done.Action = "configured"
+		if bytes.Equal(old, raw) {
+			done.Action = "unchanged"
+		}
+	}
+	if a.data == nil {
+		a.data = map[sandbox.Ref][]byte{}
+	}
+	a.data[done.Ref] = raw
+	return done, nil
+}
+
+func (a *Agent) Get(_ context.Context, ref sandbox.Ref) (objects [][]byte, err error) {
+	if err := a.alive(); err != nil {
+		return nil, err
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if ref.Kind == sandbox.ManifestPod {
+		for _, p := range a.snapshot().Pods {
+			if object, err := json.Marshal(p); err == nil && (ref.Name == "" || ref.Name == p.Metadata.Name) {
+				objects = append(objects, object)
+			}
+		}
+	}
+	for other, object := range a.data {
+		if other.Kind == ref.Kind && (ref.Name == "" || ref.Name == other.Name) {
+			objects = append(objects, object)
+		}
+	}
+	if len(objects) == 0 && ref.Name != "" {
+		return nil, sandbox.Errorf(sandbox.CodeNotFound, "kind", ref.Kind, "name", ref.Name)
+	}
+	slices.SortFunc(objects, bytes.Compare)
+	return objects, nil
 }
 
 func (a *Agent) Delete(_ context.Context, ref sandbox.Ref, _ int64) error {
@@ -145,6 +196,10 @@ func (a *Agent) Delete(_ context.Context, ref sandbox.Ref, _ int64) error {
 				return nil
 			}
 		}
+	}
+	if _, ok := a.data[ref]; ok {
+		delete(a.data, ref)
+		return nil
 	}
 	return sandbox.Errorf(sandbox.CodeNotFound, "kind", ref.Kind, "name", ref.Name)
 }

@@ -78,7 +78,7 @@ func TestConfigurationErrors(t *testing.T) {
 		"two sources":         {env("{fieldRef: {fieldPath: metadata.name}, configMapKeyRef: {name: a, key: b}}"), "bad_value line=11;detail=oneref"},
 		"value and source":    {pod("env: [{name: A, value: b, valueFrom: {fieldRef: {fieldPath: metadata.name}}}]", ""), "bad_value line=9;detail=alone;want=value"},
 		"no key":              {env("{secretKeyRef: {name: a}}"), "bad_value line=11;detail=required"},
-		"file key":            {env("{fileKeyRef: {key: a}}"), "unsupported_field line=11;detail=yet"},
+		"file key":            {env("{fileKeyRef: {key: a}}"), "unsupported_field line=11;detail=gate"},
 		"envFrom":             {pod("envFrom: [{prefix: A_}]", ""), "bad_value line=9;detail=oneref"},
 		"prefix":              {pod("envFrom: [{prefix: 1A, configMapRef: {name: a}}]", ""), "bad_value line=9;detail=variable"},
 		"mode":                {volume("configMap: {name: a, defaultMode: 01000}"), "bad_value line=11;detail=range;want=0–511"},

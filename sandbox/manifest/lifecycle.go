@@ -113,7 +113,7 @@ func (d *document) plainLifecycle(c *sandbox.ContainerSpec) error {
 }
 
 func (d *document) unsupported(at string) error {
-	return positioned(sandbox.CodeUnsupportedField, d.nearest(at), "field", at)
+	return positioned(sandbox.CodeUnsupportedField, d.nearest(at), "field", at, "detail", WhyPlace)
 }
 
 func (d *document) target(at, name string, spec *sandbox.PodSpec) error {

@@ -25,7 +25,12 @@ const (
 	WhyPrivileges = "privileges"
 	WhyProfile    = "profile"
 	WhyUnmasked   = "unmasked"
-	WhyYet        = "yet"
+	WhyPlace      = "place"
+	WhyProbe      = "probe"
+	WhyStdin      = "stdin"
+	WhyDead       = "dead"
+	WhyGate       = "gate"
+	WhyYet        = "yet" // no reason is given for the field
 )
 
 // Reasons has the sentence for each detail of unsupported_field, in English.
@@ -46,6 +51,11 @@ var Reasons = map[string]string{
 	WhyPrivileges: "Every process on a node runs with no_new_privs: set-user-ID programs give nobody anything.",
 	WhyProfile:    "There are no profiles on a node: RuntimeDefault or Unconfined.",
 	WhyUnmasked:   "What /proc tells of the shared kernel stays masked.",
+	WhyPlace:      "A container in this place cannot have it.",
+	WhyProbe:      "Probes ask by exec, httpGet and tcpSocket.",
+	WhyStdin:      "Standard input stays open until the container ends.",
+	WhyDead:       "Kubernetes itself does nothing with it.",
+	WhyGate:       "Kubernetes has it behind a feature gate only: it is new, and may change.",
 	WhyYet:        "Podlab does not support it.",
 }
 
@@ -76,25 +86,48 @@ var refused = map[string]string{
 	"PodSpec.tolerations":               WhyScheduler,
 	"PodSpec.topologySpreadConstraints": WhyScheduler,
 
-	"Container.resizePolicy":              WhyResize,
-	"Container.restartPolicyRules":        WhyYet,
-	"Container.volumeDevices":             WhyDevices,
-	"ContainerPort.hostIP":                WhyServices,
-	"ContainerPort.hostPort":              WhyServices,
-	"EnvVarSource.fileKeyRef":             WhyYet,
-	"ResourceRequirements.claims":         WhyDevices,
-	"VolumeMount.bindMountOptions":        WhyMounts,
-	"SecurityContext.appArmorProfile":     WhyModule,
-	"SecurityContext.seLinuxOptions":      WhyModule,
-	"SecurityContext.windowsOptions":      WhyWindows,
-	"SeccompProfile.localhostProfile":     WhyProfile,
-	"PodSecurityContext.*":                WhyModule,
-	"PodSecurityContext.windowsOptions":   WhyWindows,
-	"VolumeProjection.clusterTrustBundle": WhyAccounts,
-	"VolumeProjection.podCertificate":     WhyAccounts,
-	"VolumeProjection.*":                  WhyAccounts,
-	"Volume.*":                            WhyStorage,
-	"ObjectMeta.*":                        WhyServer,
+	"Container.resizePolicy":                WhyResize,
+	"Container.restartPolicyRules":          WhyGate,
+	"Container.stdinOnce":                   WhyStdin,
+	"Container.volumeDevices":               WhyDevices,
+	"EphemeralContainer.lifecycle":          WhyPlace,
+	"EphemeralContainer.livenessProbe":      WhyPlace,
+	"EphemeralContainer.ports":              WhyPlace,
+	"EphemeralContainer.readinessProbe":     WhyPlace,
+	"EphemeralContainer.resizePolicy":       WhyPlace,
+	"EphemeralContainer.resources":          WhyPlace,
+	"EphemeralContainer.restartPolicy":      WhyPlace,
+	"EphemeralContainer.restartPolicyRules": WhyPlace,
+	"EphemeralContainer.startupProbe":       WhyPlace,
+	"EphemeralContainer.stdinOnce":          WhyStdin,
+	"EphemeralContainer.volumeDevices":      WhyDevices,
+	"Lifecycle.stopSignal":                  WhyGate,
+	"LifecycleHandler.tcpSocket":            WhyDead,
+	"Probe.grpc":                            WhyProbe,
+	"HTTPGetAction.protocol":                WhyGate,
+	"ConfigMapVolumeSource.defaultUser":     WhyGate,
+	"SecretVolumeSource.defaultUser":        WhyGate,
+	"DownwardAPIVolumeSource.defaultUser":   WhyGate,
+	"ProjectedVolumeSource.defaultUser":     WhyGate,
+	"DownwardAPIVolumeFile.user":            WhyGate,
+	"KeyToPath.user":                        WhyGate,
+	"EmptyDirVolumeSource.mode":             WhyGate,
+	"ContainerPort.hostIP":                  WhyServices,
+	"ContainerPort.hostPort":                WhyServices,
+	"EnvVarSource.fileKeyRef":               WhyGate,
+	"ResourceRequirements.claims":           WhyDevices,
+	"VolumeMount.bindMountOptions":          WhyGate,
+	"SecurityContext.appArmorProfile":       WhyModule,
+	"SecurityContext.seLinuxOptions":        WhyModule,
+	"SecurityContext.windowsOptions":        WhyWindows,
+	"SeccompProfile.localhostProfile":       WhyProfile,
+	"PodSecurityContext.*":                  WhyModule,
+	"PodSecurityContext.windowsOptions":     WhyWindows,
+	"VolumeProjection.clusterTrustBundle":   WhyAccounts,
+	"VolumeProjection.podCertificate":       WhyAccounts,
+	"VolumeProjection.*":                    WhyAccounts,
+	"Volume.*":                              WhyStorage,
+	"ObjectMeta.*":                          WhyServer,
 }
 
 // why says why a field of Kubernetes' type is refused.

@@ -59,6 +59,7 @@ const (
 // Verbs of the agent.
 const (
 	VerbApply     = "apply"    // ApplyArgs → []sandbox.Applied
+	VerbGet       = "get"      // sandbox.Ref → []json.RawMessage
 	VerbDelete    = "delete"   // DeleteArgs
 	VerbSnapshot  = "snapshot" // → sandbox.Snapshot
 	VerbWatch     = "watch"    // then a stream

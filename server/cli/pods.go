@@ -57,7 +57,7 @@ func (e *env) read(name string) ([]byte, error) {
 
 type getCmd struct {
 	Node   string `arg:"" help:"Node."`
-	Pod    string `arg:"" optional:"" help:"Only this pod."`
+	Pod    string `arg:"" optional:"" help:"Only this pod; configmaps, secrets, configmap/NAME or secret/NAME."`
 	Output string `short:"o" enum:"table,wide,json,yaml" default:"table" help:"wide, json or yaml."`
 }
 
@@ -65,6 +65,9 @@ func (c *getCmd) Run(e *env) error {
 	agent, err := e.agent(c.Node)
 	if err != nil {
 		return err
+	}
+	if ref, ok := dataRef(c.Pod); ok {
+		return getData(e, agent, ref, c.Output)
 	}
 	snapshot, err := agent.Snapshot(e.ctx)
 	if err != nil {
@@ -254,6 +257,9 @@ func (c *deleteCmd) Run(e *env) error {
 
 // refOf finds out whether a bare name is a pod's or a plain container's.
 func refOf(e *env, agent sandbox.Agent, name string) (sandbox.Ref, error) {
+	if ref, ok := dataRef(name); ok && ref.Name != "" {
+		return ref, nil
+	}
 	if kind, rest, ok := strings.Cut(name, "/"); ok {
 		switch strings.ToLower(kind) {
 		case "pod":

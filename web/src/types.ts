@@ -87,9 +87,45 @@ export interface ObjectMeta {
   annotations?: Record<string, string>;
 }
 
+export interface ObjectFieldSelector {
+  apiVersion?: string;
+  fieldPath: string;
+}
+
+export interface ResourceFieldSelector {
+  containerName?: string;
+  resource: string;
+  divisor?: string;
+}
+
+export interface KeySelector {
+  name: string;
+  key: string;
+  optional?: boolean;
+}
+
+export interface EnvVarSource {
+  fieldRef?: ObjectFieldSelector;
+  resourceFieldRef?: ResourceFieldSelector;
+  configMapKeyRef?: KeySelector;
+  secretKeyRef?: KeySelector;
+}
+
 export interface EnvVar {
   name: string;
   value?: string;
+  valueFrom?: EnvVarSource;
+}
+
+export interface OptionalName {
+  name: string;
+  optional?: boolean;
+}
+
+export interface EnvFromSource {
+  prefix?: string;
+  configMapRef?: OptionalName;
+  secretRef?: OptionalName;
 }
 
 export interface ContainerPort {
@@ -107,6 +143,10 @@ export interface VolumeMount {
   name: string;
   mountPath: string;
   readOnly?: boolean;
+  recursiveReadOnly?: string;
+  mountPropagation?: string;
+  subPath?: string;
+  subPathExpr?: string;
 }
 
 export interface Capabilities {
@@ -114,12 +154,69 @@ export interface Capabilities {
   drop?: string[];
 }
 
+export interface SeccompProfile {
+  type: string;
+}
+
 export interface SecurityContext {
   privileged?: boolean;
   runAsUser?: number;
   runAsGroup?: number;
+  runAsNonRoot?: boolean;
   readOnlyRootFilesystem?: boolean;
+  allowPrivilegeEscalation?: boolean;
+  procMount?: string;
   capabilities?: Capabilities;
+  seccompProfile?: SeccompProfile;
+}
+
+export interface ExecAction {
+  command?: string[];
+}
+
+export interface HTTPHeader {
+  name: string;
+  value: string;
+}
+
+export interface HTTPGetAction {
+  path?: string;
+  port: string;
+  host?: string;
+  scheme?: string;
+  httpHeaders?: HTTPHeader[];
+}
+
+export interface TCPSocketAction {
+  port: string;
+  host?: string;
+}
+
+export interface Probe {
+  exec?: ExecAction;
+  httpGet?: HTTPGetAction;
+  tcpSocket?: TCPSocketAction;
+  initialDelaySeconds?: number;
+  timeoutSeconds?: number;
+  periodSeconds?: number;
+  successThreshold?: number;
+  failureThreshold?: number;
+  terminationGracePeriodSeconds?: number;
+}
+
+export interface SleepAction {
+  seconds: number;
+}
+
+export interface Hook {
+  exec?: ExecAction;
+  httpGet?: HTTPGetAction;
+  sleep?: SleepAction;
+}
+
+export interface Lifecycle {
+  postStart?: Hook;
+  preStop?: Hook;
 }
 
 export interface ContainerSpec {
@@ -130,12 +227,45 @@ export interface ContainerSpec {
   args?: string[];
   workingDir?: string;
   env?: EnvVar[];
+  envFrom?: EnvFromSource[];
   ports?: ContainerPort[];
   resources?: Resources;
   volumeMounts?: VolumeMount[];
   securityContext?: SecurityContext;
   stdin?: boolean;
   tty?: boolean;
+  restartPolicy?: string;
+  livenessProbe?: Probe;
+  readinessProbe?: Probe;
+  startupProbe?: Probe;
+  lifecycle?: Lifecycle;
+  terminationMessagePath?: string;
+  terminationMessagePolicy?: string;
+}
+
+export interface EphemeralContainer {
+  name: string;
+  image: string;
+  imagePullPolicy?: string;
+  command?: string[];
+  args?: string[];
+  workingDir?: string;
+  env?: EnvVar[];
+  envFrom?: EnvFromSource[];
+  ports?: ContainerPort[];
+  resources?: Resources;
+  volumeMounts?: VolumeMount[];
+  securityContext?: SecurityContext;
+  stdin?: boolean;
+  tty?: boolean;
+  restartPolicy?: string;
+  livenessProbe?: Probe;
+  readinessProbe?: Probe;
+  startupProbe?: Probe;
+  lifecycle?: Lifecycle;
+  terminationMessagePath?: string;
+  terminationMessagePolicy?: string;
+  targetContainerName?: string;
 }
 
 export interface EmptyDir {
@@ -148,27 +278,125 @@ export interface HostPath {
   type?: string;
 }
 
+export interface KeyToPath {
+  key: string;
+  path: string;
+  mode?: number;
+}
+
+export interface ConfigMapVolume {
+  name: string;
+  items?: KeyToPath[];
+  defaultMode?: number;
+  optional?: boolean;
+}
+
+export interface SecretVolume {
+  secretName: string;
+  items?: KeyToPath[];
+  defaultMode?: number;
+  optional?: boolean;
+}
+
+export interface DownwardAPIFile {
+  path: string;
+  fieldRef?: ObjectFieldSelector;
+  resourceFieldRef?: ResourceFieldSelector;
+  mode?: number;
+}
+
+export interface DownwardAPIVolume {
+  items?: DownwardAPIFile[];
+  defaultMode?: number;
+}
+
+export interface KeyProjection {
+  name: string;
+  items?: KeyToPath[];
+  optional?: boolean;
+}
+
+export interface DownwardAPIProjection {
+  items?: DownwardAPIFile[];
+}
+
+export interface Projection {
+  configMap?: KeyProjection;
+  secret?: KeyProjection;
+  downwardAPI?: DownwardAPIProjection;
+}
+
+export interface ProjectedVolume {
+  sources: Projection[];
+  defaultMode?: number;
+}
+
 export interface VolumeSource {
   name: string;
   emptyDir?: EmptyDir;
   hostPath?: HostPath;
+  configMap?: ConfigMapVolume;
+  secret?: SecretVolume;
+  downwardAPI?: DownwardAPIVolume;
+  projected?: ProjectedVolume;
+}
+
+export interface HostAlias {
+  ip: string;
+  hostnames?: string[];
+}
+
+export interface DNSOption {
+  name: string;
+  value?: string;
+}
+
+export interface PodDNSConfig {
+  nameservers?: string[];
+  searches?: string[];
+  options?: DNSOption[];
+}
+
+export interface PodOS {
+  name: string;
+}
+
+export interface Sysctl {
+  name: string;
+  value: string;
 }
 
 export interface PodSecurityContext {
   runAsUser?: number;
   runAsGroup?: number;
+  runAsNonRoot?: boolean;
+  supplementalGroups?: number[];
+  supplementalGroupsPolicy?: string;
+  fsGroup?: number;
+  fsGroupChangePolicy?: string;
+  sysctls?: Sysctl[];
+  seccompProfile?: SeccompProfile;
 }
 
 export interface PodSpec {
   containers: ContainerSpec[];
+  initContainers?: ContainerSpec[];
+  ephemeralContainers?: EphemeralContainer[];
   volumes?: VolumeSource[];
   restartPolicy?: string;
   terminationGracePeriodSeconds?: number;
+  activeDeadlineSeconds?: number;
   shareProcessNamespace?: boolean;
   hostNetwork?: boolean;
   hostPID?: boolean;
   hostIPC?: boolean;
   hostname?: string;
+  hostAliases?: HostAlias[];
+  dnsPolicy?: string;
+  dnsConfig?: PodDNSConfig;
+  enableServiceLinks?: boolean;
+  automountServiceAccountToken?: boolean;
+  os?: PodOS;
   securityContext?: PodSecurityContext;
 }
 
@@ -176,6 +404,8 @@ export interface PodCondition {
   type: string;
   status: string;
   reason?: string;
+  message?: string;
+  lastTransitionTime?: string;
 }
 
 export interface ContainerWaiting {
@@ -223,6 +453,9 @@ export interface PodStatus {
   startTime?: string;
   conditions?: PodCondition[];
   containerStatuses?: ContainerStatus[];
+  initContainerStatuses?: ContainerStatus[];
+  ephemeralContainerStatuses?: ContainerStatus[];
+  qosClass?: string;
 }
 
 export interface Pod {
@@ -233,11 +466,21 @@ export interface Pod {
   status?: PodStatus;
 }
 
+export interface Change {
+  path: string;
+  kind: string;
+  dir: boolean;
+  bytes: number;
+}
+
 export interface Layer {
   digest: string;
   path: string;
   bytes: number;
   writable: boolean;
+  createdBy?: string;
+  images?: string[];
+  changes?: Change[];
 }
 
 export interface Mount {
@@ -254,6 +497,7 @@ export interface Container {
   name: string;
   pod: string;
   kind: string;
+  role?: string;
   image: string;
   state: string;
   reason: string;

@@ -85,7 +85,7 @@ func TestDataIsBounded(t *testing.T) {
 	for i := range 100 {
 		_, err := b.Apply(context.Background(), []byte(configMap(fmt.Sprintf("c%d", i), `"data":{"a":"`+big+`"}`)))
 		if sandbox.CodeOf(err) == sandbox.CodeOverCapacity {
-			if i < 15 {
+			if i < 10 {
 				t.Errorf("only %d", i)
 			}
 			return

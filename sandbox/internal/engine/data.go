@@ -19,7 +19,7 @@ import (
 // Bounds of what ConfigMaps and Secrets may take of the node: they are kept in memory and in the state directory, a tmpfs.
 const (
 	maxDataObjects = 256
-	maxDataBytes   = 4 << 20 // of all together, as JSON
+	maxDataBytes   = 3 << 20 // of all together, as JSON: an answer of the agent holds at most 4 MiB
 )
 
 // data is one ConfigMap or Secret.

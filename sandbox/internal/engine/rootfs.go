@@ -24,7 +24,9 @@ type rootfs struct {
 func newRootfs(dir string, store *image.Store, img image.Image) *rootfs {
 	r := &rootfs{dir: dir}
 	for _, l := range img.Layers {
-		r.layers = append(r.layers, sandbox.Layer{Digest: l.Digest, Path: store.LayerPath(l), Bytes: l.Bytes})
+		r.layers = append(r.layers, sandbox.Layer{
+			Digest: l.Digest, Path: store.LayerPath(l), Bytes: l.Bytes, CreatedBy: l.CreatedBy, Images: store.On(l.Digest),
+		})
 	}
 	r.layers = append(r.layers, sandbox.Layer{Path: r.upper(), Writable: true})
 	return r

@@ -30,7 +30,10 @@ const (
 	maxCounted      = 4096 // entries counted for the size of a volume or a layer
 	maxContainers   = 256
 	maxLayers       = 32
-	maxMounts       = 32 // of one container
+	maxMounts       = 32  // of one container
+	maxChanges      = 64  // in one container's writable layer
+	maxUpperDirs    = 128 // directories of one writable layer that are looked into
+	maxUses         = 16  // images named for one layer
 	maxIPCObjects   = 256
 	maxIPCSpaces    = 32
 	maxTerminals    = 64
@@ -46,5 +49,6 @@ const (
 	youngProcess = time.Second            // a process this young is read anew each time: it is still being set up
 	staleLimits  = time.Second            // cgroup limits
 	staleSize    = 2 * time.Second        // sizes that need a walk
+	staleUpper   = 500 * time.Millisecond // what a writable layer changes
 	staleBigSize = 15 * time.Second       // the same where the walk reached maxCounted
 )

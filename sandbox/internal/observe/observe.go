@@ -60,8 +60,9 @@ type Observer struct {
 	known         map[int]*process
 	limits        map[string]groupLimits
 	sizes         map[string]sized
-	orphans       map[uint64]bool // inodes of sockets that nobody visible holds
-	uninteresting map[uint64]bool // inodes of held sockets that are no TCP connections
+	uppers        map[string]upper // by path of the writable layer
+	orphans       map[uint64]bool  // inodes of sockets that nobody visible holds
+	uninteresting map[uint64]bool  // inodes of held sockets that are no TCP connections
 }
 
 // scan is one snapshot being made.
@@ -110,12 +111,14 @@ func (o *Observer) begin() {
 	}
 	o.r, o.at = newReader(), findControllers(o.Cgroup)
 	o.known, o.limits, o.sizes = map[int]*process{}, map[string]groupLimits{}, map[string]sized{}
+	o.uppers = map[string]upper{}
 	o.orphans, o.uninteresting = map[uint64]bool{}, map[uint64]bool{}
 }
 
 // forget drops what the last snapshot did not ask for. Processes are dropped where they are read.
 func (o *Observer) forget() {
 	maps.DeleteFunc(o.limits, func(_ string, g groupLimits) bool { return g.seen != o.seq })
+	maps.DeleteFunc(o.uppers, func(_ string, u upper) bool { return u.seen+staleSnapshots < o.seq })
 	maps.DeleteFunc(o.sizes, func(_ string, z sized) bool { return z.seen+staleSnapshots < o.seq })
 }
 

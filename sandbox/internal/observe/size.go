@@ -28,12 +28,3 @@ func (o *Observer) sizeOf(s *scan, path string) int64 {
 	o.sizes[path] = known
 	return known.bytes
 }
-
-// layers fills in the bytes of the writable layers; those of an image do not change.
-func (o *Observer) layers(s *scan, c Subject) {
-	for i := range c.Layers {
-		if l := &c.Layers[i]; l.Writable && l.Path != "" {
-			l.Bytes = o.sizeOf(s, l.Path)
-		}
-	}
-}

@@ -149,6 +149,15 @@ func (s *Server) dispatch(ctx context.Context, conn net.Conn, r wire.Request) er
 			}
 			return agent.Apply(ctx, objects)
 		})
+	case wire.VerbGet:
+		return plain(s, conn, r, func(ref sandbox.Ref) (any, error) {
+			objects, err := agent.Get(ctx, ref)
+			raw := make([]json.RawMessage, 0, len(objects))
+			for _, object := range objects {
+				raw = append(raw, object)
+			}
+			return raw, err
+		})
 	case wire.VerbDelete:
 		return plain(s, conn, r, func(a wire.DeleteArgs) (any, error) { return nil, agent.Delete(ctx, a.Ref, a.Grace) })
 	case wire.VerbSnapshot:

@@ -42,7 +42,9 @@ const (
 	Socket    = "/run/podlab/agent.sock"
 	ImagesDir = "/var/lib/podlab/images"
 	DiskDir   = "/var/lib/podlab/disk"
-	Home      = "/root"
+
+	LocalImagesDir = DiskDir + "/images" // what was built or pulled on this node (sandbox/node/image)
+	Home           = "/root"
 )
 
 // Connections at a time.
@@ -100,7 +102,7 @@ func Run(ctx context.Context, cfg Config) error {
 		return err
 	}
 	defer a.home.close()
-	images, err := image.Open(ImagesDir)
+	images, err := image.Open(ImagesDir, LocalImagesDir)
 	if err != nil {
 		return err
 	}
@@ -225,6 +227,8 @@ func (a *Agent) Apply(ctx context.Context, objects [][]byte) ([]sandbox.Applied,
 	}
 	return applied, nil
 }
+
+func (a *Agent) Get(_ context.Context, ref sandbox.Ref) ([][]byte, error) { return a.engine.Get(ref) }
 
 func (a *Agent) Delete(ctx context.Context, ref sandbox.Ref, grace int64) error {
 	defer a.trim.soon()

@@ -70,6 +70,10 @@ func main() {
 		agent: client.Agent{Socket: agentSocket}, words: wordsFor(os.Getenv("PODLAB_LANG"), os.Getenv("LC_ALL"), os.Getenv("LANG")),
 		name: strings.TrimSuffix(filepath.Base(os.Args[0]), ".exe"), in: os.Stdin, out: os.Stdout, err: os.Stderr, readFile: readManifest,
 	}
+	if err := p.handOver(os.Args[1:]); err != nil {
+		p.complain(err.Error())
+		os.Exit(exitFailed)
+	}
 	code := p.main(ctx, os.Args[1:])
 	stop()
 	os.Exit(code)
@@ -123,6 +127,7 @@ func (p *program) fail(err error, c command) int {
 func (p *program) complain(text string) { _, _ = io.WriteString(p.err, text+"\n") }
 
 func (p *program) usage(w io.Writer, commands map[string]command) {
+	defer p.usageOfImages(w)
 	order := []string{"apply", "get", "delete", "run", "ls", "exec", "logs", "stop", "rm"}
 	for _, verb := range order {
 		if c, ok := commands[verb]; ok {

@@ -98,6 +98,9 @@ func (p *program) getPods(ctx context.Context, args []string) (int, error) {
 	if !slices.Contains([]string{"", "wide", "yaml", "json", "name"}, how) {
 		return 0, wrongUsage("bad_output", "value", how)
 	}
+	if kind, rest := dataKind(names); kind != "" {
+		return 0, p.getData(ctx, kind, rest, how)
+	}
 	if watch {
 		return 0, p.watchPods(ctx, names, how == "wide")
 	}
@@ -115,7 +118,7 @@ func (p *program) getPods(ctx context.Context, args []string) (int, error) {
 func (p *program) printPods(how string, pods []sandbox.Pod, snapshot sandbox.Snapshot, single bool) error {
 	switch how {
 	case "yaml", "json":
-		return p.writeObjects(how, pods, single)
+		return writeObjects(p, how, pods, single)
 	case "name":
 		for _, pod := range pods {
 			fmt.Fprintln(p.out, "pod/"+pod.Metadata.Name)
@@ -209,6 +212,12 @@ func (p *program) deletePods(ctx context.Context, args []string) (int, error) {
 		names = names[1:]
 	}
 	refs := make([]sandbox.Ref, 0, len(names))
+	if kind, rest := dataKind(names); kind != "" {
+		for _, name := range rest {
+			refs = append(refs, sandbox.Ref{Kind: kind, Name: name})
+		}
+		names = nil
+	}
 	for _, name := range names {
 		refs = append(refs, sandbox.Ref{Kind: sandbox.ManifestPod, Name: strings.TrimPrefix(name, "pod/")})
 	}

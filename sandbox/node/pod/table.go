@@ -161,19 +161,16 @@ func inode(n uint64) string {
 }
 
 // writeObjects prints objects as kubectl -o does: one as itself, several as a List.
-func (p *program) writeObjects(how string, pods []sandbox.Pod, single bool) error {
+func writeObjects[T any](p *program, how string, items []T, single bool) error {
 	var value any
 	if single {
-		value = pods[0]
+		value = items[0]
 	} else {
-		if pods == nil {
-			pods = []sandbox.Pod{}
-		}
 		value = struct {
-			APIVersion string        `json:"apiVersion"`
-			Kind       string        `json:"kind"`
-			Items      []sandbox.Pod `json:"items"`
-		}{"v1", "List", pods}
+			APIVersion string `json:"apiVersion"`
+			Kind       string `json:"kind"`
+			Items      []T    `json:"items"`
+		}{"v1", "List", append([]T{}, items...)}
 	}
 	text, err := json.MarshalIndent(value, "", "  ")
 	if err != nil {

@@ -117,16 +117,7 @@ func (s *Store) discard(dir string) (bytes int64, err error) {
 		}
 		return 0, err
 	}
-	err = filepath.WalkDir(away, func(_ string, d fs.DirEntry, err error) error {
-		if err != nil || !d.Type().IsRegular() {
-			return err
-		}
-		info, err := d.Info()
-		if err == nil {
-			bytes += info.Size()
-		}
-		return err
-	})
+	bytes, err = sizeOf(away)
 	return bytes, errors.Join(err, os.RemoveAll(stage))
 }
 

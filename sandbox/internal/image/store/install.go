@@ -244,7 +244,22 @@ func (s *Store) bytesOf(diffID string) (int64, error) {
 			}
 		}
 	}
-	return check(s.LayerDir(diffID))
+	return sizeOf(s.LayerDir(diffID))
+}
+
+// sizeOf adds up the regular files of a directory.
+func sizeOf(dir string) (bytes int64, err error) {
+	err = filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		info, err := d.Info()
+		if err == nil {
+			bytes += info.Size()
+		}
+		return err
+	})
+	return bytes, err
 }
 
 // check looks over what an unpacking process made, without opening any of it: directories, regular files, symbolic links and

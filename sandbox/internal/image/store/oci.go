@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -86,7 +87,30 @@ func (s *Store) OCI(img image.Image, at time.Time) (v1.Image, error) {
 	if found, err := s.fromLayout(img.Manifest); err == nil {
 		return found, nil
 	}
-	return s.assemble(&img, "", at)
+	base, err := s.base(img)
+	if err != nil {
+		return nil, err
+	}
+	return s.assemble(&img, base, at)
+}
+
+// base returns the manifest of the image that lies in a layout and has most of img's lowest layers, or "".
+func (s *Store) base(img image.Image) (manifest string, err error) {
+	reader, err := s.Reader()
+	if err != nil {
+		return "", err
+	}
+	most := 0
+	for _, other := range reader.List() {
+		n := len(other.Layers)
+		if other.Manifest == "" || n <= most || n > len(img.Layers) {
+			continue
+		}
+		if slices.EqualFunc(other.Layers, img.Layers[:n], func(a, b image.Layer) bool { return a.Digest == b.Digest }) {
+			manifest, most = other.Manifest, n
+		}
+	}
+	return manifest, nil
 }
 
 // fromLayout finds an image by its manifest, here or below.

@@ -1,0 +1,380 @@
+package manifest
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	sigsyaml "sigs.k8s.io/yaml"
+
+	"podlab/sandbox"
+)
+
+// The table of docs/podspec.md is made from the types: Kubernetes' say which fields there are, the lean ones which of them work,
+// refused.go why the others do not. go test ./sandbox/manifest -run TestPodSpecTable -update writes it.
+var update = flag.Bool("update", false, "write docs/podspec.md")
+
+const tableFile = "../../docs/podspec.md"
+
+// A row is one field of one of Kubernetes' types.
+type row struct {
+	owner, field string
+	works        bool
+	why          string // detail of unsupported_field
+	path         []any  // a way to it in a pod: names and indexes
+}
+
+func (r row) key() string { return r.owner + "." + r.field }
+
+// rows lists every field of every type that can be reached from PodSpec by fields that work, by type, in the order they are found.
+func rows() []row {
+	var out []row
+	seen := map[reflect.Type]bool{}
+	var visit func(lean, real reflect.Type, at []any)
+	visit = func(lean, real reflect.Type, at []any) {
+		lean, real = bare(lean), bare(real)
+		for real.Kind() == reflect.Slice {
+			lean, real, at = bare(lean.Elem()), bare(real.Elem()), append(slices.Clone(at), 0)
+		}
+		if real.Kind() != reflect.Struct || lean.Kind() != reflect.Struct || seen[real] {
+			return
+		}
+		seen[real] = true
+		supported, known := fields(lean), fields(real)
+		names := slices.Sorted(maps.Keys(known))
+		for _, name := range names {
+			r := row{owner: real.Name(), field: name, path: append(slices.Clone(at), name)}
+			_, r.works = supported[name]
+			if reason, ok := refused[r.key()]; ok || !r.works {
+				r.works, r.why = false, reason
+			}
+			if !r.works && r.why == "" {
+				r.why = why(real, name)
+			}
+			out = append(out, r)
+		}
+		for _, name := range names {
+			if field, ok := supported[name]; ok {
+				visit(field, known[name], append(slices.Clone(at), name))
+			}
+		}
+	}
+	visit(reflect.TypeFor[sandbox.PodSpec](), reflect.TypeFor[corev1.PodSpec](), []any{"spec"})
+	return out
+}
+
+// shown names the test on real containers that shows a type's fields at work; a field has its own where it differs.
+var shown = map[string]string{
+	"PodSpec": "TestPodSharesNamespaces", "PodSpec.initContainers": "TestInitContainersRunInOrder", "PodSpec.ephemeralContainers": "TestEphemeralContainer",
+	"PodSpec.volumes": "TestVolumes", "PodSpec.restartPolicy": "TestRestartPolicies", "PodSpec.terminationGracePeriodSeconds": "TestDeleteGrace",
+	"PodSpec.activeDeadlineSeconds": "TestActiveDeadline", "PodSpec.shareProcessNamespace": "TestSharedProcessNamespace",
+	"PodSpec.hostNetwork": "TestHostNamespaces", "PodSpec.hostPID": "TestHostNamespaces", "PodSpec.hostIPC": "TestHostNamespaces",
+	"PodSpec.hostname": "TestNames", "PodSpec.hostAliases": "TestNames", "PodSpec.dnsPolicy": "TestNames", "PodSpec.dnsConfig": "TestNames",
+	"PodSpec.securityContext": "TestIdentity", "PodSpec.enableServiceLinks": "TestKubernetesManifests",
+	"PodSpec.automountServiceAccountToken": "TestKubernetesManifests", "PodSpec.os": "TestKubernetesManifests",
+
+	"Container": "TestPodSharesNamespaces", "Container.env": "TestEnvironment", "Container.envFrom": "TestEnvironmentFromElsewhere",
+	"Container.command": "TestEnvironment", "Container.args": "TestEnvironment", "Container.workingDir": "TestEnvironment",
+	"Container.image": "TestImageChange", "Container.imagePullPolicy": "TestKubernetesManifests", "Container.lifecycle": "TestPostStart",
+	"Container.livenessProbe": "TestLivenessProbe", "Container.readinessProbe": "TestReadinessProbe", "Container.startupProbe": "TestStartupProbe",
+	"Container.ports": "TestKubernetesManifests", "Container.resources": "TestLimits", "Container.restartPolicy": "TestSidecarStartsBeforeAndEndsAfter",
+	"Container.securityContext": "TestSecurity", "Container.stdin": "TestTerminalContainer", "Container.tty": "TestTerminalContainer",
+	"Container.terminationMessagePath": "TestTerminationMessage", "Container.terminationMessagePolicy": "TestTerminationMessage",
+	"Container.volumeMounts": "TestVolumes", "ContainerPort": "TestKubernetesManifests",
+
+	"EphemeralContainer": "TestEphemeralContainer",
+	"Probe":              "TestReadinessProbe", "Probe.exec": "TestLivenessProbe", "Probe.httpGet": "TestNetworkProbes", "Probe.tcpSocket": "TestNetworkProbes",
+	"Probe.terminationGracePeriodSeconds": "TestLivenessProbeHasItsOwnGrace", "Probe.timeoutSeconds": "TestExecProbeTimesOut",
+	"HTTPGetAction": "TestNetworkProbes", "HTTPHeader": "TestNetworkProbes", "TCPSocketAction": "TestNetworkProbes", "ExecAction": "TestLivenessProbe",
+	"Lifecycle": "TestPreStop", "Lifecycle.postStart": "TestPostStart", "LifecycleHandler": "TestPreStop",
+	"LifecycleHandler.sleep": "TestPreStopSleepsAndAsks", "LifecycleHandler.httpGet": "TestPreStopSleepsAndAsks", "SleepAction": "TestPreStopSleepsAndAsks",
+	"ResourceRequirements": "TestLimits", "VolumeMount": "TestVolumes", "VolumeMount.subPath": "TestSubPath", "VolumeMount.subPathExpr": "TestSubPath",
+	"VolumeMount.recursiveReadOnly": "TestReadOnlyMounts", "VolumeMount.readOnly": "TestReadOnlyMounts", "VolumeMount.mountPropagation": "TestReadOnlyMounts",
+
+	"EnvVar": "TestEnvironment", "EnvVar.valueFrom": "TestEnvironmentFromElsewhere", "EnvVarSource": "TestEnvironmentFromElsewhere",
+	"ObjectFieldSelector": "TestEnvironmentFromElsewhere", "ResourceFieldSelector": "TestEnvironmentFromElsewhere",
+	"ConfigMapKeySelector": "TestMissingKey", "SecretKeySelector": "TestEnvironmentFromElsewhere", "EnvFromSource": "TestEnvironmentFromElsewhere",
+	"ConfigMapEnvSource": "TestEnvironmentFromElsewhere", "SecretEnvSource": "TestEnvironmentFromElsewhere",
+
+	"Volume": "TestDataVolumes", "Volume.emptyDir": "TestVolumes", "Volume.hostPath": "TestHostPathTypes", "EmptyDirVolumeSource": "TestVolumes",
+	"EmptyDirVolumeSource.sizeLimit": "TestDiskVolumeOverItsLimit", "HostPathVolumeSource": "TestHostPathTypes",
+	"ConfigMapVolumeSource": "TestDataVolumes", "SecretVolumeSource": "TestDataVolumes", "DownwardAPIVolumeSource": "TestDataVolumes",
+	"DownwardAPIVolumeFile": "TestDataVolumes", "ProjectedVolumeSource": "TestDataVolumes", "KeyToPath": "TestDataVolumes",
+	"VolumeProjection": "TestDataVolumes", "ConfigMapProjection": "TestDataVolumes", "SecretProjection": "TestDataVolumes", "DownwardAPIProjection": "TestDataVolumes",
+
+	"PodSecurityContext": "TestIdentity", "PodSecurityContext.runAsNonRoot": "TestRunAsNonRoot", "PodSecurityContext.sysctls": "TestSysctls",
+	"PodSecurityContext.seccompProfile": "TestSeccompProfile", "PodSecurityContext.fsGroupChangePolicy": "TestKubernetesManifests",
+	"PodSecurityContext.supplementalGroupsPolicy": "TestKubernetesManifests", "Sysctl": "TestSysctls", "SeccompProfile": "TestSeccompProfile",
+	"SecurityContext": "TestSecurity", "SecurityContext.runAsNonRoot": "TestRunAsNonRoot", "SecurityContext.seccompProfile": "TestSeccompProfile",
+	"SecurityContext.allowPrivilegeEscalation": "TestIdentity", "SecurityContext.procMount": "TestKubernetesManifests", "Capabilities": "TestSecurity",
+	"HostAlias": "TestNames", "PodDNSConfig": "TestNames", "PodDNSConfigOption": "TestNames", "PodOS": "TestKubernetesManifests",
+}
+
+func (r row) test() string {
+	if test, ok := shown[r.key()]; ok {
+		return test
+	}
+	return shown[r.owner]
+}
+
+// remarks say what differs from a cluster, or which values are refused.
+var remarks = map[string]string{
+	"PodSpec.automountServiceAccountToken":     "false. " + Reasons[WhyAccounts],
+	"PodSpec.dnsPolicy":                        "ClusterFirst is Default: a node has no cluster DNS and no name server.",
+	"PodSpec.enableServiceLinks":               "No difference: there are no Services.",
+	"PodSpec.os":                               "linux.",
+	"PodSpec.hostname":                         "The host's name only; there is no cluster domain.",
+	"PodSpec.hostNetwork":                      "The learner's node is the host.",
+	"Container.imagePullPolicy":                "Taken, without effect: images are on the node.",
+	"Container.restartPolicy":                  "Always, of an init container: a sidecar. " + "Rules for restarts of single containers are refused.",
+	"ContainerPort.containerPort":              "Information, as in Kubernetes; the preview offers these ports first.",
+	"EmptyDirVolumeSource.medium":              "Nothing or Memory. Huge pages are refused.",
+	"ObjectFieldSelector.fieldPath":            "As in Kubernetes. spec.serviceAccountName is the text default: no account is behind it.",
+	"PodSecurityContext.fsGroupChangePolicy":   "Taken, without effect: it governs only volumes that outlive a pod, also in Kubernetes.",
+	"PodSecurityContext.sysctls":               "Kubernetes' safe set.",
+	"SeccompProfile.type":                      "RuntimeDefault or Unconfined, which leaves the node's own filter. No profile means RuntimeDefault. Localhost is refused.",
+	"SecurityContext.allowPrivilegeEscalation": "false. true is refused: " + Reasons[WhyPrivileges],
+	"SecurityContext.privileged":               "Every capability of the node, none of the host.",
+	"SecurityContext.procMount":                "Default. Unmasked is refused: " + Reasons[WhyUnmasked],
+	"SecurityContext.runAsUser":                "0 to 65535: the user ids of a node. The same for groups.",
+	"VolumeMount.mountPropagation":             "None. HostToContainer and Bidirectional are refused: " + Reasons[WhyMounts],
+	"ResourceRequirements.limits":              "cpu, memory, ephemeral-storage; podlab.dev/pids is Podlab's own. Other resources are refused.",
+	"ResourceRequirements.requests":            "cpu, memory, ephemeral-storage. A request defaults to its limit.",
+	"ConfigMapVolumeSource.name":               "Changes of the ConfigMap reach the files at once; in Kubernetes within a minute.",
+	"HTTPGetAction.scheme":                     "HTTP or HTTPS.",
+}
+
+func TestPodSpecTable(t *testing.T) {
+	want := []byte(table())
+	if *update {
+		if err := os.WriteFile(tableFile, want, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, err := os.ReadFile(tableFile); err != nil || string(got) != string(want) {
+		t.Errorf("docs/podspec.md is not what the types say (%v): go test ./sandbox/manifest -run TestPodSpecTable -update", err)
+	}
+}
+
+func table() string {
+	var b strings.Builder
+	b.WriteString("# Which fields of a pod work\n\n" +
+		"Every field of `v1.PodSpec` and of the types it is made of (k8s.io/api " + "core/v1), as Podlab takes them. `sandbox/manifest/podspec_test.go` makes this\n" +
+		"page from the types and tries each row. A test named beside a field shows it at work on real containers: `sandbox/internal/engine`, and\n" +
+		"`TestKubernetesManifests` in `sandbox/node`.\n\n" +
+		"What does not work is refused when it is applied, with the line, the code `unsupported_field` and the sentence given here. Nothing is ignored\n" +
+		"in silence. Init and ephemeral containers have the fields of `Container` that Kubernetes lets them have. ConfigMaps and Secrets work whole.\n" +
+		"Plain containers (`podlab/v1 Container`) take a container's fields, `volumes`, `restartPolicy` and `join`; no probes and hooks.\n")
+	owner := ""
+	for _, r := range rows() {
+		if r.owner != owner {
+			owner = r.owner
+			fmt.Fprintf(&b, "\n## %s\n\n| field | | |\n|---|---|---|\n", owner)
+		}
+		switch {
+		case !r.works:
+			fmt.Fprintf(&b, "| `%s` | refused | %s |\n", r.field, Reasons[r.why])
+		case remarks[r.key()] != "":
+			fmt.Fprintf(&b, "| `%s` | works | %s `%s` |\n", r.field, remarks[r.key()], r.test())
+		default:
+			fmt.Fprintf(&b, "| `%s` | works | `%s` |\n", r.field, r.test())
+		}
+	}
+	return b.String()
+}
+
+// TestRefusedRows applies a pod with each field that is refused, and wants exactly that code, that reason and a sentence.
+func TestRefusedRows(t *testing.T) {
+	n := 0
+	for _, r := range rows() {
+		if r.works {
+			continue
+		}
+		n++
+		t.Run(r.key(), func(t *testing.T) {
+			if r.why == WhyYet {
+				t.Error("no reason is given in refused.go")
+			}
+			if sample, ok := misplaced[r.key()]; ok {
+				_, err := Decode([]byte(pod("", "ephemeralContainers: [{name: d, image: busybox, "+r.field+": "+sample+"}]")))
+				matches(t, sandbox.Public(err), "unsupported_field line=9;detail="+r.why)
+				return
+			}
+			text, err := json.Marshal(holding(r.path))
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = Decode(text)
+			e := sandbox.Public(err)
+			if err == nil || e.Code != sandbox.CodeUnsupportedField || e.Params["detail"] != r.why || !strings.HasSuffix(e.Params["field"], r.field) {
+				t.Errorf("%s: %v, want unsupported_field of %s", text, err, r.why)
+			}
+			if Reasons[e.Params["detail"]] == "" {
+				t.Error("no sentence")
+			}
+		})
+	}
+	if n < 50 {
+		t.Errorf("only %d fields are refused: are Kubernetes' types walked?", n)
+	}
+}
+
+// misplaced are fields that the lean type has and Kubernetes lets no ephemeral container have.
+var misplaced = map[string]string{
+	"EphemeralContainer.lifecycle":      "{preStop: {exec: {command: [a]}}}",
+	"EphemeralContainer.livenessProbe":  "{exec: {command: [a]}}",
+	"EphemeralContainer.readinessProbe": "{exec: {command: [a]}}",
+	"EphemeralContainer.startupProbe":   "{exec: {command: [a]}}",
+	"EphemeralContainer.ports":          "[{containerPort: 80}]",
+	"EphemeralContainer.resources":      "{limits: {cpu: 1}}",
+	"EphemeralContainer.restartPolicy":  "Always",
+}
+
+// holding is a pod with an empty object at path.
+func holding(path []any) map[string]any {
+	var value any = map[string]any{}
+	for _, step := range slices.Backward(path) {
+		if name, ok := step.(string); ok {
+			value = map[string]any{name: value}
+		} else {
+			value = []any{value}
+		}
+	}
+	pod := value.(map[string]any)
+	pod["apiVersion"], pod["kind"], pod["metadata"] = "v1", "Pod", map[string]any{"name": "p"}
+	return pod
+}
+
+// TestWorkingRows wants each field that works in one of the fixtures, and what stands there in the lean object as it was written.
+func TestWorkingRows(t *testing.T) {
+	survived := map[string]bool{}
+	files, err := filepath.Glob("testdata/*/*.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		objects, err := Decode(text)
+		if err != nil {
+			t.Fatalf("%s: %v", file, err)
+		}
+		for i, document := range regexp.MustCompile(`(?m)^---\n`).Split(string(text), -1) {
+			if objects[i].Pod == nil {
+				continue
+			}
+			var was, is map[string]any
+			if err := sigsyaml.Unmarshal([]byte(document), &was); err != nil {
+				t.Fatal(err)
+			}
+			lean, err := json.Marshal(objects[i].Pod)
+			if err != nil || json.Unmarshal(lean, &is) != nil {
+				t.Fatal(err)
+			}
+			compareValues(t, file, reflect.TypeFor[corev1.Pod](), was, is, survived)
+		}
+	}
+	for _, r := range rows() {
+		if r.works && !survived[r.key()] {
+			t.Errorf("%s works, and no fixture in testdata has it", r.key())
+		}
+	}
+}
+
+// compareValues wants is to hold all of was, and notes the fields that it met by Kubernetes' type.
+func compareValues(t *testing.T, at string, real reflect.Type, was, is any, met map[string]bool) {
+	t.Helper()
+	real = bare(real)
+	switch was := was.(type) {
+	case map[string]any:
+		got, ok := is.(map[string]any)
+		if !ok {
+			t.Errorf("%s is lost", at)
+			return
+		}
+		known := fields(real)
+		for name, value := range was {
+			inner := element(real)
+			if real.Kind() == reflect.Struct && real != quantity {
+				met[real.Name()+"."+name] = true
+				inner = known[name]
+			}
+			if inner != nil {
+				compareValues(t, at+"."+name, inner, value, orZero(got[name], value), met)
+			}
+		}
+	case []any:
+		got, ok := is.([]any)
+		if !ok || len(got) != len(was) {
+			t.Errorf("%s is %v, was %v", at, is, was)
+			return
+		}
+		for i := range was {
+			compareValues(t, fmt.Sprintf("%s[%d]", at, i), element(real), was[i], got[i], met)
+		}
+	default:
+		if fmt.Sprint(was) != fmt.Sprint(is) {
+			t.Errorf("%s is %v, was %v", at, is, was)
+		}
+	}
+}
+
+// orZero: JSON leaves out a false, and an object without fields.
+func orZero(is, was any) any {
+	if is != nil {
+		return is
+	}
+	switch was := was.(type) {
+	case bool:
+		return false
+	case map[string]any:
+		if len(was) == 0 {
+			return was
+		}
+	}
+	return nil
+}
+
+// TestEveryRowNamesATest: each field that works has a test on real containers, which is there.
+func TestEveryRowNamesATest(t *testing.T) {
+	tests := ""
+	for _, dir := range []string{"../internal/engine", "../node"} {
+		files, err := filepath.Glob(dir + "/*_test.go")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			tests += string(text)
+		}
+	}
+	used := map[string]bool{}
+	for _, r := range rows() {
+		used[r.owner], used[r.key()] = true, true
+		if r.works && !strings.Contains(tests, "\nfunc "+r.test()+"(t *testing.T)") {
+			t.Errorf("%s names %q, which is no test", r.key(), r.test())
+		}
+	}
+	for _, m := range []map[string]string{shown, remarks, refused} {
+		for key := range m {
+			owner, field, _ := strings.Cut(key, ".")
+			if !used[key] && (field != "*" || !used[owner] && owner != "ObjectMeta") {
+				t.Errorf("%s is no field of a pod that is reached", key)
+			}
+		}
+	}
+}
