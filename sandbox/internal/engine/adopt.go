@@ -37,7 +37,7 @@ func (e *Engine) adopt() {
 		containers += u.adopt(kept)
 		e.units[u.object.Ref] = u
 		e.order = max(e.order, r.Order)
-		u.publish()
+		u.show()
 	}
 	for key, files := range kept { // what is left belongs to nothing that lives
 		closeAll(files)
@@ -49,9 +49,7 @@ func (e *Engine) adopt() {
 			Params: map[string]string{"objects": strconv.Itoa(len(records)), "containers": strconv.Itoa(containers)}})
 	}
 	for _, u := range e.units {
-		for _, c := range u.members() {
-			c.goOn()
-		}
+		u.goOn()
 		e.start(e.life, u)
 	}
 }
@@ -117,6 +115,14 @@ func (c *container) adopt(kept map[string][]*os.File) bool {
 		c.watchMemory()
 	}
 	return living
+}
+
+// goOn takes up what the unit's containers had under way, once all units can be seen.
+func (u *unit) goOn() {
+	for _, c := range u.members() {
+		c.goOn()
+	}
+	u.publish()
 }
 
 // goOn takes up a living container's probes and hooks where the earlier agent left them. A postStart that was running counts as done, as
