@@ -16,7 +16,7 @@ const (
 	CodeUnsupportedField Code = "unsupported_field" // line, field
 	CodeBadValue         Code = "bad_value"         // line, field, value, detail
 	CodeVolumeNotFound   Code = "volume_not_found"  // line, name, container, known (the names there are)
-	CodeUnknownImage     Code = "unknown_image"     // image, known
+	CodeUnknownImage     Code = "unknown_image"     // image, known; buildable: scripts/images NAME makes it (detail is then "buildable", too)
 	CodeNameTaken        Code = "name_taken"        // kind, name
 	CodeImmutable        Code = "immutable"         // field: it cannot change while the pod lives
 	CodeOverCapacity     Code = "over_capacity"     // resource, asked, free

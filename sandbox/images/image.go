@@ -33,7 +33,7 @@ func (d dataDir) open() (*store.Store, error) {
 
 type lsCmd struct{ dataDir }
 
-func (c *lsCmd) Run(e *env) error {
+func (c *lsCmd) Run() error {
 	opened, err := image.Open(c.path())
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("no images in %s: sudo ./scripts/images makes them", c.path())
@@ -90,7 +90,7 @@ func megabytes(n int64) string { return fmt.Sprintf("%.1f MB", float64(n)/1e6) }
 type pullCmd struct {
 	dataDir
 	Ref        string   `arg:"" help:"Such as registry.example/team/app:v1."`
-	Registries []string `help:"Registries that may be asked, HOST or HOST:PORT, by commas; docker.io for Docker's. None by default." env:"PODLAB_REGISTRIES" placeholder:"HOST"`
+	Registries []string `help:"Registries that may be asked: HOST[:PORT],…; docker.io for Docker's. None by default." env:"PODLAB_REGISTRIES" placeholder:"HOST"`
 	Insecure   []string `help:"Of these, those that may be asked by http. Loopback addresses may be anyway." env:"PODLAB_INSECURE" placeholder:"HOST"`
 }
 
@@ -144,7 +144,7 @@ type rmCmd struct {
 	Names []string `arg:"" name:"name" help:"As ls shows them."`
 }
 
-func (c *rmCmd) Run(e *env) error {
+func (c *rmCmd) Run() error {
 	images, err := c.open()
 	if err != nil {
 		return err

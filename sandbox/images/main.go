@@ -60,5 +60,9 @@ type buildCmd struct {
 }
 
 func (c *buildCmd) Run(e *env) error {
-	return build.Run(e.ctx, build.Settings{Recipes: c.Recipes, Out: c.Out, Cache: c.Cache, Upgrade: c.Upgrade, Names: c.Names})
+	err := build.Run(e.ctx, build.Settings{Recipes: c.Recipes, Out: c.Out, Cache: c.Cache, Upgrade: c.Upgrade, Names: c.Names})
+	if err != nil {
+		return err
+	}
+	return c.tell(e)
 }

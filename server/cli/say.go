@@ -69,6 +69,9 @@ var ownWords = map[sandbox.Code]func(map[string]string) string{
 		return fmt.Sprintf("container %s mounts volume %q, which the pod does not have. It has: %s", p["container"], p["name"], orNone(p["known"]))
 	},
 	sandbox.CodeUnknownImage: func(p map[string]string) string {
+		if p["buildable"] != "" {
+			return fmt.Sprintf("the image %q has not been made here yet: sudo ./scripts/images %s", p["image"], p["buildable"])
+		}
 		return fmt.Sprintf("there is no image %q here. There are: %s", p["image"], orNone(p["known"]))
 	},
 	sandbox.CodeNameTaken: func(p map[string]string) string { return fmt.Sprintf("%s %q is there already", p["kind"], p["name"]) },

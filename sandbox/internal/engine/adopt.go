@@ -50,6 +50,7 @@ func (e *Engine) adopt() {
 			Params: map[string]string{"objects": strconv.Itoa(len(records)), "containers": strconv.Itoa(containers)}})
 	}
 	for _, u := range e.units {
+		u.goOn()
 		e.start(e.life, u)
 	}
 }
@@ -113,15 +114,25 @@ func (c *container) adopt(kept map[string][]*os.File) bool {
 	go c.watchOrphan(r.Attempt, r.PID, r.Start, living)
 	if living {
 		c.watchMemory()
-		c.goOn()
 	}
 	return living
+}
+
+// goOn takes up what the unit's containers had under way, once all units can be seen.
+func (u *unit) goOn() {
+	for _, c := range u.members() {
+		c.goOn()
+	}
+	u.publish()
 }
 
 // goOn takes up a living container's probes and hooks where the earlier agent left them. A postStart that was running counts as done, as
 // with a kubelet that restarts; a preStop begins again, since nobody knows how far it came.
 func (c *container) goOn() {
 	r := c.run
+	if !c.isRunning() || c.alive.pidfd == nil || c.alive.lc == nil {
+		return // it ended while there was no agent
+	}
 	killGroup(filepath.Join(c.cgroup(), HiddenCgroup)) // nobody waits for the answer of these probes
 	if r.Hooking {
 		r.Hooking = false

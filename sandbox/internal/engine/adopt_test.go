@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -152,6 +153,7 @@ func (k *fakeKeeper) serve(conn *net.UnixConn) {
 // adopting opens an engine over what a dead agent left.
 func adopting(t *testing.T, keeper *fakeKeeper) *bench {
 	b := &bench{t: t, keeper: keeper}
+	reapStrangers(t)
 	e, err := Open(testConfig(t), keeper, b.note)
 	if err != nil {
 		t.Fatal(err)
@@ -159,6 +161,21 @@ func adopting(t *testing.T, keeper *fakeKeeper) *bench {
 	b.Engine = e
 	t.Cleanup(b.finish)
 	return b
+}
+
+// reapStrangers waits, as node init does, for what an agent's death left to the test that is no container's first process: commands of
+// probes and hooks. A process namespace cannot end while one of its processes is not waited for.
+func reapStrangers(t *testing.T) {
+	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
+	for _, stat := range stats {
+		fields := strings.Fields(readProc(stat)[strings.LastIndexByte(readProc(stat), ')')+1:])
+		if len(fields) < 2 || fields[1] != strconv.Itoa(os.Getpid()) {
+			continue
+		}
+		if pid, err := strconv.Atoi(filepath.Base(filepath.Dir(stat))); err == nil && nsPID(t, pid) != "1" {
+			go unix.Wait4(pid, nil, 0, nil)
+		}
+	}
 }
 
 func childPID(t *testing.T, group string) string {
@@ -252,4 +269,31 @@ func TestLostRecordIsSwept(t *testing.T) {
 	}
 	b.apply(pod("p", "", sh("a", idle)))
 	b.running("p/a")
+}
+
+// TestAgentDiesWhileInitializing kills agents at different moments of a pod with init containers, a sidecar and hooks: each init
+// container that succeeded did so once, and the pod comes up.
+func TestAgentDiesWhileInitializing(t *testing.T) {
+	needRoot(t)
+	manifest := pod("p", `"terminationGracePeriodSeconds":1,"volumes":[{"name":"v","emptyDir":{}}],"initContainers":[`+
+		sh("one", "sleep 0.03; echo one >>/v/log", `"volumeMounts":[{"name":"v","mountPath":"/v"}]`)+","+
+		sidecar("side", idle, probe("startupProbe", fileThere("/bin")))+","+
+		sh("two", "sleep 0.03; echo two >>/v/log", `"volumeMounts":[{"name":"v","mountPath":"/v"}]`)+`]`,
+		sh("a", idle, `"volumeMounts":[{"name":"v","mountPath":"/v"}]`, `"lifecycle":{"postStart":{"exec":{"command":["sleep","0.02"]}}}`))
+	for _, after := range []time.Duration{0, 20, 40, 60, 80, 100, 120, 140, 160, 180, 200, 250} {
+		t.Run(fmt.Sprint(after), func(t *testing.T) {
+			keeper := newKeeper()
+			agent := startAgent(t, keeper)
+			agent.ask(manifest, "applied <nil>")
+			time.Sleep(after * time.Millisecond)
+			agent.kill()
+			b := adopting(t, keeper)
+			b.phase("p", "Running")
+			b.ready("p", true)
+			got, _ := b.run("p/a", "sort", "-u", "/v/log")
+			if got != "one\ntwo" {
+				t.Errorf("%q", got)
+			}
+		})
+	}
 }

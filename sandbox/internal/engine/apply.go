@@ -175,7 +175,7 @@ func (c *container) replace() {
 		c.stop(now, now.Add(time.Duration(u.object.grace())*time.Second), "definition")
 		return
 	}
-	c.due = time.Time{}
+	c.due, u.record.Ending = time.Time{}, ending{}
 	u.record.Finished = false // a pod that had ended runs again; the kubelet would not, and the learner would wonder
 }
 

@@ -192,6 +192,7 @@ func (c *container) ended(attempt int, status syscall.WaitStatus, known bool) {
 	if !known {
 		r.Code, r.Signal = 137, 0
 	}
+	c.unit.save() // before what it held is gone: how it ended is asked of nobody twice
 	c.release()
 	r.Message = c.lastWords()
 	if c.kind == sandbox.KindInfra {
@@ -281,6 +282,7 @@ func (c *container) failed(err error) {
 		return
 	}
 	r := c.run
+	c.unit.engine.reapStrays()
 	c.unit.log.Warn("container cannot start", "container", c.id(), "err", err)
 	if r.Attempt > 1 {
 		c.countRestart()
@@ -308,6 +310,7 @@ func cannotRunCode(err error) int {
 func (c *container) signalKill() {
 	if !c.killed {
 		c.killed = true
+		c.alive.cancel()
 		c.signal(unix.SIGKILL)
 	}
 }

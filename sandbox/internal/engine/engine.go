@@ -5,8 +5,8 @@
 // read what the unit published last. Everything a later agent needs is in the unit's record (record.go), in libcontainer's state
 // directories, or with node init (Keeper).
 //
-// Goroutines: one for each unit until it is gone or the engine closes; one for each process that this agent started and one for
-// its memory events, until it ends; two for each log, until its writers are gone.
+// Goroutines: one for each unit until it is gone or the engine closes; one for each process that this agent started, one for its
+// memory events, and one for each of its probes and running hooks, until it ends; two for each log, until its writers are gone.
 package engine
 
 import (
@@ -18,6 +18,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -98,7 +99,8 @@ type Engine struct {
 	closing chan struct{}   // closed by Close
 	life    context.Context // of the units; cancel ends it
 	cancel  context.CancelFunc
-	owners  sync.WaitGroup // of the units' goroutines
+	owners  sync.WaitGroup // of the units' goroutines, and of their containers' probes and hooks
+	reaping atomic.Bool    // reapStrays is at work
 
 	mu     sync.Mutex // guards what follows, never held over work
 	units  map[sandbox.Ref]*unit

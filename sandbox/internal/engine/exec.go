@@ -65,6 +65,7 @@ func (e *Engine) Exec(ctx context.Context, id string, p Process) (*Running, erro
 	}
 	r := &Running{done: make(chan struct{})}
 	if err := r.start(c, process, p); err != nil {
+		e.reapStrays()
 		return nil, notStarted(id, p.Argv[0], err)
 	}
 	if p.Hidden {

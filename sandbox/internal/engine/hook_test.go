@@ -129,3 +129,15 @@ func TestParseSignal(t *testing.T) {
 		}
 	}
 }
+
+// TestStopSignal: an image that names another signal than SIGTERM is stopped by it.
+func TestStopSignal(t *testing.T) {
+	b := open(t)
+	script := "trap 'echo usr1 >/dev/termination-log; exit 7' USR1; trap '' TERM; while :; do sleep 1 & wait $!; done"
+	b.apply(pod("p", `"activeDeadlineSeconds":20`, strings.Replace(sh("a", script), `"busybox"`, `"busybox2"`, 1)))
+	b.trapped("p/a")
+	b.until("p/a", "stopped", func(s Subject) bool { return s.State == exited && s.ExitCode == 7 })
+	if got := b.pod("p").Status.ContainerStatuses[0].State.Terminated.Message; got != "usr1\n" {
+		t.Errorf("%q", got)
+	}
+}

@@ -208,7 +208,8 @@ func nodeConfig(dir string) (*configs.Config, error) {
 	return config, nil
 }
 
-// makeImages unpacks a store with three images: pause, and busybox as two layers (the second has a greeting), also as busybox2.
+// makeImages unpacks a store with three images: pause, and busybox as two layers (the second has a greeting), also as busybox2, which
+// is stopped by SIGUSR1.
 func makeImages(dir string) error {
 	layer := func(n string) (image.Layer, string) {
 		hex := strings.Repeat(n, 64)
@@ -242,7 +243,7 @@ func makeImages(dir string) error {
 	index, err := json.Marshal([]image.Image{
 		{Name: pauseImage, Digest: pause.Digest, Layers: []image.Layer{pause}, Config: image.Config{Entrypoint: []string{"/pause"}}, Internal: true},
 		{Name: "busybox", Digest: busybox.Digest, Layers: []image.Layer{busybox, greeting}, Config: shell},
-		{Name: "busybox2", Digest: greeting.Digest, Layers: []image.Layer{busybox}, Config: shell},
+		{Name: "busybox2", Digest: greeting.Digest, Layers: []image.Layer{busybox}, Config: image.Config{Cmd: shell.Cmd, Env: shell.Env, StopSignal: "SIGUSR1"}},
 	})
 	if err != nil {
 		return err

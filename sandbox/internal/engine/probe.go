@@ -41,7 +41,8 @@ type prober struct {
 	first   time.Time // of the checks
 
 	last verdict
-	runs int // checks in a row that found the same
+	runs int     // checks in a row that found the same
+	told verdict // what the unit knows
 }
 
 // comeUp takes note that a container runs and its postStart is over, and starts its probes: until the startup probe has succeeded it alone
@@ -110,9 +111,10 @@ func (p *prober) step(ctx context.Context) bool {
 	}
 	c, attempt, name := p.c, p.attempt, p.name
 	p.tell(found, detail, warning)
-	if found == unclear || !p.crossed(found) {
+	if found == unclear || !p.crossed(found) || found == p.told {
 		return true
 	}
+	p.told = found
 	c.unit.post(func() { c.probed(attempt, name, found == success) })
 	return name == probeReadiness || (name == probeLiveness && found == success)
 }

@@ -214,9 +214,9 @@ func TestReadHead(t *testing.T) {
 		"HTTP/1.1 404\r\n":                       "404  <nil>",
 		"SSH-2.0-OpenSSH\r\n":                    `0  malformed HTTP response "SSH-2.0-OpenSSH"`,
 		"HTTP/1.1 99999 x\r\n":                   `99999  malformed`,
-		"":                                       "0  EOF",
+		"":                                       "0  unexpected EOF",
 	} {
-		status, location, err := readHead(bufio.NewReader(strings.NewReader(text)))
+		status, location, err := readHead(strings.NewReader(text))
 		if got := fmt.Sprintf("%d %s %v", status, location, err); !strings.HasPrefix(got, want) && !strings.Contains(want, "malformed") || err == nil && strings.Contains(want, "malformed") {
 			t.Errorf("%q: %s, want %s", text, got, want)
 		}

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -99,7 +100,7 @@ func (c *container) httpGet(ctx context.Context, g *sandbox.HTTPGetAction) (stat
 	for range maxRedirects {
 		status, location, err := get(ctx, target, g.HTTPHeaders)
 		if err != nil {
-			return 0, false, fmt.Errorf("Get %q: %w", target, err) //nolint:staticcheck // the words of net/http, which the kubelet shows
+			return 0, false, fmt.Errorf("Get %q: %w", target, err)
 		}
 		if location == "" || status < 300 || status >= 400 {
 			return status, false, nil
@@ -113,7 +114,7 @@ func (c *container) httpGet(ctx context.Context, g *sandbox.HTTPGetAction) (stat
 		}
 		target = next
 	}
-	return 0, false, fmt.Errorf("Get %q: stopped after %d redirects", target, maxRedirects) //nolint:staticcheck // as above
+	return 0, false, fmt.Errorf("Get %q: stopped after %d redirects", target, maxRedirects)
 }
 
 // get sends one HTTP/1.1 request and reads the head of its answer. net/http would cost every container's first stage 0.4 ms: it is the
@@ -131,7 +132,7 @@ func get(ctx context.Context, target *url.URL, headers []sandbox.HTTPHeader) (st
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Now()) }) // ends what is being read
 	defer stop()
 	if _, err = io.WriteString(conn, request(target, headers)); err == nil {
-		status, location, err = readHead(bufio.NewReader(io.LimitReader(conn, maxHead)))
+		status, location, err = readHead(io.LimitReader(conn, maxHead))
 	}
 	if ctx.Err() != nil {
 		return 0, "", errors.New("context deadline exceeded (Client.Timeout exceeded while awaiting headers)")
@@ -167,26 +168,22 @@ func names(headers []sandbox.HTTPHeader, name string) bool {
 	return false
 }
 
-// readHead reads an answer's status line, and the headers as far as Location.
-func readHead(r *bufio.Reader) (status int, location string, err error) {
-	line, err := r.ReadString('\n')
-	if err != nil {
-		return 0, "", err
+// readHead reads an answer's status line, and the headers as far as Location. An answer that breaks off there has a status all the same.
+func readHead(r io.Reader) (status int, location string, err error) {
+	lines := bufio.NewScanner(r)
+	if !lines.Scan() {
+		return 0, "", cmp.Or(lines.Err(), io.ErrUnexpectedEOF)
 	}
-	version, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
+	version, rest, _ := strings.Cut(lines.Text(), " ")
 	code, _, _ := strings.Cut(rest, " ")
 	status, err = strconv.Atoi(code)
 	if err != nil || !strings.HasPrefix(version, "HTTP/1.") || len(code) != 3 {
-		return 0, "", fmt.Errorf("%w %q", errNoHTTP, clip(line))
+		return 0, "", fmt.Errorf("%w %q", errNoHTTP, clip(lines.Text()))
 	}
-	for {
-		line, err := r.ReadString('\n')
-		name, value, _ := strings.Cut(strings.TrimSpace(line), ":")
-		if strings.EqualFold(name, "Location") {
+	for lines.Scan() && lines.Text() != "" {
+		if name, value, _ := strings.Cut(lines.Text(), ":"); strings.EqualFold(name, "Location") {
 			return status, strings.TrimSpace(value), nil
 		}
-		if err != nil || name == "" {
-			return status, "", nil // an answer that breaks off has a status all the same
-		}
 	}
+	return status, "", nil
 }

@@ -71,8 +71,8 @@ func (r *record) phase() string {
 
 // tally counts what the containers of a pod do, as getPhase of pkg/kubelet/kubelet_pods.go does.
 type tally struct {
-	initializing, initFailed             int // of the init containers
-	waits, runs, ended, succeeded, hooks int
+	initializing, initFailed      int // of the init containers
+	waits, runs, ended, succeeded int
 }
 
 // phase follows getPhase of pkg/kubelet/kubelet_pods.go.

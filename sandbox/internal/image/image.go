@@ -179,7 +179,7 @@ func (s *Store) Lookup(ref string) (Image, error) {
 	}
 	err := sandbox.Errorf(sandbox.CodeUnknownImage, "image", ref, "known", strings.Join(s.public(), ", "))
 	if slices.Contains(s.buildable(), name) {
-		err.Params["buildable"] = name
+		err.Params["buildable"], err.Params["detail"] = name, "buildable"
 	}
 	return Image{}, err
 }

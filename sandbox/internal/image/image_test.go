@@ -87,3 +87,61 @@ func TestOpenRefuses(t *testing.T) {
 		t.Errorf("empty directory: %v", err)
 	}
 }
+
+func TestBuildable(t *testing.T) {
+	s, err := open(t, sample())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(s.dirs[0].dir, BuildableFile), []byte(`["tomcat","team/git"]`), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for ref, want := range map[string]string{"tomcat": "tomcat", "docker.io/library/tomcat:latest": "tomcat", "team/git": "team/git", "tomcat:9": "", "cat": ""} {
+		_, err := s.Lookup(ref)
+		if e, ok := errors.AsType[*sandbox.Error](err); !ok || e.Params["buildable"] != want {
+			t.Errorf("%s: %v", ref, err)
+		}
+	}
+}
+
+// A store that is open finds what is added, and a second directory's images over the first's, but not over internal ones.
+func TestLaterAndOver(t *testing.T) {
+	s, err := open(t, `[]`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	host, node := s.dirs[0].dir, t.TempDir()
+	if s, err = Open(host, node); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Lookup("nginx"); err == nil {
+		t.Error("it is not there yet")
+	}
+	put := func(dir, index string) {
+		t.Helper()
+		tmp := filepath.Join(dir, "new")
+		if err := errors.Join(os.WriteFile(tmp, []byte(index), 0o644), os.Rename(tmp, filepath.Join(dir, IndexFile))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put(host, sample())
+	if img, err := s.Lookup("nginx"); err != nil || len(img.Layers) != 2 {
+		t.Errorf("%+v, %v", img, err)
+	}
+	own := func(name string) string {
+		return `{"name":"` + name + `","digest":"own","layers":[{"digest":"sha256:` + top + `"}],"config":{}}`
+	}
+	put(node, "["+own("nginx")+","+own("podlab/node")+","+own("mine:v1")+"]")
+	for ref, want := range map[string]string{"nginx": "own", "mine:v1": "own", "podlab/node": "sha256:" + base, "busybox": "sha256:" + base} {
+		if img, err := s.Lookup(ref); err != nil || img.Digest != want {
+			t.Errorf("%s: %+v, %v", ref, img, err)
+		}
+	}
+	if got := strings.Join(s.On("sha256:"+top), " "); got != "mine:v1 nginx" {
+		t.Errorf("on the layer: %s", got)
+	}
+	put(node, "nonsense")
+	if img, err := s.Lookup("nginx"); err != nil || img.Digest == "own" {
+		t.Errorf("with a broken index over it: %+v, %v", img, err)
+	}
+}

@@ -103,7 +103,7 @@ func (d *digest) pod(p *sandbox.Pod) {
 }
 
 func (d *digest) container(c *sandbox.Container) {
-	d.text(c.ID, c.Name, c.Pod, c.Kind, c.Image, c.State, c.Reason)
+	d.text(c.ID, c.Name, c.Pod, c.Kind, c.Role, c.Image, c.State, c.Reason)
 	d.ints(int64(c.ExitCode), int64(c.Signal), int64(c.Restarts), int64(c.PID), c.Started)
 	d.namespaces(&c.NS)
 	d.group(&c.Usage)
@@ -111,6 +111,13 @@ func (d *digest) container(c *sandbox.Container) {
 		d.text(l.Digest, l.Path)
 		d.ints(l.Bytes)
 		d.flags(l.Writable)
+		d.text(l.CreatedBy)
+		d.texts(l.Images)
+		each(d, l.Changes, func(d *digest, c *sandbox.Change) {
+			d.text(c.Path, c.Kind)
+			d.flags(c.Dir)
+			d.ints(c.Bytes)
+		})
 	})
 	each(d, c.Mounts, func(d *digest, m *sandbox.Mount) {
 		d.text(m.Volume, m.Source, m.Path)

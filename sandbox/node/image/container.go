@@ -34,11 +34,11 @@ func (b *building) runContainer(ctx context.Context, name, ref string, argv []st
 	ended, err := b.await(ctx, name)
 	if err != nil {
 		forget() // ends the log, too
-		<-logs
+		<-logs   //nolint:errcheck // err says more
 		return "", func() {}, err
 	}
 	select {
-	case <-logs: // what it says of a container that is gone by now is of no use
+	case <-logs: //nolint:errcheck // what it says of a container that is gone by now is of no use
 	case <-time.After(2 * time.Second):
 	}
 	if ended.ExitCode != 0 {

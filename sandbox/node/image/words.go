@@ -108,7 +108,8 @@ func (w words) problem(err error) string {
 }
 
 // validName is a reference as the OCI distribution specification has it, without a digest: HOST[:PORT]/NAME[:TAG].
-var validName = regexp.MustCompile(`^([a-z0-9.-]+(:[0-9]{1,5})?/)?[a-z0-9]+([._-]+[a-z0-9]+)*(/[a-z0-9]+([._-]+[a-z0-9]+)*)*(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?$`)
+var validName = regexp.MustCompile(`^([a-z0-9.-]+(:[0-9]{1,5})?/)?` +
+	`[a-z0-9]+([._-]+[a-z0-9]+)*(/[a-z0-9]+([._-]+[a-z0-9]+)*)*(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?$`)
 
 type nameError struct{ name string }
 

@@ -86,4 +86,6 @@ var chinese = words{
 	"error.too_large":              "内容过大：最多 {limit} 字节",
 	"error.unavailable":            "节点代理没有应答。它会自动重启，请再试一次",
 	"error.internal":               "节点代理内部出错，详情见其日志",
+
+	"error.unknown_image.buildable": "这台机器上还没有构建镜像“{image}”。管理员可以构建它：sudo ./scripts/images {buildable}",
 }

@@ -86,4 +86,6 @@ var english = words{
 	"error.too_large":              "this is too large: at most {limit} bytes",
 	"error.unavailable":            "the node's agent does not answer. It is started again by itself: try once more",
 	"error.internal":               "something went wrong in the agent; its log says what",
+
+	"error.unknown_image.buildable": "the image \"{image}\" has not been made on this machine. Its operator can: sudo ./scripts/images {buildable}",
 }

@@ -16,8 +16,8 @@ import (
 // kept are the capabilities that a task has, over files of its own directory only.
 var kept = map[int]bool{unix.CAP_CHOWN: true, unix.CAP_DAC_OVERRIDE: true, unix.CAP_FOWNER: true}
 
-// maxOpen is how many descriptors a task may have.
-const maxOpen = 256
+// Limits of a task: descriptors, bytes of memory of its own, bytes of one file that it writes.
+var limits = map[int]uint64{unix.RLIMIT_NOFILE: 256, unix.RLIMIT_DATA: 2 << 30, unix.RLIMIT_FSIZE: 8 << 30, unix.RLIMIT_CORE: 0}
 
 // Main runs a task if this process was started by Run, and then does not return. It comes before anything else in main or TestMain.
 func Main(tasks map[string]Task) {
@@ -59,9 +59,10 @@ func lockUp() error {
 	if err := errors.Join(unix.Fchdir(tree), unix.Chroot("."), unix.Chdir("/")); err != nil {
 		return fmt.Errorf("jail: chroot: %w", err)
 	}
-	open := unix.Rlimit{Cur: maxOpen, Max: maxOpen}
-	if err := errors.Join(unix.Setrlimit(unix.RLIMIT_NOFILE, &open), unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{})); err != nil {
-		return fmt.Errorf("jail: limits: %w", err)
+	for what, most := range limits {
+		if err := unix.Setrlimit(what, &unix.Rlimit{Cur: most, Max: most}); err != nil {
+			return fmt.Errorf("jail: limits: %w", err)
+		}
 	}
 	unix.Umask(0o022)
 	if err := dropCapabilities(); err != nil {

@@ -26,7 +26,8 @@ const (
 	maxLayers    = 32      // overlayfs' options must fit into a page of 4 KiB
 	maxDocument  = 4 << 20 // bytes of a manifest or a configuration
 	maxCreatedBy = 512
-	maxWords     = 256 // arguments, environment variables
+	maxWords     = 256     // arguments, environment variables
+	maxUnpacked  = 8 << 30 // bytes of all layers' files
 )
 
 // install unpacks fetched images, checks everything about them, and moves them in. Their blobs are in stage/oci.
@@ -107,7 +108,9 @@ func (in *installation) image(ctx context.Context, manifestDigest string) (image
 			return image.Image{}, fmt.Errorf("layer %d: %w", i+1, err)
 		}
 		img.Layers = append(img.Layers, l)
-		img.Size += l.Bytes
+		if img.Size += l.Bytes; img.Size > maxUnpacked {
+			return image.Image{}, fmt.Errorf("it unpacks to over %d bytes", int64(maxUnpacked))
+		}
 	}
 	var err error
 	img.Config, err = in.config(&config.Config, img.Layers)

@@ -33,6 +33,7 @@ import (
 
 func TestMain(m *testing.M) {
 	Main()
+	imports()
 	os.Exit(m.Run())
 }
 
