@@ -27,7 +27,7 @@ const (
 	CodeWaiting          Code = "waiting"           // container, pod (missing of a plain container), reason: it has no log before its first start
 	CodeCannotStart      Code = "cannot_start"      // container, command, detail, reason (a Start… constant; may be missing)
 	CodeNodeGone         Code = "node_gone"         // node, reason (a Gone… constant; may be missing): everything on it is gone
-	CodeBadRequest       Code = "bad_request"       // detail
+	CodeBadRequest       Code = "bad_request"       // detail, want (what is valid; may be missing)
 	CodeDenied           Code = "denied"            //
 	CodeTooLarge         Code = "too_large"         // limit
 	CodeUnavailable      Code = "unavailable"       // what: the other side is away for now; try again

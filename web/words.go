@@ -102,7 +102,7 @@ func (w Words) SayError(code string, params map[string]string) (what, next strin
 		kv = append(kv, name, params[name])
 	}
 	key := "error." + code
-	if more := cmp.Or(params["detail"], params["reason"]); more != "do" && w.Has(key+"."+more) {
+	if more := cmp.Or(params["detail"], params["reason"], params["kind"]); more != "do" && w.Has(key+"."+more) {
 		return w.Say(key+"."+more, kv...), w.Say(key+".do", kv...)
 	}
 	return w.Say(key, kv...), w.Say(key+".do", kv...)

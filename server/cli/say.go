@@ -104,7 +104,12 @@ var ownWords = map[sandbox.Code]func(map[string]string) string{
 	sandbox.CodeNodeGone: func(p map[string]string) string {
 		return strings.TrimSuffix("the node is gone: "+strings.ReplaceAll(p["reason"], "_", " "), ": ")
 	},
-	sandbox.CodeBadRequest:  func(p map[string]string) string { return strings.TrimSuffix("not a valid request: "+p["detail"], ": ") },
+	sandbox.CodeBadRequest: func(p map[string]string) string {
+		if p["want"] != "" {
+			return fmt.Sprintf("not a valid %s: must be %s", p["detail"], p["want"])
+		}
+		return strings.TrimSuffix("not a valid request: "+p["detail"], ": ")
+	},
 	sandbox.CodeDenied:      func(map[string]string) string { return "not allowed" },
 	sandbox.CodeTooLarge:    func(p map[string]string) string { return fmt.Sprintf("too large: at most %s bytes", p["limit"]) },
 	sandbox.CodeUnavailable: func(map[string]string) string { return "the other side does not answer now; try again" },

@@ -65,14 +65,24 @@ function leave(view: EditorView): boolean {
   return true;
 }
 
+/** The number of the line that a problem is at: as the server says, or where the image stands that is not there; 0 when it is at none. */
+function lineOf(view: EditorView, problem: Problem): number {
+  const { line, image } = problem.params ?? {};
+  if (line) return Math.min(Math.max(1, Number(line)), view.state.doc.lines);
+  if (!image) return 0;
+  const lines = view.state.doc.toString().split("\n");
+  return 1 + lines.findIndex((text) => /^[\s-]*image:\s*["']?([^\s"']*)/.exec(text)?.[1] === image);
+}
+
 function mark(view: EditorView, problem: Problem): void {
-  const n = Math.min(Math.max(1, Number(problem.params?.["line"] ?? 1)), view.state.doc.lines);
+  const n = lineOf(view, problem);
+  if (n === 0) return;
   const line = view.state.doc.line(n);
   const from = line.from + Math.max(0, line.text.search(/\S/));
   const said = sayError(problem);
   const d: Diagnostic = { from, to: Math.max(from, line.to), severity: "error", message: `${said.what}${gap}${said.next}` };
   view.dispatch(setDiagnostics(view.state, [d]));
-  if (problem.params?.["line"]) view.dispatch({ selection: { anchor: from }, effects: EditorView.scrollIntoView(from, { y: "center" }) });
+  view.dispatch({ selection: { anchor: from }, effects: EditorView.scrollIntoView(from, { y: "center" }) });
 }
 
 export function Editor({ name }: { name: string }) {

@@ -26,7 +26,7 @@ export function t(key: string, params?: Params): string {
 /** What an error code means, and what to do next. */
 export function sayError(problem: { code: string; params?: Record<string, string> }): { what: string; next: string } {
   const code = has(`error.${problem.code}`) ? problem.code : "internal";
-  const detail = `error.${code}.${problem.params?.["detail"] ?? problem.params?.["reason"] ?? ""}`;
+  const detail = `error.${code}.${problem.params?.["detail"] ?? problem.params?.["reason"] ?? problem.params?.["kind"] ?? ""}`;
   const what = has(detail) && !detail.endsWith(".do") ? detail : `error.${code}`;
   return { what: t(what, problem.params ?? {}), next: t(`error.${code}.do`, problem.params ?? {}) };
 }

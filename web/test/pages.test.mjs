@@ -75,6 +75,15 @@ test("the legend shows every name whole, however many there are", async () => {
   }
 });
 
+test("the page is as high as its window: nothing below it that a jump to a line could scroll to", async () => {
+  for (const frames of ["sides", "crowd"]) {
+    const page = await open(browser, site.base, lab(frames), { height: 700 });
+    await settled(page);
+    assert.equal(await page.evaluate(() => document.scrollingElement.scrollHeight - innerHeight), 0, frames);
+    await page.context().close();
+  }
+});
+
 test("narrow and wide: nothing runs out of the page", async () => {
   for (const width of [390, 768, 1024, 1920, 2560]) {
     const page = await open(browser, site.base, lab("sides", "zh"), { width, theme: "dark" });

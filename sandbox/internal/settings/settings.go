@@ -140,10 +140,10 @@ var (
 func (s *Settings) Complete(spec sandbox.NodeSpec) (sandbox.NodeSpec, error) {
 	spec.Hostname = cmp.Or(spec.Hostname, "node")
 	if !validID.MatchString(spec.ID) {
-		return spec, sandbox.Errorf(sandbox.CodeBadRequest, "detail", "id")
+		return spec, sandbox.Errorf(sandbox.CodeBadRequest, "detail", "id", "want", "lower-case letters, digits and -, at most 40")
 	}
 	if !validHostname.MatchString(spec.Hostname) {
-		return spec, sandbox.Errorf(sandbox.CodeBadRequest, "detail", "hostname")
+		return spec, sandbox.Errorf(sandbox.CodeBadRequest, "detail", "hostname", "want", "lower-case letters, digits and -, at most 63")
 	}
 	sizes := []struct {
 		name           string
@@ -158,7 +158,7 @@ func (s *Settings) Complete(spec sandbox.NodeSpec) (sandbox.NodeSpec, error) {
 	for _, of := range sizes {
 		*of.size = cmp.Or(*of.size, of.usually)
 		if *of.size < of.least || *of.size > largest*of.usually {
-			return spec, sandbox.Errorf(sandbox.CodeBadRequest, "detail", of.name)
+			return spec, sandbox.Errorf(sandbox.CodeBadRequest, "detail", of.name, "want", fmt.Sprintf("%d to %d", of.least, largest*of.usually))
 		}
 	}
 	return spec, nil
