@@ -178,8 +178,8 @@ func reapStrangers(t *testing.T) {
 	}
 }
 
-func childPID(t *testing.T, group string) string {
-	data, err := os.ReadFile("/sys/fs/cgroup/pids" + group + "/cgroup.procs")
+func childPID(t *testing.T, path string) string {
+	data, err := os.ReadFile(group("pids", path) + "/cgroup.procs")
 	if err != nil {
 		t.Fatal(err)
 	}
