@@ -138,7 +138,7 @@ func (b *bench) finish() {
 		}
 	}
 	b.Close()
-	for _, pattern := range []string{"/run/podlab/agent/engine/*/*", "/var/lib/podlab/disk/*/*", group("*", "pods/*/"), group("*", "containers/*/")} {
+	for _, pattern := range []string{"/run/podlab/agent/engine/*/*", "/var/lib/podlab/disk/*/*", group("*", "pods/*") + "/", group("*", "containers/*") + "/"} {
 		if left, _ := filepath.Glob(pattern); len(left) > 0 {
 			b.t.Errorf("left behind: %v", left)
 		}
