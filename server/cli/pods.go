@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -129,19 +128,11 @@ func table(out io.Writer, snapshot sandbox.Snapshot, pods []sandbox.Pod, withPla
 		fmt.Fprintln(w, header)
 	}
 	for _, p := range pods {
-		ready, restarts := 0, 0
-		var names []string
-		for _, c := range p.Status.ContainerStatuses {
-			if c.Ready {
-				ready++
-			}
-			restarts += c.RestartCount
-			names = append(names, c.Name)
-		}
-		fmt.Fprintf(w, "%s\t%d/%d\t%s\t%d\t%s", clean(p.Metadata.Name), ready, len(p.Spec.Containers), podState(p), restarts,
+		c := p.Columns()
+		fmt.Fprintf(w, "%s\t%d/%d\t%s\t%d\t%s", clean(p.Metadata.Name), c.Ready, c.Of, clean(c.Status), c.Restarts,
 			age(parseTime(p.Metadata.CreationTimestamp)))
 		if wide {
-			fmt.Fprintf(w, "\t%s\t%s", clean(p.Status.PodIP), clean(strings.Join(names, ",")))
+			fmt.Fprintf(w, "\t%s\t%s", clean(p.Status.PodIP), clean(containerNames(p)))
 		}
 		fmt.Fprintln(w)
 	}
@@ -173,46 +164,6 @@ func plain(w io.Writer, snapshot sandbox.Snapshot, gap bool) {
 	if first && !gap {
 		fmt.Fprintln(w, "No pods.")
 	}
-}
-
-// podState is the word that kubectl prints under STATUS (printPod of k8s.io/kubernetes/pkg/printers): the phase, or the reason of
-// the first container that waits or has ended.
-func podState(p sandbox.Pod) string {
-	if p.Metadata.DeletionTimestamp != "" {
-		return "Terminating"
-	}
-	state, runs := p.Status.Phase, false
-	if p.Status.Reason != "" {
-		state = p.Status.Reason
-	}
-	for _, c := range slices.Backward(p.Status.ContainerStatuses) {
-		switch {
-		case c.State.Waiting != nil && c.State.Waiting.Reason != "":
-			state = c.State.Waiting.Reason
-		case c.State.Terminated != nil:
-			state = ended(*c.State.Terminated)
-		case c.Ready && c.State.Running != nil:
-			runs = true
-		}
-	}
-	if state != "Completed" || !runs {
-		return clean(state)
-	}
-	isReady := func(c sandbox.PodCondition) bool { return c.Type == "Ready" && c.Status == "True" }
-	if slices.ContainsFunc(p.Status.Conditions, isReady) {
-		return "Running"
-	}
-	return "NotReady"
-}
-
-func ended(t sandbox.ContainerTerminated) string {
-	switch {
-	case t.Reason != "":
-		return t.Reason
-	case t.Signal != 0:
-		return fmt.Sprintf("Signal:%d", t.Signal)
-	}
-	return fmt.Sprintf("ExitCode:%d", t.ExitCode)
 }
 
 // clean takes control characters out of what a node says of itself before it reaches somebody's terminal.
@@ -278,4 +229,12 @@ func refOf(e *env, agent sandbox.Agent, name string) (sandbox.Ref, error) {
 		}
 	}
 	return sandbox.Ref{Kind: sandbox.ManifestPod, Name: name}, nil
+}
+
+func containerNames(p sandbox.Pod) string {
+	var names []string
+	for _, c := range p.Spec.Containers {
+		names = append(names, c.Name)
+	}
+	return strings.Join(names, ",")
 }

@@ -58,52 +58,15 @@ func podTable(pods []sandbox.Pod, s sandbox.Snapshot, wide bool) table {
 }
 
 func podRow(pod sandbox.Pod, s sandbox.Snapshot, wide bool) []string {
-	ready, restarts := 0, 0
-	for _, c := range pod.Status.ContainerStatuses {
-		restarts += c.RestartCount
-		if c.Ready {
-			ready++
-		}
-	}
+	c := pod.Columns()
 	row := []string{
-		pod.Metadata.Name, fmt.Sprintf("%d/%d", ready, len(pod.Spec.Containers)), podStatus(pod), strconv.Itoa(restarts),
+		pod.Metadata.Name, fmt.Sprintf("%d/%d", c.Ready, c.Of), c.Status, strconv.Itoa(c.Restarts),
 		age(pod.Metadata.CreationTimestamp, time.Now()),
 	}
 	if wide {
 		row = append(row, orNone(pod.Status.PodIP), s.Node.Hostname)
 	}
 	return row
-}
-
-// podStatus is the word of kubectl's column STATUS: the most telling reason (printPod in kubernetes/pkg/printers).
-func podStatus(pod sandbox.Pod) string {
-	if pod.Metadata.DeletionTimestamp != "" {
-		return "Terminating"
-	}
-	word := pod.Status.Phase
-	if pod.Status.Reason != "" {
-		word = pod.Status.Reason
-	}
-	running := false
-	for i := len(pod.Status.ContainerStatuses) - 1; i >= 0; i-- {
-		state := pod.Status.ContainerStatuses[i].State
-		switch {
-		case state.Waiting != nil && state.Waiting.Reason != "":
-			word = state.Waiting.Reason
-		case state.Terminated != nil && state.Terminated.Reason != "":
-			word = state.Terminated.Reason
-		case state.Terminated != nil && state.Terminated.Signal != 0:
-			word = "Signal:" + strconv.Itoa(state.Terminated.Signal)
-		case state.Terminated != nil:
-			word = "ExitCode:" + strconv.Itoa(state.Terminated.ExitCode)
-		case state.Running != nil:
-			running = true
-		}
-	}
-	if word == "Completed" && running {
-		return "NotReady"
-	}
-	return word
 }
 
 func orNone(s string) string {
