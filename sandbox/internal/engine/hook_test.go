@@ -83,8 +83,11 @@ func TestPreStopCountsAgainstGrace(t *testing.T) {
 	b.trapped("p/a")
 	began := time.Now()
 	b.delete("p", -1)
-	if took := time.Since(began); took < time.Second || took > 3500*time.Millisecond {
+	if took := time.Since(began); took < time.Second || took > 2900*time.Millisecond {
 		t.Errorf("took %v", took)
+	}
+	if got := b.order("Completed"); got != "p/a" {
+		t.Errorf("it had time for its trap: %q", got)
 	}
 	b.apply(pod("p", "", sh("a", idle, `"lifecycle":{"preStop":{"exec":{"command":["false"]}}}`)))
 	b.trapped("p/a")
