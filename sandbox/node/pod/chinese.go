@@ -52,7 +52,7 @@ var chinese = words{
 	"error.unsupported_field.resize":     "{field}：资源在容器启动后保持不变，并且分给每个容器，而不是分给 Pod",
 	"error.unsupported_field.server":     "{field}：只有 API 服务器会设置或读取它",
 	"error.unsupported_field.pulling":    "{field}：镜像已经在节点上，不需要用凭据拉取",
-	"error.unsupported_field.mounts":     "{field}：一边后来的挂载，另一边看不到（mountPropagation 为 None）；挂载选项由引擎决定",
+	"error.unsupported_field.mounts":     "{field}：一边后来的挂载，另一边看不到：mountPropagation 为 None",
 	"error.unsupported_field.privileges": "{field}：节点上的每个进程都带有 no_new_privs：set-user-ID 程序不会给任何人更多权限",
 	"error.unsupported_field.profile":    "{field}：节点上没有自定义的 seccomp 配置文件，可选 RuntimeDefault 或 Unconfined",
 	"error.unsupported_field.unmasked":   "{field}：/proc 中涉及共享内核的内容始终被屏蔽",

@@ -52,7 +52,7 @@ var english = words{
 	"error.unsupported_field.resize":     "{field}: Resources stay as they were when the container started, and are given to each container, not to the pod",
 	"error.unsupported_field.server":     "{field}: Only an API server sets or reads this",
 	"error.unsupported_field.pulling":    "{field}: Images are on the node already: nothing is pulled with a credential",
-	"error.unsupported_field.mounts":     "{field}: A mount made later on one side is not seen on the other (mountPropagation None), and mount options are the engine's",
+	"error.unsupported_field.mounts":     "{field}: A mount made later on one side is not seen on the other: mountPropagation is None",
 	"error.unsupported_field.privileges": "{field}: Every process on a node runs with no_new_privs: set-user-ID programs give nobody anything",
 	"error.unsupported_field.profile":    "{field}: There are no profiles on a node: RuntimeDefault or Unconfined",
 	"error.unsupported_field.unmasked":   "{field}: What /proc tells of the shared kernel stays masked",
