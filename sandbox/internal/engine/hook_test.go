@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"context"
 	"os"
 	"strings"
@@ -112,7 +113,8 @@ func TestPreStopSleepsAndAsks(t *testing.T) {
 	go func() { done <- b.Delete(context.Background(), sandbox.Ref{Kind: "Pod", Name: "p"}, 2) }()
 	asked := false
 	for len(done) == 0 {
-		if _, _, ok := b.find("p/b"); ok && strings.Contains(b.log("p/b", sandbox.LogOptions{}), "url:/bye") {
+		var log bytes.Buffer // the pod may be gone by now
+		if b.Logs(context.Background(), sandbox.LogOptions{Container: "p/b"}, &log) == nil && strings.Contains(log.String(), "url:/bye") {
 			asked = true
 		}
 		time.Sleep(5 * time.Millisecond)
