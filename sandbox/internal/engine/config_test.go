@@ -78,6 +78,48 @@ func TestDataObjects(t *testing.T) {
 	}
 }
 
+// TestDataOutlivesTheAgent: a new agent has what was applied to the one before, and drops what was half written.
+func TestDataOutlivesTheAgent(t *testing.T) {
+	b := open(t)
+	b.apply(configMap("kept", `"data":{"a":"1"}`))
+	b.apply(secret("kept", `"stringData":{"a":"x"}`))
+	before, _ := b.Get(sandbox.Ref{Kind: "Secret", Name: "kept"})
+	torn := filepath.Join(b.dataDir(), "c:torn")
+	if err := os.Mkdir(torn, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	os.WriteFile(filepath.Join(torn, dataFile), []byte(`{"apiVersion":`), 0o600)
+	b.Close()
+	again, err := Open(testConfig(t), b.keeper, b.note)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.Engine = again
+	after, err := b.Get(sandbox.Ref{Kind: "Secret", Name: "kept"})
+	if err != nil || len(after) != 1 || string(after[0]) != string(before[0]) {
+		t.Errorf("%s %v, was %s", after, err, before)
+	}
+	if all, _ := b.Get(sandbox.Ref{Kind: "ConfigMap"}); len(all) != 1 {
+		t.Errorf("%s", all)
+	}
+	if _, err := os.Stat(torn); err == nil {
+		t.Error("what was torn is still there")
+	}
+}
+
+// TestHostsFileIsHostile: what a learner makes of the node's /etc/hosts keeps no agent busy.
+func TestHostsFileIsHostile(t *testing.T) {
+	b := open(t)
+	os.Remove("/etc/hosts")
+	if err := os.Symlink("/dev/zero", "/etc/hosts"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.Remove("/etc/hosts") })
+	b.apply(pod("p", `"hostNetwork":true`, sh("a", idle)))
+	b.running("p/a")
+	b.sees("p/a", "cat /etc/hosts", "# Kubernetes-managed hosts file (host network).")
+}
+
 // TestDataIsBounded: what learners apply cannot fill the node's memory.
 func TestDataIsBounded(t *testing.T) {
 	b := open(t)
