@@ -67,6 +67,7 @@ func TestPostStartFails(t *testing.T) {
 
 func TestPreStop(t *testing.T) {
 	b := open(t)
+	os.Remove("/tmp/prestop/log")
 	b.apply(pod("p", `"terminationGracePeriodSeconds":20,"volumes":[{"name":"v","hostPath":{"path":"/tmp/prestop","type":"DirectoryOrCreate"}}]`,
 		sh("a", `trap 'echo term >>/v/log; exit 0' TERM; while :; do sleep 1 & wait $!; done`, `"volumeMounts":[{"name":"v","mountPath":"/v"}]`,
 			`"lifecycle":{"preStop":{"exec":{"command":["sh","-c","sleep 0.2; echo hook >>/v/log"]}}}`)))
