@@ -188,7 +188,7 @@ type Socket struct {
 type Volume struct {
 	Pod   string `json:"pod"`
 	Name  string `json:"name"`
-	Kind  string `json:"kind"` // emptyDir, emptyDir/Memory, hostPath
+	Kind  string `json:"kind"` // emptyDir, emptyDir/Memory, hostPath, configMap, secret, downwardAPI, projected
 	Path  string `json:"path"` // on the node
 	Dev   uint64 `json:"dev"`
 	Inode uint64 `json:"inode"`

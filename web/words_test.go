@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"podlab/sandbox"
+	"podlab/sandbox/manifest"
 	"podlab/web"
 	"podlab/web/keys"
 )
@@ -114,5 +115,20 @@ func TestSay(t *testing.T) {
 	}
 	if what, _ := en.SayError("no such code", nil); what != en.Say("error.internal") {
 		t.Error(what)
+	}
+}
+
+// TestRefusals: every reason for which a field is refused, and every value that was wanted, has words.
+func TestRefusals(t *testing.T) {
+	for detail, sentence := range manifest.Reasons {
+		key := "error.unsupported_field." + detail
+		for _, lang := range web.Langs {
+			if detail != manifest.WhyYet && !web.WordsOf(lang).Has(key) {
+				t.Errorf("%s: no words for %s", lang, key)
+			}
+		}
+		if got := web.WordsOf("en").Say(key, "field", "f"); detail != manifest.WhyYet && got != "f: "+sentence {
+			t.Errorf("%s says %q, docs/podspec.md %q", key, got, sentence)
+		}
 	}
 }

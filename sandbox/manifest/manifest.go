@@ -1,7 +1,7 @@
 // Package manifest turns YAML into the objects that a node's agent understands: Kubernetes Pods, ConfigMaps and Secrets (apiVersion
 // v1) and plain Containers (apiVersion podlab/v1). It is strict: what a learner wrote is either taken as written or refused with the line and
 // the field. A field that Kubernetes knows and Podlab does not support is told apart from one that nobody knows.
-// Pods are written back as kubectl writes them: WriteObjects, StatusWord.
+// Pods are written back as kubectl writes them: WriteObjects.
 //
 // Decode has no state and starts no goroutine. Its input is hostile: size, depth and what aliases expand to (nodes and text) are
 // bounded.

@@ -150,7 +150,7 @@ var remarks = map[string]string{
 	"ResourceRequirements.limits":              "cpu, memory, ephemeral-storage; podlab.dev/pids is Podlab's own. Other resources are refused.",
 	"ResourceRequirements.requests":            "cpu, memory, ephemeral-storage. A request defaults to its limit.",
 	"ConfigMapVolumeSource.name":               "Changes of the ConfigMap reach the files at once; in Kubernetes within a minute.",
-	"HTTPGetAction.scheme":                     "HTTP or HTTPS.",
+	"HTTPGetAction.scheme":                     "HTTP. HTTPS is refused.",
 }
 
 func TestPodSpecTable(t *testing.T) {

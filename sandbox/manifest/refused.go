@@ -47,7 +47,7 @@ var Reasons = map[string]string{
 	WhyResize:     "Resources stay as they were when the container started, and are given to each container, not to the pod.",
 	WhyServer:     "Only an API server sets or reads this.",
 	WhyPulling:    "Images are on the node already: nothing is pulled with a credential.",
-	WhyMounts:     "A mount made later on one side is not seen on the other (mountPropagation None), and mount options are the engine's.",
+	WhyMounts:     "A mount made later on one side is not seen on the other: mountPropagation is None.",
 	WhyPrivileges: "Every process on a node runs with no_new_privs: set-user-ID programs give nobody anything.",
 	WhyProfile:    "There are no profiles on a node: RuntimeDefault or Unconfined.",
 	WhyUnmasked:   "What /proc tells of the shared kernel stays masked.",

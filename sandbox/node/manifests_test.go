@@ -159,3 +159,30 @@ func status(ctx context.Context, t *testing.T, agent sandbox.Agent, pod string, 
 	}
 	return ""
 }
+
+// TestDataCommands: ConfigMaps and Secrets through the agent's socket, and as a learner sees them in the node's shell.
+func TestDataCommands(t *testing.T) {
+	ctx, agent := newNode(t)
+	apply(ctx, t, agent, `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"game"},"data":{"lives":"3"}}`)
+	apply(ctx, t, agent, `{"apiVersion":"v1","kind":"Secret","metadata":{"name":"login"},"stringData":{"user":"x"},"type":"Opaque"}`)
+	objects, err := agent.Get(ctx, sandbox.Ref{Kind: sandbox.ManifestConfigMap, Name: "game"})
+	if err != nil || len(objects) != 1 || !strings.Contains(string(objects[0]), `"lives":"3"`) {
+		t.Errorf("%s %v", objects, err)
+	}
+	for _, c := range []struct {
+		argv []string
+		want string
+	}{
+		{[]string{"pod", "get", "configmaps", "-o", "name"}, "configmap/game\n"},
+		{[]string{"pod", "get", "secret", "login", "-o", "name"}, "secret/login\n"},
+		{[]string{"pod", "delete", "cm", "game"}, "configmap/game deleted\n"},
+		{[]string{"pod", "get", "cm", "-o", "name"}, ""},
+	} {
+		if got, _ := in(ctx, t, agent, "", c.argv...); got != c.want {
+			t.Errorf("%v: %q, want %q", c.argv, got, c.want)
+		}
+	}
+	if got, _ := in(ctx, t, agent, "", "pod", "get", "secrets"); !strings.Contains(got, "login") || !strings.Contains(got, "Opaque") {
+		t.Error(got)
+	}
+}

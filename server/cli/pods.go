@@ -103,19 +103,11 @@ func table(out io.Writer, snapshot sandbox.Snapshot, pods []sandbox.Pod, withPla
 		fmt.Fprintln(w, header)
 	}
 	for _, p := range pods {
-		ready, restarts := 0, 0
-		var names []string
-		for _, c := range p.Status.ContainerStatuses {
-			if c.Ready {
-				ready++
-			}
-			restarts += c.RestartCount
-			names = append(names, c.Name)
-		}
-		fmt.Fprintf(w, "%s\t%d/%d\t%s\t%d\t%s", clean(p.Metadata.Name), ready, len(p.Spec.Containers), clean(manifest.StatusWord(p)), restarts,
+		c := p.Columns()
+		fmt.Fprintf(w, "%s\t%d/%d\t%s\t%d\t%s", clean(p.Metadata.Name), c.Ready, c.Of, clean(c.Status), c.Restarts,
 			age(parseTime(p.Metadata.CreationTimestamp)))
 		if wide {
-			fmt.Fprintf(w, "\t%s\t%s", clean(p.Status.PodIP), clean(strings.Join(names, ",")))
+			fmt.Fprintf(w, "\t%s\t%s", clean(p.Status.PodIP), clean(containerNames(p)))
 		}
 		fmt.Fprintln(w)
 	}
@@ -212,4 +204,12 @@ func refOf(e *env, agent sandbox.Agent, name string) (sandbox.Ref, error) {
 		}
 	}
 	return sandbox.Ref{Kind: sandbox.ManifestPod, Name: name}, nil
+}
+
+func containerNames(p sandbox.Pod) string {
+	var names []string
+	for _, c := range p.Spec.Containers {
+		names = append(names, c.Name)
+	}
+	return strings.Join(names, ",")
 }

@@ -63,6 +63,9 @@ var ownWords = map[sandbox.Code]func(map[string]string) string{
 		return fmt.Sprintf("unknown field %s", p["field"])
 	},
 	sandbox.CodeUnsupportedField: func(p map[string]string) string {
+		if why := manifest.Reasons[p["detail"]]; why != "" {
+			return fmt.Sprintf("Kubernetes knows %s, Podlab refuses it: %s", p["field"], why)
+		}
 		return fmt.Sprintf("Kubernetes knows %s, Podlab does not support it", p["field"])
 	},
 	sandbox.CodeVolumeNotFound: func(p map[string]string) string {
@@ -165,6 +168,16 @@ func badValue(p map[string]string) string {
 		return quoted + ": a request above its limit, " + p["want"]
 	case manifest.WantJoin:
 		return quoted + ": must be host or container:NAME"
+	case manifest.WantRelative:
+		return quoted + ": a relative path without .."
+	case manifest.WantAddress:
+		return quoted + ", which is no IP address"
+	case manifest.WantKey:
+		return quoted + ", which is no key: letters, digits, -, _ and dots"
+	case manifest.WantBase64:
+		return where + " is not base64; plain text goes into a Secret's stringData"
+	case manifest.WantOneRef:
+		return where + " needs exactly one source"
 	case manifest.WantAlone:
 		return fmt.Sprintf("%s cannot stand together with %s", where, p["want"])
 	case manifest.WantSmaller:

@@ -78,6 +78,48 @@ func TestDataObjects(t *testing.T) {
 	}
 }
 
+// TestDataOutlivesTheAgent: a new agent has what was applied to the one before, and drops what was half written.
+func TestDataOutlivesTheAgent(t *testing.T) {
+	b := open(t)
+	b.apply(configMap("kept", `"data":{"a":"1"}`))
+	b.apply(secret("kept", `"stringData":{"a":"x"}`))
+	before, _ := b.Get(sandbox.Ref{Kind: "Secret", Name: "kept"})
+	torn := filepath.Join(b.dataDir(), "c:torn")
+	if err := os.Mkdir(torn, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	os.WriteFile(filepath.Join(torn, dataFile), []byte(`{"apiVersion":`), 0o600)
+	b.Close()
+	again, err := Open(testConfig(t), b.keeper, b.note)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.Engine = again
+	after, err := b.Get(sandbox.Ref{Kind: "Secret", Name: "kept"})
+	if err != nil || len(after) != 1 || string(after[0]) != string(before[0]) {
+		t.Errorf("%s %v, was %s", after, err, before)
+	}
+	if all, _ := b.Get(sandbox.Ref{Kind: "ConfigMap"}); len(all) != 1 {
+		t.Errorf("%s", all)
+	}
+	if _, err := os.Stat(torn); err == nil {
+		t.Error("what was torn is still there")
+	}
+}
+
+// TestHostsFileIsHostile: what a learner makes of the node's /etc/hosts keeps no agent busy.
+func TestHostsFileIsHostile(t *testing.T) {
+	b := open(t)
+	os.Remove("/etc/hosts")
+	if err := os.Symlink("/dev/zero", "/etc/hosts"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.Remove("/etc/hosts") })
+	b.apply(pod("p", `"hostNetwork":true`, sh("a", idle)))
+	b.running("p/a")
+	b.sees("p/a", "cat /etc/hosts", "# Kubernetes-managed hosts file (host network).")
+}
+
 // TestDataIsBounded: what learners apply cannot fill the node's memory.
 func TestDataIsBounded(t *testing.T) {
 	b := open(t)
@@ -157,6 +199,71 @@ func TestMissingKey(t *testing.T) {
 		t.Error(err)
 	}
 	b.sees("p/a", "echo $A", "found")
+}
+
+// TestMissingKeyOfInitContainer: the ones after it wait as long.
+func TestMissingKeyOfInitContainer(t *testing.T) {
+	b := open(t)
+	b.apply(pod("p", `"initContainers":[`+sh("first", "test -n \"$A\"", `"envFrom":[{"secretRef":{"name":"late"}}]`)+`]`, sh("a", idle)))
+	b.waits("p/first", reasonConfig)
+	b.phase("p", "Pending")
+	b.apply(secret("late", `"stringData":{"A":"x"}`))
+	b.running("p/a")
+}
+
+func TestLookUpUser(t *testing.T) {
+	root, outside := t.TempDir(), t.TempDir()
+	write := func(dir, name, text string) {
+		t.Helper()
+		if err := os.MkdirAll(filepath.Join(dir, "etc"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, "etc", name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(root, "passwd", "root:x:0:0::/:/bin/sh\napp:x:1000:1001::/:/bin/sh\nhigh:x:70000:1::/:/bin/sh\n")
+	write(root, "group", "extra:x:5000:app,other\nstaff:x:50:\n")
+	for _, c := range []struct {
+		name, group string
+		uid, gid    int
+		groups      string
+	}{{"", "", 0, 0, "[]"}, {"app", "", 1000, 1001, "[5000]"}, {"1000", "", 1000, 1001, "[5000]"}, {"1000", "staff", 1000, 50, "[]"}, {"4711", "", 4711, 0, "[]"}, {"4711", "12", 4711, 12, "[]"}} {
+		got, err := lookUp(root, c.name, c.group)
+		if err != nil || got.Uid != c.uid || got.Gid != c.gid || fmt.Sprint(got.Sgids) != c.groups {
+			t.Errorf("%q:%q is %+v, %v; want %+v", c.name, c.group, got, err, c)
+		}
+	}
+	for _, name := range []string{"nobody-here", "high"} {
+		if got, err := lookUp(root, name, ""); err == nil {
+			t.Errorf("%s is %+v", name, got)
+		}
+	}
+	// A link out of the image leads to nothing, and what is no file is empty.
+	write(outside, "passwd", "app:x:7:7::/:/bin/sh\n")
+	os.Remove(filepath.Join(root, "etc/passwd"))
+	os.Symlink(filepath.Join(outside, "etc/passwd"), filepath.Join(root, "etc/passwd"))
+	os.Remove(filepath.Join(root, "etc/group"))
+	unix.Mkfifo(filepath.Join(root, "etc/group"), 0o600)
+	if got, err := lookUp(root, "app", ""); err == nil {
+		t.Errorf("read outside the image: %+v", got)
+	}
+	if got, err := lookUp(root, "5", ""); err != nil || got.Uid != 5 {
+		t.Errorf("%+v %v", got, err)
+	}
+}
+
+// TestGroupsOfTheImage: Strict leaves them out (KEP-3619).
+func TestGroupsOfTheImage(t *testing.T) {
+	group := int64(2000)
+	u := &unit{object: &object{Spec: sandbox.PodSpec{SecurityContext: &sandbox.PodSecurityContext{SupplementalGroups: []int64{4000, 30}, FSGroup: &group}}}}
+	if got := fmt.Sprint(u.groups([]int{5000, 30})); got != "[30 2000 4000 5000]" {
+		t.Error(got)
+	}
+	u.object.Spec.SecurityContext.SupplementalGroupsPolicy = policyStrict
+	if got := fmt.Sprint(u.groups([]int{5000, 30})); got != "[30 2000 4000]" {
+		t.Error(got)
+	}
 }
 
 func TestDataVolumes(t *testing.T) {

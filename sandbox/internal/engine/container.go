@@ -54,7 +54,7 @@ type alive struct {
 
 	life   context.Context // of the container's probes and hooks
 	cancel context.CancelFunc
-	probes map[string]context.CancelFunc // by sandbox's name of the probe
+	probes map[string]context.CancelFunc // by the probe's name
 }
 
 func (c *container) name() string {

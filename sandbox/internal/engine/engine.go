@@ -2,8 +2,9 @@
 //
 // It runs in the agent, as root of the node's user namespace. Each pod and each plain container is a unit with one goroutine that
 // owns it; it starts and stops containers, restarts them by policy, and makes a new sandbox when the infra container dies. Others
-// read what the unit published last. Everything a later agent needs is in the unit's record (record.go), in libcontainer's state
-// directories, or with node init (Keeper).
+// read what the unit published last. ConfigMaps and Secrets (data.go) are the engine's own; units are told when they change.
+// Everything a later agent needs is in the unit's record (record.go), beside it in data, in libcontainer's state directories, or with
+// node init (Keeper).
 //
 // Goroutines: one for each unit until it is gone or the engine closes; one for each process that this agent started, one for its
 // memory events, and one for each of its probes and running hooks, until it ends; two for each log, until its writers are gone.

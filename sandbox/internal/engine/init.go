@@ -40,26 +40,17 @@ func (c *container) passed() bool {
 // of them. An ephemeral container waits only for its target (KEP-277).
 func (c *container) isItsTurn() bool {
 	u := c.unit
-	if c.role == sandbox.RoleEphemeral {
+	switch c.role {
+	case sandbox.RoleEphemeral:
 		_, err := u.targetPID(c.target)
 		return c.target == "" || err == nil
+	case sandbox.RoleInit, sandbox.RoleSidecar:
+		// Once the pod is initialized only a sidecar that comes back is asked for.
+		notPassed := func(earlier *container) bool { return !earlier.passed() }
+		return u.record.Initialized || !slices.ContainsFunc(u.inits[:slices.Index(u.inits, c)], notPassed)
 	}
-	before := u.apps
-	if c.role != "" {
-		if u.record.Initialized {
-			return true // a sidecar that comes back
-		}
-		for _, earlier := range u.inits[:slices.Index(u.inits, c)] {
-			if !earlier.passed() {
-				return false
-			}
-		}
-		return true
-	}
-	if !u.record.Initialized {
-		return false
-	}
-	return !slices.ContainsFunc(before[:slices.Index(before, c)], func(earlier *container) bool { return earlier.run.Hooking })
+	hooking := func(earlier *container) bool { return earlier.run.Hooking }
+	return u.record.Initialized && !slices.ContainsFunc(u.apps[:slices.Index(u.apps, c)], hooking)
 }
 
 // initFailed reports whether an init container has failed and its pod's policy gives it no second chance.

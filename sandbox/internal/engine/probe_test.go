@@ -207,6 +207,22 @@ func TestDeletionGoesOnAfterAdoption(t *testing.T) {
 	}
 }
 
+// TestProbesInSharedNamespaces: a pod with one process namespace, and one on the node's network.
+func TestProbesInSharedNamespaces(t *testing.T) {
+	b := open(t)
+	b.apply(pod("p", `"shareProcessNamespace":true,"terminationGracePeriodSeconds":1`,
+		sh("a", "touch /alive; "+idle, probe("livenessProbe", fileThere("/alive"), `"failureThreshold":1`, `"initialDelaySeconds":4`)), sh("b", idle)))
+	b.apply(pod("q", `"hostNetwork":true`, sh("a", "nc -ll -p 9191 -e true", probe("readinessProbe", `"tcpSocket":{"port":9191}`))))
+	b.trapped("p/a")
+	b.ready("p", true)
+	b.ready("q", true)
+	b.run("p/a", "rm", "/alive")
+	b.until("p/a", "restarted", func(s Subject) bool { return s.Restarts == 1 && isRunning(s) })
+	if s := b.running("p/b"); s.Restarts != 0 {
+		t.Errorf("%+v", s)
+	}
+}
+
 func TestReadHead(t *testing.T) {
 	for text, want := range map[string]string{
 		"HTTP/1.1 200 OK\r\nA: b\r\n\r\nbody":    "200  <nil>",

@@ -72,10 +72,22 @@ func (c *container) stop(now, by time.Time, why string) {
 	c.unit.emit(sandbox.MomentContainer, "Killing", c, "why", why, "grace", strconv.FormatInt(int64(grace.Round(time.Second)/time.Second), 10))
 	if grace > 0 {
 		c.preStop()
+	} else {
+		r.Signaled = true // there is no time for hook or signal
 	}
 }
 
-// terminate sends the image's stop signal, SIGTERM unless it names another.
+// overdue kills a container whose grace is over. One whose preStop took all of it gets its stop signal first, as the kubelet does, unless
+// it is to be killed at once.
+func (c *container) overdue() {
+	if e := c.unit.record.Ending; !c.run.Signaled && (e.By.IsZero() || e.Grace > 0) {
+		c.terminate()
+		return
+	}
+	c.signalKill()
+}
+
+// terminate sends the image's stop signal, SIGTERM unless it names another. After a preStop hook there are two seconds left at least.
 func (c *container) terminate() {
 	c.run.Signaled = true
 	if least := time.Now().Add(leastGrace); c.hook(preStop) != nil && c.run.StopBy.Before(least) {

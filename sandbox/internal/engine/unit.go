@@ -252,7 +252,7 @@ func (u *unit) killOverdue(now time.Time) {
 		}
 		alone = false
 		if by := c.run.StopBy; !by.IsZero() && !now.Before(by) {
-			c.signalKill()
+			c.overdue()
 		}
 	}
 	if alone && u.infra != nil && u.infra.run.State == running && !u.record.Deleted.IsZero() {

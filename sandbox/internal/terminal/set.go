@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"regexp"
 	"sort"
 	"strings"
 	"sync"
@@ -118,12 +117,16 @@ func (s *Set) adopt(key string, files []*os.File) error {
 	return nil
 }
 
-var validID = regexp.MustCompile(`^[a-z0-9._/#-]{1,80}$`)
+// isID reports whether s can name a terminal: 1–80 of [a-z0-9._/#-]. A regular expression would cost every container's first stage 0.2 ms:
+// it is the same program.
+func isID(s string) bool {
+	return s != "" && len(s) <= 80 && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789._/#-") == ""
+}
 
 // Attach attaches to a terminal, and starts it if it is not there. Errors: bad_request, name_taken (it is for another target),
 // over_capacity, and what Start gives.
 func (s *Set) Attach(ctx context.Context, spec sandbox.TerminalSpec) (sandbox.Terminal, error) {
-	if !validID.MatchString(spec.ID) {
+	if !isID(spec.ID) {
 		return nil, sandbox.Errorf(sandbox.CodeBadRequest, "detail", "terminal id")
 	}
 	for {

@@ -11,7 +11,6 @@ import (
 	"k8s.io/apimachinery/pkg/util/duration"
 
 	"podlab/sandbox"
-	"podlab/sandbox/manifest"
 )
 
 // table is rows of cells, the first row being the head.
@@ -58,15 +57,9 @@ func podTable(pods []sandbox.Pod, s sandbox.Snapshot, wide bool) table {
 }
 
 func podRow(pod sandbox.Pod, s sandbox.Snapshot, wide bool) []string {
-	ready, restarts := 0, 0
-	for _, c := range pod.Status.ContainerStatuses {
-		restarts += c.RestartCount
-		if c.Ready {
-			ready++
-		}
-	}
+	c := pod.Columns()
 	row := []string{
-		pod.Metadata.Name, fmt.Sprintf("%d/%d", ready, len(pod.Spec.Containers)), manifest.StatusWord(pod), strconv.Itoa(restarts),
+		pod.Metadata.Name, fmt.Sprintf("%d/%d", c.Ready, c.Of), c.Status, strconv.Itoa(c.Restarts),
 		age(pod.Metadata.CreationTimestamp, time.Now()),
 	}
 	if wide {
