@@ -41,11 +41,14 @@ func (s *session) opened(ctx context.Context, agent sandbox.Agent) {
 	s.learner.notify()
 }
 
-// reach makes the node, or finds again the one that the session had.
+// reach makes the node, or finds again the one that the session had. Errors: node_gone.
 func (s *session) reach(ctx context.Context) (sandbox.Node, error) {
 	s.learner.mu.Lock()
 	id, ready := s.node, s.ready
 	s.learner.mu.Unlock()
+	if id == "" { // it was gone in an earlier life of the server
+		return sandbox.Node{}, sandbox.NodeGone("", "")
+	}
 	if ready {
 		return s.find(ctx, id)
 	}

@@ -184,28 +184,20 @@ func (s *Sessions) File(ctx context.Context, id, lab, step, name string) (data [
 	return data, err
 }
 
-// PutFile saves a manifest of the step on the node. Errors: not_found, too_large, unavailable.
-func (s *Sessions) PutFile(ctx context.Context, id, lab, step, name string, data []byte) error {
+// Apply saves a manifest of the step on the node, also one with mistakes, and applies it. Errors: those of Agent.WriteFile,
+// manifest.Decode and Agent.Apply, not_found.
+func (s *Sessions) Apply(ctx context.Context, id, lab, step, name string, data []byte) ([]sandbox.Applied, error) {
 	if _, _, err := s.manifest(lab, step, name); err != nil {
-		return err
+		return nil, err
 	}
 	access, err := s.Agent(id, lab)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return access.WriteFile(ctx, name, data)
-}
-
-// Apply saves a manifest on the node and applies it. Errors: those of manifest.Decode and Agent.Apply, not_found.
-func (s *Sessions) Apply(ctx context.Context, id, lab, step, name string, data []byte) ([]sandbox.Applied, error) {
-	if err := s.PutFile(ctx, id, lab, step, name, data); err != nil {
+	if err := access.WriteFile(ctx, name, data); err != nil {
 		return nil, err
 	}
 	objects, err := manifest.Decode(data)
-	if err != nil {
-		return nil, err
-	}
-	access, err := s.Agent(id, lab)
 	if err != nil {
 		return nil, err
 	}

@@ -193,8 +193,11 @@ func (s *session) leave(ctx context.Context, err error) {
 	l.notify()
 }
 
-// sayGone tells the log. That a node ended with the machine, on purpose, is nobody's trouble.
+// sayGone tells the log, unless an earlier life of the server did. That a node ended with the machine, on purpose, is nobody's trouble.
 func (s *session) sayGone(err error) {
+	if s.node == "" {
+		return
+	}
 	if sandbox.Public(err).Params["reason"] == sandbox.GoneMachineStopped {
 		s.log.Info("node ended with the machine", "node", s.node, "step", s.step.ID)
 		return

@@ -401,6 +401,12 @@ func TestNodeIsGoneAtStart(t *testing.T) {
 				r.Errorf("%s: the log says %s", reason, log)
 			}
 			r.open() // the rig closes it
+			synctest.Wait()
+			p = r.look(ann, lab2, "only")
+			defer p.sub.Close()
+			if v := p.phase(PhaseGone); v.Error == nil || v.Error.Code != sandbox.CodeNodeGone {
+				r.Errorf("%s, after another start: %+v", reason, v.Error)
+			}
 		})
 	}
 }

@@ -152,12 +152,13 @@ func own(moments *sandbox.Moments) {
 
 var word = regexp.MustCompile(`^[a-z][a-z_]{0,39}$`)
 
-// said is an error of the other side, bounded.
+// said is an error of the other side, bounded and fit to be shown: it ends on an operator's terminal too.
 func said(e *sandbox.Error) *sandbox.Error {
 	if !word.MatchString(string(e.Code)) {
 		return sandbox.Errorf(sandbox.CodeInternal)
 	}
 	trim(reflect.ValueOf(e), maxWord)
+	each(reflect.ValueOf(e), func(s string) string { return text.Clean(s, maxWord) })
 	return e
 }
 

@@ -201,9 +201,10 @@ func TestHostileErrors(t *testing.T) {
 		{`{"error":{"code":"<script>"}}`, "internal"},
 		{`{"error":{"code":"` + strings.Repeat("x", 1000) + `"}}`, "internal"},
 		{`{"error":{"code":"not_found","params":{"name":"` + strings.Repeat("x", 100_000) + `"}}}`, "not_found"},
+		{`{"error":{"code":"not_found","params":{"name":"\u001b[2J"}}}`, "not_found"},
 	} {
 		_, err := saying(t, frame{wire.JSON, c.reply}).Snapshot(t.Context())
-		if string(sandbox.CodeOf(err)) != c.code || len(err.Error()) > 1000 {
+		if string(sandbox.CodeOf(err)) != c.code || len(err.Error()) > 1000 || strings.Contains(err.Error(), "\x1b") {
 			t.Errorf("%.80s: %.80v", c.reply, err)
 		}
 	}

@@ -76,6 +76,7 @@ func (n *node) identify(pid int) (err error) {
 	}
 	var ns unix.Stat_t
 	if err = unix.Stat(fmt.Sprintf("/proc/%d/ns/pid", pid), &ns); err != nil {
+		n.pidfd.Close()
 		return &os.PathError{Op: "stat", Path: fmt.Sprintf("/proc/%d/ns/pid", pid), Err: err}
 	}
 	n.PIDNS = ns.Ino

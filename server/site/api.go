@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"io"
 	"net/http"
 	"strconv"
 	"time"
@@ -75,23 +74,6 @@ func (s *Site) predict(w http.ResponseWriter, r *http.Request) error {
 	return s.onStep(w, r, func(learner, lab, step string) error {
 		return s.Sessions.Predict(learner, lab, step, in.ID, in.Option)
 	})
-}
-
-func (s *Site) hint(w http.ResponseWriter, r *http.Request) error {
-	var in struct{ Check string }
-	if err := readJSON(w, r, maxBody, &in); err != nil {
-		return err
-	}
-	lab, step, err := s.stepOf(r)
-	if err != nil {
-		return err
-	}
-	tier, err := s.Sessions.Hint(r.Context(), who(r), lab.ID, step.ID, in.Check)
-	if err != nil {
-		return err
-	}
-	writeJSON(w, http.StatusOK, map[string]int{"tier": tier})
-	return nil
 }
 
 // apply answers with what became of each object, or with the error at its line.
@@ -174,22 +156,4 @@ func (s *Site) file(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Cache-Control", "no-store")
 	_, err = w.Write(data)
 	return err
-}
-
-func (s *Site) putFile(w http.ResponseWriter, r *http.Request) error {
-	lab, step, err := s.stepOf(r)
-	if err != nil {
-		return err
-	}
-	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, sandbox.MaxFile))
-	if err != nil {
-		return err
-	}
-	ctx, cancel := withTimeout(r)
-	defer cancel()
-	if err := s.Sessions.PutFile(ctx, who(r), lab.ID, step.ID, chi.URLParam(r, "name"), data); err != nil {
-		return err
-	}
-	done(w)
-	return nil
 }

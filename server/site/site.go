@@ -30,7 +30,6 @@ type Sessions interface {
 	Progress(ctx context.Context, learner string) (map[string]labs.Progress, error)
 	Live(learner string) (lab, step string, ok bool)
 	File(ctx context.Context, learner, lab, step, name string) ([]byte, error)
-	PutFile(ctx context.Context, learner, lab, step, name string, data []byte) error
 	Apply(ctx context.Context, learner, lab, step, name string, data []byte) ([]sandbox.Applied, error)
 	Agent(learner, lab string) (labs.Access, error)
 	Subscribe(learner, lab, step string) (*labs.Subscription, error)
@@ -119,14 +118,12 @@ func (s *Site) guarded(r chi.Router) {
 		r.Post("/extend", s.handle(s.extend))
 		r.Post("/end", s.handle(s.end))
 		r.Post("/predict", s.handle(s.predict))
-		r.Post("/hint", s.handle(s.hint))
 		r.Post("/preview", s.handle(s.preview))
 		r.Group(func(r chi.Router) {
 			r.Use(s.fewAtOnce()) // what waits for a node; a way out of a node that does not answer is always open
 			r.Post("/apply", s.handle(s.apply))
 			r.Post("/terminal/close", s.handle(s.closeTerminal))
 			r.Get("/file/{name}", s.handle(s.file))
-			r.Put("/file/{name}", s.handle(s.putFile))
 		})
 	})
 	r.Get("/ws/live", s.handle(s.live))

@@ -64,7 +64,7 @@ function close(target: string): void {
 async function run(target: string, text: string): Promise<void> {
   if (!bringPane(`terminal:${target}`)) throw new Refused({ code: "not_running", params: { kind: "container", name: target } });
   const term = await open(target);
-  document.querySelector(`[data-group-of="${CSS.escape(target)}"]`)?.scrollIntoView({ block: "nearest" });
+  document.getElementById(`ptab-terminal:${target}`)?.closest("[data-group]")?.scrollIntoView({ block: "nearest" });
   await term.type(text);
 }
 
@@ -154,7 +154,7 @@ function Group({ g, all }: { g: 0 | 1; all: Pane[] }) {
           <Icon name={max ? "shrink" : "grow"} />
         </button>
       </header>
-      <div class="pbody" role="tabpanel" id={`pane-${g}`} aria-label={pane ? titleOf(pane) : undefined} data-pane-id={id} data-group-of={pane?.name}>
+      <div class="pbody" role="tabpanel" id={`pane-${g}`} aria-label={pane ? titleOf(pane) : undefined} data-pane-id={id}>
         {pane?.kind === "terminal" && <TerminalPane key={pane.name} name={pane.name} />}
         {pane?.kind === "manifest" && <Lazy key={pane.id} load={() => import("./editor.tsx").then((m) => m.Editor)} name={pane.name} />}
         {pane?.kind === "preview" && <Lazy key={pane.id} load={() => import("./preview.tsx").then((m) => m.Preview)} name="" />}

@@ -196,7 +196,8 @@ func (p *program) removeContainers(ctx context.Context, args []string) (int, err
 			return 0, err
 		}
 		if c.State == sandbox.StateRunning && !force {
-			return 0, wrongUsage("rm_running", "name", name)
+			p.complain(p.words.say("rm_running", "name", name))
+			return exitFailed, nil
 		}
 		refs = append(refs, sandbox.Ref{Kind: sandbox.ManifestContainer, Name: name})
 	}
