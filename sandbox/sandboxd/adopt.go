@@ -33,6 +33,7 @@ func (h *host) adoptAll() error {
 			left = append(left, entry.Name())
 		}
 	}
+	h.pruneLinks()
 	for _, id := range left {
 		if h.nodes[id] == nil {
 			h.clear(id)

@@ -41,6 +41,8 @@ type host struct {
 	making  chan struct{}    // as many creations at a time as it holds
 	lock    *os.File         // one daemon for one run directory
 
+	cabling sync.Mutex // one change of the nodes' links at a time; before mu
+
 	mu      sync.RWMutex
 	nodes   map[string]*node
 	moments map[uint64]moments // by pid namespace

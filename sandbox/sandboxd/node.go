@@ -15,7 +15,7 @@ import (
 	"podlab/sandbox/internal/pidfd"
 )
 
-// node is a node of this host. What is in record never changes once it lives.
+// node is a node of this host. Of its record only the links change once it lives.
 type node struct {
 	record
 
@@ -40,6 +40,7 @@ type record struct {
 	PID     int              `json:"pid"`
 	PIDNS   uint64           `json:"pidns"`
 	Started int64            `json:"started"` // Unix milliseconds
+	Links   []sandbox.Link   `json:"links,omitempty"`
 }
 
 func newNode(r record) *node {

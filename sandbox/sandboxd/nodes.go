@@ -43,6 +43,7 @@ func (h *host) public(n *node) sandbox.Node {
 func (h *host) publicLocked(n *node) sandbox.Node {
 	return sandbox.Node{
 		Spec: n.Spec, PID: n.PID, Started: n.Started, Frozen: n.frozen, Socket: h.set.NodeSocket(n.Spec.ID), PIDNS: n.PIDNS,
+		Links: slices.Clone(n.Links),
 	}
 }
 
@@ -124,6 +125,7 @@ func (h *host) bury(n *node) {
 	n.removing.Lock()
 	h.clear(n.Spec.ID)
 	n.removing.Unlock()
+	h.unlink(n)
 	h.forget(n)
 	n.pidfd.Close()
 	close(n.gone)

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"math"
+	"net/netip"
 	"os"
 	"os/user"
 	"path/filepath"
@@ -139,11 +140,18 @@ var (
 // Complete fills in what spec leaves to the daemon and refuses what it may not ask for (bad_request).
 func (s *Settings) Complete(spec sandbox.NodeSpec) (sandbox.NodeSpec, error) {
 	spec.Hostname = cmp.Or(spec.Hostname, "node")
+	spec.Subnet = cmp.Or(spec.Subnet, firstSubnet)
 	if !validID.MatchString(spec.ID) {
 		return spec, sandbox.Errorf(sandbox.CodeBadRequest, "detail", "id")
 	}
 	if !validHostname.MatchString(spec.Hostname) {
 		return spec, sandbox.Errorf(sandbox.CodeBadRequest, "detail", "hostname")
+	}
+	if spec.Owner != "" && !validID.MatchString(spec.Owner) {
+		return spec, sandbox.Errorf(sandbox.CodeBadRequest, "detail", "owner")
+	}
+	if subnet, err := netip.ParsePrefix(spec.Subnet); err != nil || !validSubnet(subnet) {
+		return spec, sandbox.Errorf(sandbox.CodeBadRequest, "detail", "subnet")
 	}
 	sizes := []struct {
 		name           string
@@ -163,6 +171,13 @@ func (s *Settings) Complete(spec sandbox.NodeSpec) (sandbox.NodeSpec, error) {
 	}
 	return spec, nil
 }
+
+// Pods' networks: each node's is a /24 of this.
+var subnets = netip.MustParsePrefix("10.88.0.0/16")
+
+const firstSubnet = "10.88.0.0/24"
+
+func validSubnet(p netip.Prefix) bool { return p.Bits() == 24 && p == p.Masked() && subnets.Contains(p.Addr()) }
 
 // Places is how many of the host's places for nodes a node of that size takes.
 func (s *Settings) Places(spec sandbox.NodeSpec) int {
