@@ -117,8 +117,8 @@ func (h *host) startInit(n *node, config *configs.Config, log, listener *os.File
 		return err
 	}
 	process := &libcontainer.Process{
-		Args:       []string{rootfs.Programs + "/podlab-node", "node"},
-		Env:        []string{"PATH=/opt/podlab/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "container=podlab",
+		Args: []string{rootfs.Programs + "/podlab-node", "node"},
+		Env: []string{"PATH=/opt/podlab/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "container=podlab",
 			"PODLAB_SUBNET=" + n.Spec.Subnet},
 		Cwd:        "/",
 		Init:       true,

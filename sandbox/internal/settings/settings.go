@@ -177,7 +177,9 @@ var subnets = netip.MustParsePrefix("10.88.0.0/16")
 
 const firstSubnet = "10.88.0.0/24"
 
-func validSubnet(p netip.Prefix) bool { return p.Bits() == 24 && p == p.Masked() && subnets.Contains(p.Addr()) }
+func validSubnet(p netip.Prefix) bool {
+	return p.Bits() == 24 && p == p.Masked() && subnets.Contains(p.Addr())
+}
 
 // Places is how many of the host's places for nodes a node of that size takes.
 func (s *Settings) Places(spec sandbox.NodeSpec) int {
