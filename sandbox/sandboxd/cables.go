@@ -93,7 +93,7 @@ func (h *host) note(n *node, other string, cut bool) error {
 	h.dropLink(n, other)
 	n.Links = append(n.Links, sandbox.Link{Node: other, Cut: cut})
 	h.mu.Unlock()
-	return n.record.write(h.set.State(n.Spec.ID))
+	return n.record.write(h.set.State(n.place))
 }
 
 // dropLink forgets one. The caller holds mu.
@@ -115,7 +115,7 @@ func (h *host) unlink(gone *node) {
 		if other == nil {
 			continue
 		}
-		if err := other.record.write(h.set.State(other.Spec.ID)); err != nil {
+		if err := other.record.write(h.set.State(other.place)); err != nil {
 			h.log.Warn("a link's end is not recorded", "node", other.Spec.ID, "error", err)
 		}
 	}

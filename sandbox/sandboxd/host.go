@@ -48,6 +48,7 @@ type host struct {
 	moments map[uint64]moments // by pid namespace
 	ids     *userns.Pool
 	ended   endings
+	spares  spares
 	waiting sync.WaitGroup // one goroutine for each node that lives
 }
 
@@ -77,6 +78,7 @@ func openHost(set *settings.Settings, tracer *trace.Tracer, log *slog.Logger) (_
 	for _, missing := range h.missing {
 		log.Warn("this machine lacks a feature", "feature", missing.Params["feature"], "remedy", missing.Params["remedy"])
 	}
+	h.expect()
 	return h, errors.Join(lowerLimits(), h.adoptAll())
 }
 
@@ -129,6 +131,10 @@ func (h *host) info() sandbox.HostInfo {
 	}
 	h.mu.RLock()
 	defer h.mu.RUnlock()
-	info.Nodes = len(h.nodes)
+	for _, n := range h.nodes {
+		if !n.spare {
+			info.Nodes++
+		}
+	}
 	return info
 }

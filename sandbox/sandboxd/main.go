@@ -115,6 +115,7 @@ func serve(ctx context.Context, interrupt <-chan os.Signal, server *server, host
 	}
 	start(server.run)
 	start(func(ctx context.Context) error { return tracer.Run(ctx, host.sink()) })
+	parts.Go(func() { host.keepSpares(ctx) })
 	parts.Go(func() { host.groups.Watch(ctx, host.destroyOvergrown) })
 
 	ending := false

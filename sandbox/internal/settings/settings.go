@@ -26,6 +26,7 @@ type Settings struct {
 	Run, Data string // absolute, without characters that overlayfs could mistake
 	Group     int    // gid that may use the sockets; 0 when only root may
 	MaxNodes  int
+	Spares    int              // nodes that are made ahead
 	Defaults  sandbox.NodeSpec // sizes of a node that asks for none
 }
 
@@ -42,6 +43,7 @@ func Parse(flags *flag.FlagSet, args []string) (*Settings, error) {
 	flags.StringVar(&s.Run, "run", "/run/podlab", "`folder` of sockets and state")
 	group := flags.String("group", "", "`group` whose members may use the sockets; none: root only")
 	flags.IntVar(&s.MaxNodes, "max-nodes", 0, "most `nodes` at a time; 0: as many as the host's memory holds")
+	flags.IntVar(&s.Spares, "spares", 2, "`nodes` kept ready ahead, of the sizes last asked for, while there is room; each takes some 6 MB")
 	memory := flags.String("memory", "512Mi", "a node's memory, swap excluded")
 	cpu := flags.String("cpu", "1", "a node's share of `cores`")
 	flags.Int64Var(&s.Defaults.PIDs, "pids", 512, "a node's processes and threads")

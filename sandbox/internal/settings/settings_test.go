@@ -16,7 +16,7 @@ func TestParse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := Settings{Run: "/run/x", Data: "/d", MaxNodes: 3, Defaults: sandbox.NodeSpec{Memory: 128 << 20, CPU: 1500, PIDs: 100, Disk: 64 << 20}}
+	want := Settings{Run: "/run/x", Data: "/d", MaxNodes: 3, Spares: 2, Defaults: sandbox.NodeSpec{Memory: 128 << 20, CPU: 1500, PIDs: 100, Disk: 64 << 20}}
 	if *s != want {
 		t.Errorf("%+v, want %+v", *s, want)
 	}
