@@ -135,6 +135,11 @@ func (e *env) agent(id string) (sandbox.Agent, error) {
 	if err != nil {
 		return nil, err
 	}
+	if node.Frozen { // its lab goes on with it
+		if err := e.nodes.Thaw(e.ctx, id); err != nil {
+			return nil, err
+		}
+	}
 	return e.nodes.Agent(node), nil
 }
 

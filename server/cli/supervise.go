@@ -122,6 +122,7 @@ func (c *superviseCmd) serverArgv(self string, e *env) []string {
 	if c.TTL > 0 {
 		argv = append(argv, "--ttl", c.TTL.String())
 	}
+	argv = append(argv, "--freeze", c.Freeze.String())
 	if c.BehindTLS {
 		argv = append(argv, "--behind-tls")
 	}

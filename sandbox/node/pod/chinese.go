@@ -23,7 +23,7 @@ var chinese = words{
 	"bad_env":           "-e {value}：应写成 名称=值",
 	"rm_running":        "容器 {name} 正在运行。请先停止它，或使用 container rm -f",
 	"unknown_flag_near": "未知的选项 {flag}。是否想用 {near}？",
-	"nearest_command":   "是否想用 {command}？",
+	"nearest_command":   "{program}：没有“{command}”这个命令。是否想用 {program} {near}？",
 	"more_help":         "{program} 命令 --help 会说明该命令的用途，并给出示例。",
 	"examples":          "示例：",
 	"no_manifests":      "目录 {dir} 中没有 .yaml、.yml 或 .json 文件",

@@ -23,7 +23,7 @@ var english = words{
 	"bad_env":           "-e {value}: write NAME=VALUE",
 	"rm_running":        "container {name} is running. Stop it first, or use container rm -f",
 	"unknown_flag_near": "unknown flag {flag}. Did you mean {near}?",
-	"nearest_command":   "Did you mean {command}?",
+	"nearest_command":   "{program}: there is no command \"{command}\". Did you mean {program} {near}?",
 	"more_help":         "{program} COMMAND --help says what a command does, with examples.",
 	"examples":          "examples:",
 	"no_manifests":      "directory {dir} has no .yaml, .yml or .json files",

@@ -73,10 +73,11 @@ func (p *program) main(ctx context.Context, args []string) int {
 	}
 	c, known := commands[verb]
 	if !known {
-		p.complain(p.words.say("unknown_command", "command", args[0], "program", p.name))
 		if near := manifest.Nearest(verb, maps.Keys(commands)); near != "" {
-			p.complain(p.words.say("nearest_command", "command", p.name+" "+near))
+			p.complain(p.words.say("nearest_command", "command", args[0], "near", near, "program", p.name))
+			return exitUsage
 		}
+		p.complain(p.words.say("unknown_command", "command", args[0], "program", p.name))
 		p.usage(p.err, commands)
 		return exitUsage
 	}
