@@ -218,7 +218,7 @@ func (c *container) connect(p *libcontainer.Process) (s *stdio, err error) {
 	}
 	if c.spec.Stdin {
 		// Input that is open and silent lets a shell wait until somebody attaches.
-		read, write, err := newPipe()
+		read, write, err := newInput()
 		if err != nil {
 			s.close()
 			return nil, err

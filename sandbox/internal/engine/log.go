@@ -135,6 +135,15 @@ func newPipe() (read, write *os.File, err error) {
 	return polled(fds[0]), os.NewFile(uintptr(fds[1]), "log"), nil
 }
 
+// newInput makes a pipe the other way round: the engine writes, without blocking a thread, and the container reads.
+func newInput() (read, write *os.File, err error) {
+	var fds [2]int
+	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC); err != nil {
+		return nil, nil, fmt.Errorf("pipe: %w", err)
+	}
+	return os.NewFile(uintptr(fds[0]), "input"), polled(fds[1]), nil
+}
+
 // polled makes a file of a descriptor that Go's poller waits on, so that closing it ends a read.
 func polled(fd int) *os.File {
 	_ = unix.SetNonblock(fd, true) // cannot fail on a pipe or pty
