@@ -288,8 +288,11 @@ func (a *Agent) Logs(ctx context.Context, opt sandbox.LogOptions, out io.Writer)
 	}
 }
 
-// tail returns the last n lines of log; 0 means all.
+// tail returns the last n lines of log; 0 means all, below 0 none.
 func tail(log string, n int) string {
+	if n < 0 {
+		return ""
+	}
 	lines := strings.SplitAfter(strings.TrimSuffix(log, "\n"), "\n")
 	if n <= 0 || n >= len(lines) {
 		return log

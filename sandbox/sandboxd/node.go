@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -15,10 +16,11 @@ import (
 	"podlab/sandbox/internal/pidfd"
 )
 
-// node is a node of this host. What is in record never changes once it lives.
+// node is a node of this host. Of its record only the links change once it lives.
 type node struct {
 	record
 
+	place     string // of its group, its directory of state and its socket: its first id, which for a spare is not its last
 	pidfd     *os.File
 	container *libcontainer.Container
 	process   *libcontainer.Process // nil when an earlier daemon started it
@@ -28,6 +30,8 @@ type node struct {
 	freezing sync.Mutex             // one Freeze or Thaw at a time
 	frozen   bool                   // under host.mu
 	alive    bool                   // under host.mu: made, and not yet gone
+	spare    bool                   // under host.mu: nobody's yet
+	dying    bool                   // under host.mu: its end has begun, or it is to end
 	ready    chan struct{}          // closed when it lives or could not be made
 	gone     chan struct{}          // closed when all of it has been removed
 	reason   atomic.Pointer[string] // why it was destroyed
@@ -40,10 +44,22 @@ type record struct {
 	PID     int              `json:"pid"`
 	PIDNS   uint64           `json:"pidns"`
 	Started int64            `json:"started"` // Unix milliseconds
+	Links   []sandbox.Link   `json:"links,omitempty"`
 }
 
 func newNode(r record) *node {
-	return &node{record: r, ready: make(chan struct{}), gone: make(chan struct{})}
+	return &node{record: r, place: r.Spec.ID, ready: make(chan struct{}), gone: make(chan struct{})}
+}
+
+// kill ends the node's init, and so all of it. One that has no init any more, or not yet, is no error.
+func (n *node) kill() error {
+	if n.pidfd == nil {
+		return nil
+	}
+	if err := pidfd.Signal(n.pidfd, unix.SIGKILL); err != nil && !errors.Is(err, os.ErrClosed) {
+		return err
+	}
+	return nil
 }
 
 // why is the reason that it ended for, once it has.

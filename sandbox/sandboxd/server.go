@@ -29,12 +29,13 @@ const (
 	pace        = 2 * time.Millisecond // between two messages; the first goes out at once
 )
 
-// server answers on the daemon's socket. It serves the seven verbs of package wire:
+// server answers on the daemon's socket. It serves the ten verbs of package wire:
 //
 //	info                     → sandbox.HostInfo
 //	create sandbox.NodeSpec  → sandbox.Node
 //	list                     → []sandbox.Node
 //	destroy freeze thaw      wire.NodeArgs
+//	link cut restore         wire.LinkArgs
 //	moments wire.NodeArgs    then 'j' sandbox.Moments …, 'x' node_gone (which is also the answer when there is no such node)
 type server struct {
 	set      *settings.Settings
@@ -126,6 +127,12 @@ func (s *server) answer(ctx context.Context, request wire.Request) (any, error) 
 			return nil, err
 		}
 		return s.host.create(spec)
+	case wire.VerbLink, wire.VerbCut, wire.VerbRestore:
+		args, err := parse[wire.LinkArgs](request.Args)
+		if err != nil {
+			return nil, err
+		}
+		return nil, s.host.cable(ctx, request.Verb, args.A, args.B)
 	case wire.VerbDestroy, wire.VerbFreeze, wire.VerbThaw:
 		args, err := parse[wire.NodeArgs](request.Args)
 		if err != nil {

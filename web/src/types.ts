@@ -233,6 +233,7 @@ export interface ContainerSpec {
   volumeMounts?: VolumeMount[];
   securityContext?: SecurityContext;
   stdin?: boolean;
+  stdinOnce?: boolean;
   tty?: boolean;
   restartPolicy?: string;
   livenessProbe?: Probe;
@@ -257,6 +258,7 @@ export interface EphemeralContainer {
   volumeMounts?: VolumeMount[];
   securityContext?: SecurityContext;
   stdin?: boolean;
+  stdinOnce?: boolean;
   tty?: boolean;
   restartPolicy?: string;
   livenessProbe?: Probe;
@@ -510,6 +512,8 @@ export interface Container {
   usage: Cgroup;
   layers: Layer[];
   mounts: Mount[];
+  stdin?: boolean;
+  tty?: boolean;
 }
 
 export interface Thread {

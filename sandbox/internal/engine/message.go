@@ -59,7 +59,7 @@ func (c *container) lastWords() string {
 		return text
 	}
 	var out bytes.Buffer
-	if err := readLog(context.Background(), c.unit.logPath(c.name(), c.run.Attempt), maxLogWordsN, &out, nil); err != nil {
+	if err := readLog(context.Background(), c.unit.logPath(c.name(), c.run.Attempt), sandbox.LogOptions{Tail: maxLogWordsN}, &out, nil); err != nil {
 		return ""
 	}
 	text := out.Bytes()

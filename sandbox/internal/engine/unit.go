@@ -322,6 +322,9 @@ func (u *unit) show() {
 		}
 		s := u.record.subject(c.run, c.kind, u.cgroup(c.run.Name))
 		s.Role = c.role
+		if c.spec != nil {
+			s.Stdin, s.TTY = c.spec.Stdin, c.spec.TTY
+		}
 		v.subject = append(v.subject, s)
 	}
 	if !u.object.plain() {
