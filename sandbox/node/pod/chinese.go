@@ -57,6 +57,7 @@ var chinese = words{
 	"error.unsupported_field.profile":    "{field}：节点上没有自定义的 seccomp 配置文件，可选 RuntimeDefault 或 Unconfined",
 	"error.unsupported_field.unmasked":   "{field}：/proc 中涉及共享内核的内容始终被屏蔽",
 	"error.unsupported_field.place":      "{field}：这个位置的容器不能有它",
+	"error.unsupported_field.plain":      "{field}：Pod 之外的容器以自己的名称为主机名；与谁共享由 join 说明",
 	"error.unsupported_field.probe":      "{field}：探针只支持 exec、httpGet 和 tcpSocket",
 	"error.unsupported_field.stdin":      "{field}：标准输入一直打开，直到容器结束",
 	"error.unsupported_field.dead":       "{field}：Kubernetes 自己也不处理它",

@@ -57,6 +57,7 @@ var english = words{
 	"error.unsupported_field.profile":    "{field}: There are no profiles on a node: RuntimeDefault or Unconfined",
 	"error.unsupported_field.unmasked":   "{field}: What /proc tells of the shared kernel stays masked",
 	"error.unsupported_field.place":      "{field}: A container in this place cannot have it",
+	"error.unsupported_field.plain":      "{field}: A container outside a pod is called by its own name, and join says what it shares",
 	"error.unsupported_field.probe":      "{field}: Probes ask by exec, httpGet and tcpSocket",
 	"error.unsupported_field.stdin":      "{field}: Standard input stays open until the container ends",
 	"error.unsupported_field.dead":       "{field}: Kubernetes itself does nothing with it",
