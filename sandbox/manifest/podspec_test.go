@@ -1,6 +1,7 @@
 package manifest
 
 import (
+	"cmp"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -69,6 +70,29 @@ func rows() []row {
 		}
 	}
 	visit(reflect.TypeFor[sandbox.PodSpec](), reflect.TypeFor[corev1.PodSpec](), []any{"spec"})
+	return append(out, plainRows()...)
+}
+
+// plainRows are the fields of podlab/v1 Container: a container's, some of a pod, and join.
+func plainRows() (out []row) {
+	supported, known := fields(reflect.TypeFor[sandbox.PlainSpec]()), fields(fields(reflect.TypeFor[plainKnown]())["spec"])
+	names := slices.Collect(maps.Keys(known))
+	for name := range supported {
+		if known[name] == nil {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		r := row{owner: plainOwner, field: name, works: supported[name] != nil, path: []any{"spec", name}}
+		if reason, ok := refused[r.key()]; ok || !r.works {
+			r.works, r.why = false, reason
+		}
+		if !r.works && r.why == "" {
+			r.why = why(fields(reflect.TypeFor[plainKnown]())["spec"], name)
+		}
+		out = append(out, r)
+	}
 	return out
 }
 
@@ -87,7 +111,7 @@ var shown = map[string]string{
 	"Container.image": "TestImageChange", "Container.imagePullPolicy": "TestKubernetesManifests", "Container.lifecycle": "TestPostStart",
 	"Container.livenessProbe": "TestLivenessProbe", "Container.readinessProbe": "TestReadinessProbe", "Container.startupProbe": "TestStartupProbe",
 	"Container.ports": "TestKubernetesManifests", "Container.resources": "TestLimits", "Container.restartPolicy": "TestSidecarStartsBeforeAndEndsAfter",
-	"Container.securityContext": "TestSecurity", "Container.stdin": "TestTerminalContainer", "Container.tty": "TestTerminalContainer",
+	"Container.securityContext": "TestSecurity", "Container.stdin": "TestTerminalContainer", "Container.stdinOnce": "TestStdinOnceEnds", "Container.tty": "TestTerminalContainer",
 	"Container.terminationMessagePath": "TestTerminationMessage", "Container.terminationMessagePolicy": "TestTerminationMessage",
 	"Container.volumeMounts": "TestVolumes", "ContainerPort": "TestKubernetesManifests",
 
@@ -116,6 +140,7 @@ var shown = map[string]string{
 	"PodSecurityContext.supplementalGroupsPolicy": "TestKubernetesManifests", "Sysctl": "TestSysctls", "SeccompProfile": "TestSeccompProfile",
 	"SecurityContext": "TestSecurity", "SecurityContext.runAsNonRoot": "TestRunAsNonRoot", "SecurityContext.seccompProfile": "TestSeccompProfile",
 	"SecurityContext.allowPrivilegeEscalation": "TestIdentity", "SecurityContext.procMount": "TestKubernetesManifests", "Capabilities": "TestSecurity",
+	"PlainContainer": "TestPlainConfiguration", "PlainContainer.join": "TestPlainContainers", "PlainContainer.restartPolicy": "TestPlainRestarts",
 	"HostAlias": "TestNames", "PodDNSConfig": "TestNames", "PodDNSConfigOption": "TestNames", "PodOS": "TestKubernetesManifests",
 }
 
@@ -150,6 +175,8 @@ var remarks = map[string]string{
 	"ResourceRequirements.limits":              "cpu, memory, ephemeral-storage; podlab.dev/pids is Podlab's own. Other resources are refused.",
 	"ResourceRequirements.requests":            "cpu, memory, ephemeral-storage. A request defaults to its limit.",
 	"ConfigMapVolumeSource.name":               "Changes of the ConfigMap reach the files at once; in Kubernetes within a minute.",
+	"PlainContainer.join":                      "network, ipc, pid, uts: container:NAME, or host for the node's own. What docker run says with --net=container:NAME.",
+	"PlainContainer.restartPolicy":             "Never by default, as docker run.",
 	"HTTPGetAction.scheme":                     "HTTP. HTTPS is refused.",
 }
 
@@ -173,7 +200,7 @@ func table() string {
 		"`TestKubernetesManifests` in `sandbox/node`.\n\n" +
 		"What does not work is refused when it is applied, with the line, the code `unsupported_field` and the sentence given here. Nothing is ignored\n" +
 		"in silence. Init and ephemeral containers have the fields of `Container` that Kubernetes lets them have. ConfigMaps and Secrets work whole.\n" +
-		"Plain containers (`podlab/v1 Container`) take a container's fields, `volumes`, `restartPolicy` and `join`; no probes and hooks.\n")
+		"The last table is of plain containers, `podlab/v1 Container`: a container outside any pod, for contrast.\n")
 	owner := ""
 	for _, r := range rows() {
 		if r.owner != owner {
@@ -204,12 +231,22 @@ func TestRefusedRows(t *testing.T) {
 			if r.why == WhyYet {
 				t.Error("no reason is given in refused.go")
 			}
-			if sample, ok := misplaced[r.key()]; ok {
+			sample, ok := misplaced[r.field]
+			switch {
+			case ok && r.owner == "EphemeralContainer":
 				_, err := Decode([]byte(pod("", "ephemeralContainers: [{name: d, image: busybox, "+r.field+": "+sample+"}]")))
 				matches(t, sandbox.Public(err), "unsupported_field line=9;detail="+r.why)
 				return
+			case ok && r.owner == plainOwner:
+				_, err := Decode([]byte("apiVersion: podlab/v1\nkind: Container\nmetadata: {name: a}\nspec:\n  image: b\n  " + r.field + ": " + sample + "\n"))
+				matches(t, sandbox.Public(err), "unsupported_field line=6;detail="+r.why)
+				return
 			}
-			text, err := json.Marshal(holding(r.path))
+			object := holding(r.path)
+			if r.owner == plainOwner {
+				object["apiVersion"], object["kind"] = "podlab/v1", "Container"
+			}
+			text, err := json.Marshal(object)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -228,15 +265,17 @@ func TestRefusedRows(t *testing.T) {
 	}
 }
 
-// misplaced are fields that the lean type has and Kubernetes lets no ephemeral container have.
+// misplaced are fields that the lean type has and a container in some places cannot have.
 var misplaced = map[string]string{
-	"EphemeralContainer.lifecycle":      "{preStop: {exec: {command: [a]}}}",
-	"EphemeralContainer.livenessProbe":  "{exec: {command: [a]}}",
-	"EphemeralContainer.readinessProbe": "{exec: {command: [a]}}",
-	"EphemeralContainer.startupProbe":   "{exec: {command: [a]}}",
-	"EphemeralContainer.ports":          "[{containerPort: 80}]",
-	"EphemeralContainer.resources":      "{limits: {cpu: 1}}",
-	"EphemeralContainer.restartPolicy":  "Always",
+	"lifecycle":                "{preStop: {exec: {command: [a]}}}",
+	"livenessProbe":            "{exec: {command: [a]}}",
+	"readinessProbe":           "{exec: {command: [a]}}",
+	"startupProbe":             "{exec: {command: [a]}}",
+	"ports":                    "[{containerPort: 80}]",
+	"resources":                "{limits: {cpu: 1}}",
+	"restartPolicy":            "Always",
+	"terminationMessagePath":   "/a",
+	"terminationMessagePolicy": "File",
 }
 
 // holding is a pod with an empty object at path.
@@ -271,18 +310,22 @@ func TestWorkingRows(t *testing.T) {
 			t.Fatalf("%s: %v", file, err)
 		}
 		for i, document := range regexp.MustCompile(`(?m)^---\n`).Split(string(text), -1) {
-			if objects[i].Pod == nil {
+			var object any = objects[i].Pod
+			known := reflect.TypeFor[corev1.Pod]()
+			if objects[i].Container != nil {
+				object, known = objects[i].Container, reflect.TypeFor[plainKnown]()
+			} else if objects[i].Pod == nil {
 				continue
 			}
 			var was, is map[string]any
 			if err := sigsyaml.Unmarshal([]byte(document), &was); err != nil {
 				t.Fatal(err)
 			}
-			lean, err := json.Marshal(objects[i].Pod)
+			lean, err := json.Marshal(object)
 			if err != nil || json.Unmarshal(lean, &is) != nil {
 				t.Fatal(err)
 			}
-			compareValues(t, file, reflect.TypeFor[corev1.Pod](), was, is, survived)
+			compareValues(t, file, known, was, is, survived)
 		}
 	}
 	for _, r := range rows() {
@@ -307,7 +350,7 @@ func compareValues(t *testing.T, at string, real reflect.Type, was, is any, met 
 		for name, value := range was {
 			inner := element(real)
 			if real.Kind() == reflect.Struct && real != quantity {
-				met[real.Name()+"."+name] = true
+				met[cmp.Or(real.Name(), plainOwner)+"."+name] = true
 				inner = known[name]
 			}
 			if inner != nil {

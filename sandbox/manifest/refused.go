@@ -26,8 +26,8 @@ const (
 	WhyProfile    = "profile"
 	WhyUnmasked   = "unmasked"
 	WhyPlace      = "place"
+	WhyPlain      = "plain"
 	WhyProbe      = "probe"
-	WhyStdin      = "stdin"
 	WhyDead       = "dead"
 	WhyGate       = "gate"
 	WhyYet        = "yet" // no reason is given for the field
@@ -52,8 +52,8 @@ var Reasons = map[string]string{
 	WhyProfile:    "There are no profiles on a node: RuntimeDefault or Unconfined.",
 	WhyUnmasked:   "What /proc tells of the shared kernel stays masked.",
 	WhyPlace:      "A container in this place cannot have it.",
+	WhyPlain:      "A container outside a pod is called by its own name, and join says what it shares.",
 	WhyProbe:      "Probes ask by exec, httpGet and tcpSocket.",
-	WhyStdin:      "Standard input stays open until the container ends.",
 	WhyDead:       "Kubernetes itself does nothing with it.",
 	WhyGate:       "Kubernetes has it behind a feature gate only: it is new, and may change.",
 	WhyYet:        "Podlab does not support it.",
@@ -86,59 +86,74 @@ var refused = map[string]string{
 	"PodSpec.tolerations":               WhyScheduler,
 	"PodSpec.topologySpreadConstraints": WhyScheduler,
 
-	"Container.resizePolicy":                WhyResize,
-	"Container.restartPolicyRules":          WhyGate,
-	"Container.stdinOnce":                   WhyStdin,
-	"Container.volumeDevices":               WhyDevices,
-	"EphemeralContainer.lifecycle":          WhyPlace,
-	"EphemeralContainer.livenessProbe":      WhyPlace,
-	"EphemeralContainer.ports":              WhyPlace,
-	"EphemeralContainer.readinessProbe":     WhyPlace,
-	"EphemeralContainer.resizePolicy":       WhyPlace,
-	"EphemeralContainer.resources":          WhyPlace,
-	"EphemeralContainer.restartPolicy":      WhyPlace,
-	"EphemeralContainer.restartPolicyRules": WhyPlace,
-	"EphemeralContainer.startupProbe":       WhyPlace,
-	"EphemeralContainer.stdinOnce":          WhyStdin,
-	"EphemeralContainer.volumeDevices":      WhyDevices,
-	"Lifecycle.stopSignal":                  WhyGate,
-	"LifecycleHandler.tcpSocket":            WhyDead,
-	"Probe.grpc":                            WhyProbe,
-	"HTTPGetAction.protocol":                WhyGate,
-	"ConfigMapVolumeSource.defaultUser":     WhyGate,
-	"SecretVolumeSource.defaultUser":        WhyGate,
-	"DownwardAPIVolumeSource.defaultUser":   WhyGate,
-	"ProjectedVolumeSource.defaultUser":     WhyGate,
-	"DownwardAPIVolumeFile.user":            WhyGate,
-	"KeyToPath.user":                        WhyGate,
-	"EmptyDirVolumeSource.mode":             WhyGate,
-	"ContainerPort.hostIP":                  WhyServices,
-	"ContainerPort.hostPort":                WhyServices,
-	"EnvVarSource.fileKeyRef":               WhyGate,
-	"ResourceRequirements.claims":           WhyDevices,
-	"VolumeMount.bindMountOptions":          WhyGate,
-	"SecurityContext.appArmorProfile":       WhyModule,
-	"SecurityContext.seLinuxOptions":        WhyModule,
-	"SecurityContext.windowsOptions":        WhyWindows,
-	"SeccompProfile.localhostProfile":       WhyProfile,
-	"PodSecurityContext.*":                  WhyModule,
-	"PodSecurityContext.windowsOptions":     WhyWindows,
-	"VolumeProjection.clusterTrustBundle":   WhyAccounts,
-	"VolumeProjection.podCertificate":       WhyAccounts,
-	"VolumeProjection.*":                    WhyAccounts,
-	"Volume.*":                              WhyStorage,
-	"ObjectMeta.*":                          WhyServer,
+	"Container.resizePolicy":                  WhyResize,
+	"Container.restartPolicyRules":            WhyGate,
+	"Container.volumeDevices":                 WhyDevices,
+	"EphemeralContainer.lifecycle":            WhyPlace,
+	"EphemeralContainer.livenessProbe":        WhyPlace,
+	"EphemeralContainer.ports":                WhyPlace,
+	"EphemeralContainer.readinessProbe":       WhyPlace,
+	"EphemeralContainer.resizePolicy":         WhyPlace,
+	"EphemeralContainer.resources":            WhyPlace,
+	"EphemeralContainer.restartPolicy":        WhyPlace,
+	"EphemeralContainer.restartPolicyRules":   WhyPlace,
+	"EphemeralContainer.startupProbe":         WhyPlace,
+	"EphemeralContainer.volumeDevices":        WhyDevices,
+	"Lifecycle.stopSignal":                    WhyGate,
+	"LifecycleHandler.tcpSocket":              WhyDead,
+	"Probe.grpc":                              WhyProbe,
+	"HTTPGetAction.protocol":                  WhyGate,
+	"ConfigMapVolumeSource.defaultUser":       WhyGate,
+	"SecretVolumeSource.defaultUser":          WhyGate,
+	"DownwardAPIVolumeSource.defaultUser":     WhyGate,
+	"ProjectedVolumeSource.defaultUser":       WhyGate,
+	"DownwardAPIVolumeFile.user":              WhyGate,
+	"KeyToPath.user":                          WhyGate,
+	"EmptyDirVolumeSource.mode":               WhyGate,
+	"ContainerPort.hostIP":                    WhyServices,
+	"ContainerPort.hostPort":                  WhyServices,
+	"EnvVarSource.fileKeyRef":                 WhyGate,
+	"ResourceRequirements.claims":             WhyDevices,
+	"VolumeMount.bindMountOptions":            WhyGate,
+	"SecurityContext.appArmorProfile":         WhyModule,
+	"SecurityContext.seLinuxOptions":          WhyModule,
+	"SecurityContext.windowsOptions":          WhyWindows,
+	"SeccompProfile.localhostProfile":         WhyProfile,
+	"PodSecurityContext.*":                    WhyModule,
+	"PodSecurityContext.windowsOptions":       WhyWindows,
+	"VolumeProjection.clusterTrustBundle":     WhyAccounts,
+	"VolumeProjection.podCertificate":         WhyAccounts,
+	"VolumeProjection.*":                      WhyAccounts,
+	"Volume.*":                                WhyStorage,
+	"PlainContainer.*":                        WhyPlain,
+	"PlainContainer.lifecycle":                WhyPlace,
+	"PlainContainer.livenessProbe":            WhyPlace,
+	"PlainContainer.readinessProbe":           WhyPlace,
+	"PlainContainer.startupProbe":             WhyPlace,
+	"PlainContainer.terminationMessagePath":   WhyPlace,
+	"PlainContainer.terminationMessagePolicy": WhyPlace,
+	"ObjectMeta.*":                            WhyServer,
 }
 
-// why says why a field of Kubernetes' type is refused.
+// why says why a field of Kubernetes' type is refused. The specification of a plain container has no type of Kubernetes': its fields
+// are a container's, or else of a pod.
 func why(known reflect.Type, field string) string {
-	for _, key := range []string{known.Name() + "." + field, known.Name() + ".*"} {
-		if reason, ok := refused[key]; ok {
-			return reason
+	owners := []string{known.Name()}
+	if known.Name() == "" {
+		owners = []string{"Container", plainOwner}
+	}
+	for _, owner := range owners {
+		for _, key := range []string{owner + "." + field, owner + ".*"} {
+			if reason, ok := refused[key]; ok {
+				return reason
+			}
 		}
 	}
 	return WhyYet
 }
+
+// plainOwner stands for Kubernetes' type where there is none: in podlab/v1 Container.
+const plainOwner = "PlainContainer"
 
 // refuse is unsupported_field for one value of a field that is supported otherwise.
 func (d *document) refuse(at, value, why string) error {

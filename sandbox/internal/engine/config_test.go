@@ -211,6 +211,26 @@ func TestMissingKeyOfInitContainer(t *testing.T) {
 	b.running("p/a")
 }
 
+// TestPlainConfiguration: a container outside any pod is configured as one in a pod.
+func TestPlainConfiguration(t *testing.T) {
+	b := open(t)
+	b.apply(configMap("conf", `"data":{"A":"one"}`))
+	b.apply(secret("keys", `"stringData":{"k":"sea"}`))
+	b.apply(plain("one", `"name":"one","image":"busybox","imagePullPolicy":"Never","command":["sh","-c"],"args":["echo $A-$(B)-$WHO; pwd; `+idle+`"],"workingDir":"/tmp",
+		"env":[{"name":"B","value":"two"},{"name":"WHO","valueFrom":{"fieldRef":{"fieldPath":"metadata.name"}}}],"envFrom":[{"configMapRef":{"name":"conf"}}],
+		"ports":[{"containerPort":80}],"stdin":true,"resources":{"limits":{"memory":"32Mi"}},"securityContext":{"runAsUser":7,"readOnlyRootFilesystem":true},
+		"volumes":[{"name":"v","emptyDir":{}},{"name":"s","secret":{"secretName":"keys"}}],"volumeMounts":[{"name":"v","mountPath":"/v","subPath":"in"},{"name":"s","mountPath":"/s"}]`))
+	b.apply(plain("two", `"image":"busybox","command":["sh","-c","tty; read x"],"tty":true,"stdin":true`))
+	b.running("one")
+	b.running("two")
+	b.eventually("log", func() bool { return b.log("one", sandbox.LogOptions{}) == "one-two-one\n/tmp\n" })
+	b.sees("one", "id -u; cat /s/k; ls -d /v; touch /x 2>&1", "7\nsea/v\ntouch: /x: Read-only file system")
+	b.eventually("a terminal", func() bool { return strings.Contains(b.log("two", sandbox.LogOptions{}), "/dev/pts/") })
+	if got := readString("memory/containers/one/memory.limit_in_bytes") + readString("containers/one/memory.max"); got != "33554432" {
+		t.Errorf("limit %s", got)
+	}
+}
+
 func TestLookUpUser(t *testing.T) {
 	root, outside := t.TempDir(), t.TempDir()
 	write := func(dir, name, text string) {
