@@ -39,6 +39,15 @@ func (d Daemon) Thaw(ctx context.Context, id string) error {
 	return once(ctx, d.Socket, wire.VerbThaw, wire.NodeArgs{ID: id}, nil)
 }
 
+func (d Daemon) Stop(ctx context.Context, id string) error {
+	return once(ctx, d.Socket, wire.VerbStop, wire.NodeArgs{ID: id}, nil)
+}
+
+func (d Daemon) Start(ctx context.Context, id string) (node sandbox.Node, err error) {
+	err = once(ctx, d.Socket, wire.VerbStart, wire.NodeArgs{ID: id}, &node)
+	return node, err
+}
+
 func (d Daemon) Link(ctx context.Context, a, b string) error {
 	return once(ctx, d.Socket, wire.VerbLink, wire.LinkArgs{A: a, B: b}, nil)
 }

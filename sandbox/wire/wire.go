@@ -56,6 +56,8 @@ const (
 	VerbDestroy = "destroy" // NodeArgs
 	VerbFreeze  = "freeze"  // NodeArgs
 	VerbThaw    = "thaw"    // NodeArgs
+	VerbStop    = "stop"    // NodeArgs
+	VerbStart   = "start"   // NodeArgs → sandbox.Node
 	VerbLink    = "link"    // LinkArgs
 	VerbCut     = "cut"     // LinkArgs
 	VerbRestore = "restore" // LinkArgs
