@@ -347,7 +347,13 @@ func TestUnusedNodeIsFrozenUntilItIsTouched(t *testing.T) {
 		for _, touch := range []func() error{
 			func() error { _, err := term.Write([]byte("x")); return err },
 			func() error { _, err := access.Snapshot(r.Context()); return err },
-			func() error { p := r.look(ann, lab1, "start"); p.phase(PhaseReady); synctest.Wait(); p.sub.Close(); return nil },
+			func() error {
+				p := r.look(ann, lab1, "start")
+				p.phase(PhaseReady)
+				synctest.Wait()
+				p.sub.Close()
+				return nil
+			},
 			func() error { return r.PutFile(r.Context(), ann, lab1, "start", "demo.yaml", []byte("a: b")) },
 		} {
 			time.Sleep(4*time.Minute + 30*time.Second)
