@@ -39,12 +39,12 @@ func (d Daemon) Thaw(ctx context.Context, id string) error {
 	return once(ctx, d.Socket, wire.VerbThaw, wire.NodeArgs{ID: id}, nil)
 }
 
-func (d Daemon) Stop(ctx context.Context, id string) error {
-	return once(ctx, d.Socket, wire.VerbStop, wire.NodeArgs{ID: id}, nil)
+func (d Daemon) PowerOff(ctx context.Context, id string) error {
+	return once(ctx, d.Socket, wire.VerbPowerOff, wire.NodeArgs{ID: id}, nil)
 }
 
-func (d Daemon) Start(ctx context.Context, id string) (node sandbox.Node, err error) {
-	err = once(ctx, d.Socket, wire.VerbStart, wire.NodeArgs{ID: id}, &node)
+func (d Daemon) PowerOn(ctx context.Context, id string) (node sandbox.Node, err error) {
+	err = once(ctx, d.Socket, wire.VerbPowerOn, wire.NodeArgs{ID: id}, &node)
 	return node, err
 }
 

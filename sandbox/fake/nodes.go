@@ -118,7 +118,7 @@ func (n *Nodes) setFrozen(id string, frozen bool) error {
 	return nil
 }
 
-func (n *Nodes) Stop(_ context.Context, id string) error {
+func (n *Nodes) PowerOff(_ context.Context, id string) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	node := n.nodes[id]
@@ -130,7 +130,7 @@ func (n *Nodes) Stop(_ context.Context, id string) error {
 	return nil
 }
 
-func (n *Nodes) Start(_ context.Context, id string) (sandbox.Node, error) {
+func (n *Nodes) PowerOn(_ context.Context, id string) (sandbox.Node, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	node := n.nodes[id]
@@ -145,7 +145,7 @@ func (n *Nodes) Start(_ context.Context, id string) (sandbox.Node, error) {
 	return node.node, nil
 }
 
-// Link, Cut and Restore keep account of cables; nothing passes over them here.
+// Link, like Cut and Restore, keeps account of cables; nothing passes over them here.
 func (n *Nodes) Link(_ context.Context, a, b string) error    { return n.cable(a, b, false, true) }
 func (n *Nodes) Cut(_ context.Context, a, b string) error     { return n.cable(a, b, true, false) }
 func (n *Nodes) Restore(_ context.Context, a, b string) error { return n.cable(a, b, false, false) }

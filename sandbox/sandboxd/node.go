@@ -27,8 +27,8 @@ type node struct {
 	moments   moments
 
 	removing sync.Mutex             // one removal of its groups at a time
-	changing *sync.Mutex            // one Freeze, Thaw, Stop or Start at a time, over all its lives
-	stopped  bool                   // under host.mu: Stop ended it, and its disk is held
+	changing *sync.Mutex            // one Freeze, Thaw, PowerOff or PowerOn at a time, over all its lives
+	stopped  bool                   // under host.mu: PowerOff ended it, and its disk is held
 	again    bool                   // it was stopped once: its disk is held while it is made
 	halted   chan struct{}          // closed when it is stopped
 	frozen   bool                   // under host.mu

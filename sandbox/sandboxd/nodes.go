@@ -209,7 +209,7 @@ func (h *host) destroy(ctx context.Context, id, reason string) error {
 	select {
 	case <-n.gone:
 		return nil
-	case <-n.halted: // Stop was faster
+	case <-n.halted: // PowerOff was faster
 		return h.destroy(ctx, id, reason)
 	case <-ctx.Done():
 		return ctx.Err()

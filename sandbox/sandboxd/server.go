@@ -34,8 +34,9 @@ const (
 //	info                     → sandbox.HostInfo
 //	create sandbox.NodeSpec  → sandbox.Node
 //	list                     → []sandbox.Node
-//	destroy freeze thaw stop wire.NodeArgs
-//	start wire.NodeArgs      → sandbox.Node
+//	destroy freeze thaw      wire.NodeArgs
+//	poweroff                 wire.NodeArgs
+//	poweron wire.NodeArgs    → sandbox.Node
 //	link cut restore         wire.LinkArgs
 //	moments wire.NodeArgs    then 'j' sandbox.Moments …, 'x' node_gone (which is also the answer when there is no such node)
 type server struct {
@@ -144,9 +145,9 @@ func (s *server) answer(ctx context.Context, request wire.Request) (any, error) 
 		return nil, s.host.destroy(ctx, args.ID, sandbox.GoneDestroyed)
 	case wire.VerbFreeze, wire.VerbThaw:
 		return nil, s.host.freeze(ctx, args.ID, request.Verb == wire.VerbFreeze)
-	case wire.VerbStop:
+	case wire.VerbPowerOff:
 		return nil, s.host.stop(ctx, args.ID)
-	case wire.VerbStart:
+	case wire.VerbPowerOn:
 		return s.host.restart(ctx, args.ID)
 	}
 	return nil, sandbox.Errorf(sandbox.CodeBadRequest, "detail", "verb")

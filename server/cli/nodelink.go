@@ -40,13 +40,13 @@ type nodeStopCmd struct {
 	Node string `arg:"" help:"Its id."`
 }
 
-func (c *nodeStopCmd) Run(e *env) error { return e.nodes.Stop(e.ctx, c.Node) }
+func (c *nodeStopCmd) Run(e *env) error { return e.nodes.PowerOff(e.ctx, c.Node) }
 
 type nodeStartCmd struct {
 	Node string `arg:"" help:"Its id."`
 }
 
 func (c *nodeStartCmd) Run(e *env) error {
-	_, err := e.nodes.Start(e.ctx, c.Node)
+	_, err := e.nodes.PowerOn(e.ctx, c.Node)
 	return err
 }

@@ -16,14 +16,14 @@ import (
 // startAgain starts a stopped node.
 func startAgain(t testing.TB, d *sandboxtest.Daemon, id string) sandbox.Node {
 	t.Helper()
-	node, err := d.Daemon.Start(t.Context(), id)
+	node, err := d.PowerOn(t.Context(), id)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return node
 }
 
-func TestStopKeepsFilesAndNothingElse(t *testing.T) {
+func TestPowerOffKeepsFilesAndNothingElse(t *testing.T) {
 	d := start(t)
 	ctx := t.Context()
 	node := d.Node(t, sandbox.NodeSpec{ID: "one"})
@@ -42,7 +42,7 @@ func TestStopKeepsFilesAndNothingElse(t *testing.T) {
 			t.Fatal(err)
 		}
 		for range 2 {
-			if err := d.Daemon.Stop(ctx, "one"); err != nil {
+			if err := d.PowerOff(ctx, "one"); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -74,7 +74,7 @@ func TestStopKeepsFilesAndNothingElse(t *testing.T) {
 	if got := sh(t, node, "cat /data/file"); got != "kept" {
 		t.Errorf("with the next daemon: %q", got)
 	}
-	if err := d.Daemon.Stop(ctx, "one"); err != nil { // a node that an earlier daemon started
+	if err := d.PowerOff(ctx, "one"); err != nil { // a node that an earlier daemon started
 		t.Fatal(err)
 	}
 	node = startAgain(t, d, "one")
@@ -90,7 +90,7 @@ func TestStopKeepsFilesAndNothingElse(t *testing.T) {
 		}
 		last = moment.Seq
 	}
-	if err := d.Daemon.Stop(ctx, "one"); err != nil {
+	if err := d.PowerOff(ctx, "one"); err != nil {
 		t.Fatal(err)
 	}
 	if err := d.Destroy(ctx, "one"); err != nil {
@@ -100,7 +100,7 @@ func TestStopKeepsFilesAndNothingElse(t *testing.T) {
 	if why := whyGone(t, d, "one"); why != sandbox.GoneDestroyed {
 		t.Errorf("why it is gone: %s", why)
 	}
-	if _, err := d.Daemon.Start(ctx, "one"); code(err) != sandbox.CodeNotFound {
+	if _, err := d.PowerOn(ctx, "one"); code(err) != sandbox.CodeNotFound {
 		t.Errorf("start of no node: %v", err)
 	}
 }
@@ -110,7 +110,7 @@ func TestStoppedNodeLeavesNothing(t *testing.T) {
 	for _, signal := range []unix.Signal{unix.SIGTERM, unix.SIGKILL, unix.SIGINT} {
 		d := start(t)
 		d.Node(t, sandbox.NodeSpec{ID: "one"})
-		if err := d.Daemon.Stop(t.Context(), "one"); err != nil {
+		if err := d.PowerOff(t.Context(), "one"); err != nil {
 			t.Fatal(err)
 		}
 		d.Stop(t, signal)
@@ -122,8 +122,8 @@ func TestStoppedNodeLeavesNothing(t *testing.T) {
 	}
 }
 
-// TestStartTrustsNothingOnTheDisk starts nodes again whose root made links of what the daemon touches on its way.
-func TestStartTrustsNothingOnTheDisk(t *testing.T) {
+// TestPowerOnTrustsNothingOnTheDisk starts nodes again whose root made links of what the daemon touches on its way.
+func TestPowerOnTrustsNothingOnTheDisk(t *testing.T) {
 	d := start(t)
 	ctx := context.Background()
 	canary := t.TempDir() + "/canary"
@@ -138,11 +138,11 @@ func TestStartTrustsNothingOnTheDisk(t *testing.T) {
 	} {
 		node := d.Node(t, sandbox.NodeSpec{ID: id})
 		made := sh(t, node, script)
-		if err := d.Daemon.Stop(ctx, id); err != nil {
+		if err := d.PowerOff(ctx, id); err != nil {
 			t.Errorf("%s: %v", id, err)
 			continue
 		}
-		again, err := d.Daemon.Start(ctx, id)
+		again, err := d.PowerOn(ctx, id)
 		t.Logf("%s: %s\n\tstarted: %v", id, made, err)
 		if err == nil {
 			if got := sh(t, again, "echo here"); got != "here" {
