@@ -35,6 +35,7 @@ type Node struct {
 	Socket  string   `json:"socket"` // path of the agent's socket on the host
 	PIDNS   uint64   `json:"pidns"`  // inode of its pid namespace
 	Links   []Link   `json:"links,omitempty"`
+	Stopped bool     `json:"stopped,omitempty"` // nothing runs on it; PID and PIDNS are 0
 }
 
 // HostInfo is what the daemon says of its host.
@@ -58,6 +59,11 @@ type Nodes interface {
 	// Freeze stops every process of a node where it stands; Thaw lets them go on.
 	Freeze(ctx context.Context, id string) error
 	Thaw(ctx context.Context, id string) error
+	// PowerOff ends everything on a node at once, as the loss of its power does: its pods are gone, its files stay, and whoever asks its agent
+	// is told unavailable or that the socket is not there. A stopped node keeps its name, its room and its cables, as long as the daemon
+	// lives. PowerOn boots it again, with the same files, moments numbered on, and no pods. Either is no error when it is so already.
+	PowerOff(ctx context.Context, id string) error
+	PowerOn(ctx context.Context, id string) (Node, error)
 	// Link joins two nodes of one owner by a cable, so that their pods reach each other by address; two that are joined stay so. Errors:
 	// not_found, denied (of different owners, or of none), bad_request (the same node, or pods' subnets that overlap).
 	Link(ctx context.Context, a, b string) error

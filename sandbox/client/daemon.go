@@ -39,6 +39,15 @@ func (d Daemon) Thaw(ctx context.Context, id string) error {
 	return once(ctx, d.Socket, wire.VerbThaw, wire.NodeArgs{ID: id}, nil)
 }
 
+func (d Daemon) PowerOff(ctx context.Context, id string) error {
+	return once(ctx, d.Socket, wire.VerbPowerOff, wire.NodeArgs{ID: id}, nil)
+}
+
+func (d Daemon) PowerOn(ctx context.Context, id string) (node sandbox.Node, err error) {
+	err = once(ctx, d.Socket, wire.VerbPowerOn, wire.NodeArgs{ID: id}, &node)
+	return node, err
+}
+
 func (d Daemon) Link(ctx context.Context, a, b string) error {
 	return once(ctx, d.Socket, wire.VerbLink, wire.LinkArgs{A: a, B: b}, nil)
 }

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"podlab/sandbox"
 )
@@ -44,6 +45,7 @@ type Agent struct {
 	terminals map[string]*screen
 	files     map[string][]byte
 	change    []func(*sandbox.Snapshot)
+	down      atomic.Bool // its node is stopped
 }
 
 var _ sandbox.Agent = (*Agent)(nil)
@@ -77,8 +79,24 @@ func (a *Agent) alive() error {
 	case <-a.gone:
 		return sandbox.Errorf(sandbox.CodeNodeGone)
 	default:
-		return nil
 	}
+	if a.down.Load() {
+		return sandbox.Errorf(sandbox.CodeUnavailable)
+	}
+	return nil
+}
+
+// halt ends everything on the node but its files. The caller does not hold a.mu.
+func (a *Agent) halt() {
+	a.down.Store(true)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, p := range a.pods {
+		a.killPod(p)
+	}
+	a.cut()
+	a.pods, a.plain, a.terminals = nil, nil, map[string]*screen{}
+	a.touch()
 }
 
 func (a *Agent) Apply(ctx context.Context, objects [][]byte) ([]sandbox.Applied, error) {

@@ -118,7 +118,34 @@ func (n *Nodes) setFrozen(id string, frozen bool) error {
 	return nil
 }
 
-// Link, Cut and Restore keep account of cables; nothing passes over them here.
+func (n *Nodes) PowerOff(_ context.Context, id string) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	node := n.nodes[id]
+	if node == nil {
+		return sandbox.Errorf(sandbox.CodeNotFound, "kind", "node", "name", id)
+	}
+	node.node.Stopped, node.node.Frozen, node.node.PID, node.node.PIDNS = true, false, 0, 0
+	node.agent.halt()
+	return nil
+}
+
+func (n *Nodes) PowerOn(_ context.Context, id string) (sandbox.Node, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	node := n.nodes[id]
+	if node == nil {
+		return sandbox.Node{}, sandbox.Errorf(sandbox.CodeNotFound, "kind", "node", "name", id)
+	}
+	if node.node.Stopped {
+		n.pidns++
+		node.node.Stopped, node.node.PID, node.node.PIDNS, node.node.Started = false, 20000+len(n.nodes), n.pidns, time.Now().UnixMilli()
+		node.agent.down.Store(false)
+	}
+	return node.node, nil
+}
+
+// Link, like Cut and Restore, keeps account of cables; nothing passes over them here.
 func (n *Nodes) Link(_ context.Context, a, b string) error    { return n.cable(a, b, false, true) }
 func (n *Nodes) Cut(_ context.Context, a, b string) error     { return n.cable(a, b, true, false) }
 func (n *Nodes) Restore(_ context.Context, a, b string) error { return n.cable(a, b, false, false) }

@@ -82,6 +82,15 @@ func TestPodsOfLinkedNodes(t *testing.T) {
 	d.Restart(t)
 	must(d.Restore(ctx, "b", "a"))
 	both(true, "restored by the next daemon")
+	must(d.PowerOff(ctx, "b"))
+	if a.reaches(ctx, t, b) {
+		t.Error("a stopped node answers")
+	}
+	_, err := d.PowerOn(ctx, "b")
+	must(err)
+	if out, _ := in(ctx, t, a.agent, "", "ping", "-c", "1", "-W", "1", "10.88.2.1"); !strings.Contains(out, "1 packets received") && !strings.Contains(out, "1 received") {
+		t.Errorf("the cable of a node that was started again: %s", out)
+	}
 	must(d.Destroy(ctx, "b"))
 	nodes, err := d.List(ctx)
 	must(err)

@@ -40,13 +40,17 @@ func (h *host) cable(ctx context.Context, verb, a, b string) error {
 	case one.Spec.Subnet == two.Spec.Subnet:
 		return sandbox.Errorf(sandbox.CodeBadRequest, "detail", "subnet")
 	}
-	if err := plug(one, two, verb != wire.VerbCut); err != nil {
+	if err := h.plug(one, two, verb != wire.VerbCut); err != nil {
 		return err
 	}
 	return errors.Join(h.note(one, b, verb == wire.VerbCut), h.note(two, a, verb == wire.VerbCut))
 }
 
-func plug(a, b *node, in bool) error {
+// plug puts a cable in, or takes it out. That of a stopped node waits for its start.
+func (h *host) plug(a, b *node, in bool) error {
+	if h.isStopped(a) || h.isStopped(b) {
+		return nil
+	}
 	one, err := a.end()
 	if err != nil {
 		return err
@@ -80,6 +84,19 @@ func (n *node) end() (cable.End, error) {
 	return cable.End{Network: network, Pods: pods}, nil
 }
 
+// plugAll puts the cables of a node in that was started again. The caller holds cabling.
+func (h *host) plugAll(n *node) (failed error) {
+	for _, link := range n.Links {
+		h.mu.RLock()
+		other := h.nodes[link.Node]
+		h.mu.RUnlock()
+		if other != nil && !link.Cut {
+			failed = errors.Join(failed, h.plug(n, other, true))
+		}
+	}
+	return failed
+}
+
 func (h *host) linked(n *node, other string) (linked, cut bool) {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
@@ -93,6 +110,22 @@ func (h *host) note(n *node, other string, cut bool) error {
 	h.dropLink(n, other)
 	n.Links = append(n.Links, sandbox.Link{Node: other, Cut: cut})
 	h.mu.Unlock()
+	return h.rewrite(n)
+}
+
+// rewrite writes the record of a node whose links changed. One that is stopped gets it with its start; one that is being removed is let
+// alone. The caller holds cabling.
+func (h *host) rewrite(n *node) error {
+	if !n.removing.TryLock() {
+		return nil
+	}
+	defer n.removing.Unlock()
+	h.mu.RLock()
+	lives := n.alive && !n.dying && !n.stopped
+	h.mu.RUnlock()
+	if !lives {
+		return nil
+	}
 	return n.record.write(h.set.State(n.place))
 }
 
@@ -115,7 +148,7 @@ func (h *host) unlink(gone *node) {
 		if other == nil {
 			continue
 		}
-		if err := other.record.write(h.set.State(other.place)); err != nil {
+		if err := h.rewrite(other); err != nil {
 			h.log.Warn("a link's end is not recorded", "node", other.Spec.ID, "error", err)
 		}
 	}

@@ -74,11 +74,13 @@ func (h *host) start(n *node) error {
 		return err
 	}
 	needed.Add(func() { users.Close() })
-	root, err := rootfs.Make(h.source(), filepath.Join(h.set.Work(), n.place), n.Spec.Disk, n.Base, users)
+	root, err := h.root(n, users)
 	if err != nil {
 		return err
 	}
-	needed.Add(func() { h.dismantle(root) })
+	n.Disk = root.Device
+	lives := false
+	needed.Add(func() { h.dismantle(root, n.again && !lives) })
 	made.Add(func() { h.clear(n.place) })
 	listener, err := h.listen(n.place)
 	if err != nil {
@@ -99,6 +101,7 @@ func (h *host) start(n *node) error {
 		}
 	}
 	made.Keep()
+	lives = true
 	return nil
 }
 
@@ -107,8 +110,22 @@ func (h *host) source() rootfs.Source {
 	return rootfs.Source{Images: h.set.Images(), Programs: h.set.Programs(), Disk: h.disks.Mount}
 }
 
-func (h *host) dismantle(root *rootfs.Root) {
-	if err := root.Close(); err != nil {
+// root makes a node's root, or that of a node that was stopped again, on the disk that is held for it.
+func (h *host) root(n *node, users *os.File) (*rootfs.Root, error) {
+	if n.again {
+		return rootfs.Again(h.source(), h.work(n), n.Base, users)
+	}
+	return rootfs.Make(h.source(), h.work(n), n.Spec.Disk, n.Base, users)
+}
+
+func (h *host) work(n *node) string { return filepath.Join(h.set.Work(), n.place) }
+
+func (h *host) dismantle(root *rootfs.Root, holdDisk bool) {
+	take := root.Close
+	if holdDisk {
+		take = root.Drop
+	}
+	if err := take(); err != nil {
 		h.log.Error("a node's mount point stays", "error", err)
 	}
 }

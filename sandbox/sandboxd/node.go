@@ -27,7 +27,10 @@ type node struct {
 	moments   moments
 
 	removing sync.Mutex             // one removal of its groups at a time
-	freezing sync.Mutex             // one Freeze or Thaw at a time
+	changing *sync.Mutex            // one Freeze, Thaw, PowerOff or PowerOn at a time, over all its lives
+	stopped  bool                   // under host.mu: PowerOff ended it, and its disk is held
+	again    bool                   // it was stopped once: its disk is held while it is made
+	halted   chan struct{}          // closed when it is stopped
 	frozen   bool                   // under host.mu
 	alive    bool                   // under host.mu: made, and not yet gone
 	spare    bool                   // under host.mu: nobody's yet
@@ -44,11 +47,12 @@ type record struct {
 	PID     int              `json:"pid"`
 	PIDNS   uint64           `json:"pidns"`
 	Started int64            `json:"started"` // Unix milliseconds
+	Disk    uint64           `json:"disk"`    // number of its device
 	Links   []sandbox.Link   `json:"links,omitempty"`
 }
 
 func newNode(r record) *node {
-	return &node{record: r, place: r.Spec.ID, ready: make(chan struct{}), gone: make(chan struct{})}
+	return &node{record: r, place: r.Spec.ID, ready: make(chan struct{}), gone: make(chan struct{}), halted: make(chan struct{}), changing: new(sync.Mutex)}
 }
 
 // kill ends the node's init, and so all of it. One that has no init any more, or not yet, is no error.

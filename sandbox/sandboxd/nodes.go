@@ -41,10 +41,14 @@ func (h *host) public(n *node) sandbox.Node {
 }
 
 func (h *host) publicLocked(n *node) sandbox.Node {
-	return sandbox.Node{
+	node := sandbox.Node{
 		Spec: n.Spec, PID: n.PID, Started: n.Started, Frozen: n.frozen, Socket: h.set.NodeSocket(n.place), PIDNS: n.PIDNS,
-		Links: slices.Clone(n.Links),
+		Links: slices.Clone(n.Links), Stopped: n.stopped,
 	}
+	if n.stopped {
+		node.PID, node.PIDNS, node.Frozen = 0, 0, false
+	}
+	return node
 }
 
 // reserve takes a name, room and ids for a node. It may be a spare, which is ready; one that is to be a spare gets room that is left.
@@ -128,6 +132,11 @@ func (h *host) live(n *node) {
 // bury removes what is left of a node whose init has ended.
 func (h *host) bury(n *node) {
 	h.mu.Lock()
+	if n.stopped {
+		h.mu.Unlock()
+		h.halt(n)
+		return
+	}
 	n.alive, n.dying = false, true // it keeps its name from here on
 	h.mu.Unlock()
 	if !n.spare {
@@ -179,6 +188,12 @@ func (h *host) destroy(ctx context.Context, id, reason string) error {
 	if n == nil {
 		return ctx.Err()
 	}
+	if ok && h.isStopped(n) {
+		if h.discard(n, reason) {
+			return nil
+		}
+		return h.destroy(ctx, id, reason) // it was started again
+	}
 	if ok {
 		n.reason.CompareAndSwap(nil, &reason)
 		if err := n.kill(); err != nil {
@@ -194,6 +209,8 @@ func (h *host) destroy(ctx context.Context, id, reason string) error {
 	select {
 	case <-n.gone:
 		return nil
+	case <-n.halted: // PowerOff was faster
+		return h.destroy(ctx, id, reason)
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -219,13 +236,12 @@ func (h *host) destroyAll() error {
 
 // freeze stops a node's processes, or lets them go on.
 func (h *host) freeze(ctx context.Context, id string, freeze bool) error {
-	n, ok := h.find(ctx, id)
-	if !ok {
-		return errNoNode(id)
+	n, unlock, err := h.change(ctx, id)
+	if err != nil {
+		return err
 	}
-	n.freezing.Lock()
-	defer n.freezing.Unlock()
-	if n.frozen == freeze {
+	defer unlock()
+	if n.frozen == freeze || h.isStopped(n) {
 		return nil
 	}
 	change := (*libcontainer.Container).Resume

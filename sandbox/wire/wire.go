@@ -50,16 +50,18 @@ const (
 
 // Verbs of the daemon.
 const (
-	VerbInfo    = "info"
-	VerbCreate  = "create"  // sandbox.NodeSpec → sandbox.Node
-	VerbList    = "list"    // → []sandbox.Node
-	VerbDestroy = "destroy" // NodeArgs
-	VerbFreeze  = "freeze"  // NodeArgs
-	VerbThaw    = "thaw"    // NodeArgs
-	VerbLink    = "link"    // LinkArgs
-	VerbCut     = "cut"     // LinkArgs
-	VerbRestore = "restore" // LinkArgs
-	VerbMoments = "moments" // NodeArgs, then a stream
+	VerbInfo     = "info"
+	VerbCreate   = "create"   // sandbox.NodeSpec → sandbox.Node
+	VerbList     = "list"     // → []sandbox.Node
+	VerbDestroy  = "destroy"  // NodeArgs
+	VerbFreeze   = "freeze"   // NodeArgs
+	VerbThaw     = "thaw"     // NodeArgs
+	VerbPowerOff = "poweroff" // NodeArgs
+	VerbPowerOn  = "poweron"  // NodeArgs → sandbox.Node
+	VerbLink     = "link"     // LinkArgs
+	VerbCut      = "cut"      // LinkArgs
+	VerbRestore  = "restore"  // LinkArgs
+	VerbMoments  = "moments"  // NodeArgs, then a stream
 )
 
 // Verbs of the agent.

@@ -19,6 +19,8 @@ type nodeCommands struct {
 	Ls      nodeLsCmd      `cmd:"" help:"List the nodes."`
 	Rm      nodeRmCmd      `cmd:"" help:"Remove nodes and all that is on them."`
 	Shell   nodeShellCmd   `cmd:"" help:"Open a shell on a node."`
+	Stop    nodeStopCmd    `cmd:"" help:"End everything on a node at once, and keep its files."`
+	Start   nodeStartCmd   `cmd:"" help:"Boot a stopped node."`
 	Link    nodeLinkCmd    `cmd:"" help:"Join two nodes of one owner: their pods reach each other."`
 	Cut     nodeCutCmd     `cmd:"" help:"Cut the cable between two nodes."`
 	Restore nodeRestoreCmd `cmd:"" help:"Restore a cable that was cut."`
@@ -67,7 +69,10 @@ func (nodeLsCmd) Run(e *env) error {
 	fmt.Fprintln(table, "NAME\tSTATUS\tMEMORY\tCPU\tPIDS\tDISK\tLINKS\tAGE")
 	for _, n := range nodes {
 		status := "Running"
-		if n.Frozen {
+		switch {
+		case n.Stopped:
+			status = "Stopped"
+		case n.Frozen:
 			status = "Frozen"
 		}
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%s\t%s\t%s\n", n.Spec.ID, status, size(n.Spec.Memory), cores(n.Spec.CPU), n.Spec.PIDs,

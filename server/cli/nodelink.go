@@ -35,3 +35,18 @@ func links(to []sandbox.Link) string {
 	}
 	return cmp.Or(strings.Join(words, ","), "-")
 }
+
+type nodeStopCmd struct {
+	Node string `arg:"" help:"Its id."`
+}
+
+func (c *nodeStopCmd) Run(e *env) error { return e.nodes.PowerOff(e.ctx, c.Node) }
+
+type nodeStartCmd struct {
+	Node string `arg:"" help:"Its id."`
+}
+
+func (c *nodeStartCmd) Run(e *env) error {
+	_, err := e.nodes.PowerOn(e.ctx, c.Node)
+	return err
+}

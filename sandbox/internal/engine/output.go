@@ -101,7 +101,7 @@ func (o *output) await() {
 
 // patience says how long to wait for the slowest, and cuts off those who took nothing for too long.
 func (o *output) patience(now time.Time) (pause time.Duration) {
-	if o.held >= maxRecent {
+	if o.held >= maxRecent && o.awaited.After(now) {
 		pause = o.awaited.Sub(now)
 	}
 	for a := range o.attached {
@@ -123,6 +123,9 @@ func (o *output) remember(stream int, p []byte) {
 	}
 	o.recent = appendPiece(o.recent, stream, p)
 	o.held += len(p)
+	if o.awaited.After(time.Now()) {
+		return // nothing may be lost yet: await sees to it that little is added
+	}
 	for o.held > maxRecent && len(o.recent) > 1 {
 		o.held -= len(o.recent[0].text)
 		o.recent = o.recent[1:]
