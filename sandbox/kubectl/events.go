@@ -121,9 +121,13 @@ func message(m sandbox.Moment) (text string, warns bool) {
 	case "FailedCreatePodSandBox":
 		return "Failed to create pod sandbox: " + p["detail"], true
 	case "FailedMount":
-		return fmt.Sprintf("MountVolume.SetUp failed for volume %q : hostPath type check failed: %s is not a %s: %s", p["volume"], p["path"], p["type"], p["detail"]), true
-	case "Evicted":
-		return fmt.Sprintf("Usage of EmptyDir volume %q exceeds the limit %q.", p["volume"], p["limit"]), true
+		return fmt.Sprintf("MountVolume.SetUp failed for volume %q : %s", p["volume"], p["detail"]), true
+	case "Unhealthy":
+		return p["probe"] + " probe failed: " + p["detail"], true
+	case "ProbeWarning":
+		return p["probe"] + " probe warning: " + p["detail"], true
+	case "DeadlineExceeded":
+		return "Pod was active on the node longer than the specified deadline", false
 	case "Completed", "Error", "OOMKilled", "Deleted", "ContainerStatusUnknown":
 		return "", false // states, not events
 	}
@@ -132,7 +136,7 @@ func message(m sandbox.Moment) (text string, warns bool) {
 
 // other is the message of a reason that this table does not know: its message or detail.
 func other(m sandbox.Moment) (text string, warns bool) {
-	warns = strings.HasPrefix(m.Reason, "Failed") || strings.HasPrefix(m.Reason, "Unhealthy") || strings.HasPrefix(m.Reason, "Exceeded")
+	warns = strings.HasPrefix(m.Reason, "Failed") || m.Reason == "Evicted"
 	for _, key := range []string{"message", "detail"} {
 		if m.Params[key] != "" {
 			return m.Params[key], warns

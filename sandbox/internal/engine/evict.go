@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -102,7 +103,7 @@ func (u *unit) evict(why string, params ...string) {
 	if u.record.Failure.Reason != "" {
 		return
 	}
-	u.emit(sandbox.MomentPod, reasonEvicted, nil, params...)
+	u.emit(sandbox.MomentPod, reasonEvicted, nil, append(params, "message", strings.TrimSpace(why))...)
 	u.fail(failure{Reason: reasonEvicted, Message: why}, evictionGrace, "evicted")
 }
 

@@ -104,6 +104,7 @@ func (d *digest) pod(p *sandbox.Pod) {
 
 func (d *digest) container(c *sandbox.Container) {
 	d.text(c.ID, c.Name, c.Pod, c.Kind, c.Role, c.Image, c.State, c.Reason)
+	d.flags(c.Stdin, c.TTY)
 	d.ints(int64(c.ExitCode), int64(c.Signal), int64(c.Restarts), int64(c.PID), c.Started)
 	d.namespaces(&c.NS)
 	d.group(&c.Usage)

@@ -139,7 +139,7 @@ func (p *program) portForward(ctx context.Context, args []string) (int, error) {
 	err = kubectl.Forward(ctx, p.agent, name, ports, p.out, p.err)
 	if err != nil {
 		p.complain("error: " + err.Error())
-		return exitFailed, nil
+		return exitFailed, nil //nolint:nilerr // it has been told
 	}
 	return 0, nil
 }
