@@ -122,10 +122,9 @@ func message(m sandbox.Moment) (text string, warns bool) {
 		return "Failed to create pod sandbox: " + p["detail"], true
 	case "FailedMount":
 		return fmt.Sprintf("MountVolume.SetUp failed for volume %q : %s", p["volume"], p["detail"]), true
-	case "Unhealthy":
-		return p["probe"] + " probe failed: " + p["detail"], true
-	case "ProbeWarning":
-		return p["probe"] + " probe warning: " + p["detail"], true
+	case "Unhealthy", "ProbeWarning":
+		name := p["probe"]
+		return strings.ToUpper(name[:min(1, len(name))]) + name[min(1, len(name)):] + " probe " + p["outcome"] + ": " + p["detail"], true
 	case "DeadlineExceeded":
 		return "Pod was active on the node longer than the specified deadline", false
 	case "Completed", "Error", "OOMKilled", "Deleted", "ContainerStatusUnknown":
