@@ -117,70 +117,87 @@ func untilAway(ctx context.Context, call func() error) error {
 	}
 }
 
-// TestKillAgentWhilePodStarts kills the agent at many moments of a pod's creation and of its deletion. The next one goes on with what the
-// last one was told, and nothing of the pod is left once it is deleted.
+// life is a pod's on one node: made and removed over deaths of the agent.
+type life struct {
+	*testing.T
+	d     *sandboxtest.Daemon
+	node  sandbox.Node
+	agent sandbox.Agent
+}
+
+func (l life) apply(ctx context.Context) error {
+	_, err := l.agent.Apply(ctx, [][]byte{[]byte(demo)})
+	return err
+}
+
+func (l life) remove(ctx context.Context) error {
+	err := l.agent.Delete(ctx, sandbox.Ref{Kind: "Pod", Name: "demo"}, 0)
+	if sandbox.CodeOf(err) == sandbox.CodeNotFound {
+		return nil
+	}
+	return err
+}
+
+// run makes the pod, unless it is there, and waits until it runs.
+func (l life) run(when string) {
+	l.Helper()
+	err := bounded(l, when, func(ctx context.Context) error {
+		return errors.Join(untilAway(ctx, func() error { return l.apply(ctx) }), until(ctx, l.agent, running))
+	})
+	if err != nil {
+		l.Fatalf("%s: running: %v", when, err)
+	}
+}
+
+// end removes the pod and waits until it is gone.
+func (l life) end(when string) {
+	l.Helper()
+	err := bounded(l, when, func(ctx context.Context) error {
+		return errors.Join(untilAway(ctx, func() error { return l.remove(ctx) }), until(ctx, l.agent, noPods))
+	})
+	if err != nil {
+		l.Fatalf("%s: removing: %v", when, err)
+	}
+}
+
+// interrupted calls do and kills the agent some time after. The next agent must answer.
+func (l life) interrupted(when string, at time.Duration, do func(context.Context) error) {
+	l.Helper()
+	done := make(chan error, 1)
+	go func() { done <- bounded(l, when, do) }()
+	time.Sleep(at)
+	if kill(l.d.PID(), agentNames...) != 1 {
+		l.Errorf("%s: no agent to kill", when)
+	}
+	<-done // an answer, or the word that the agent is away
+	must(l, bounded(l, when, func(ctx context.Context) error { return answers(ctx, l.d, l.node) }))
+}
+
+// TestKillAgentAroundAPod kills the agent at many moments of a pod's creation and of its deletion. The next one goes on with what the last
+// one was told, and nothing of the pod is left in the node once it is deleted.
 func TestKillAgentAroundAPod(t *testing.T) {
 	d := sandboxtest.Start(t)
-	node := d.Node(t, sandbox.NodeSpec{ID: "n"})
-	agent := d.Agent(node)
-	ref := sandbox.Ref{Kind: "Pod", Name: "demo"}
-	once := func(when string, at time.Duration, do func(context.Context) error, before []string) {
-		t.Helper()
-		done := make(chan error, 1)
-		go func() { done <- bounded(t, when, do) }()
-		time.Sleep(at)
-		// Node init starts one that died young only after a pause: 5 s at most.
-		if kill(d.PID(), agentNames...) != 1 {
-			t.Errorf("%s: no agent to kill", when)
-		}
-		<-done // an answer, or the word that the agent is away
-		must(t, bounded(t, when, func(ctx context.Context) error { return answers(ctx, d, node) }))
-		if before != nil {
+	on := func(what string, end time.Duration, fn func(l life, when string, at time.Duration)) {
+		sweep(end, func(at time.Duration) {
+			node := d.Node(t, sandbox.NodeSpec{ID: "n"}) // a new one: node init starts an agent that dies young only after a pause
+			l := life{t, d, node, d.Agent(node)}
+			l.run("first")
+			l.end("first")
+			before := inNode(t, d, node)
+			when := fmt.Sprintf("agent killed %v after %s", at, what)
+			fn(l, when, at)
 			asBefore(t, d, node, before, when)
-		}
-	}
-	apply := func(ctx context.Context) error {
-		_, err := agent.Apply(ctx, [][]byte{[]byte(demo)})
-		return err
-	}
-	remove := func(ctx context.Context) error { return agent.Delete(ctx, ref, 0) }
-	run := func(when string) {
-		t.Helper()
-		err := bounded(t, when, func(ctx context.Context) error {
-			return errors.Join(untilAway(ctx, func() error { return apply(ctx) }), until(ctx, agent, running))
+			must(t, d.Destroy(t.Context(), "n"))
 		})
-		if err != nil {
-			t.Fatalf("%s: %v", when, err)
-		}
 	}
-	gone := func(when string) {
-		t.Helper()
-		err := bounded(t, when, func(ctx context.Context) error {
-			err := untilAway(ctx, func() error { return remove(ctx) })
-			if sandbox.CodeOf(err) == sandbox.CodeNotFound {
-				err = nil
-			}
-			return errors.Join(err, until(ctx, agent, noPods))
-		})
-		if err != nil {
-			t.Fatalf("%s: %v", when, err)
-		}
-	}
-	run("first")
-	gone("first")
-	before := inNode(t, d, node)
-	sweep(createEnd, func(at time.Duration) {
-		when := fmt.Sprintf("agent killed %v after a pod was applied", at)
-		once(when, at, apply, nil)
-		run(when)
-		gone(when)
-		asBefore(t, d, node, before, when)
+	on("a pod was applied", createEnd, func(l life, when string, at time.Duration) {
+		l.interrupted(when, at, l.apply)
+		l.run(when)
+		l.end(when)
 	})
-	sweep(deleteEnd, func(at time.Duration) {
-		when := fmt.Sprintf("agent killed %v after a pod's deletion began", at)
-		run(when)
-		once(when, at, remove, nil)
-		gone(when)
-		asBefore(t, d, node, before, when)
+	on("a pod's deletion began", deleteEnd, func(l life, when string, at time.Duration) {
+		l.run(when)
+		l.interrupted(when, at, l.remove)
+		l.end(when)
 	})
 }
