@@ -73,24 +73,17 @@ func asBefore(t testing.TB, d *sandboxtest.Daemon, node sandbox.Node, before []s
 	}
 }
 
-var errSeen = errors.New("seen")
-
-// until watches a node, over deaths of its agent, until fn is content.
+// until looks at a node, over deaths of its agent, until fn is content.
 func until(ctx context.Context, agent sandbox.Agent, fn func(*sandbox.Snapshot) bool) error {
 	for {
-		err := agent.Watch(ctx, nil, func(u sandbox.Update) error {
-			if u.Snapshot != nil && fn(u.Snapshot) {
-				return errSeen
-			}
-			return nil
-		})
-		if errors.Is(err, errSeen) {
+		s, err := agent.Snapshot(ctx)
+		if err == nil && fn(&s) {
 			return nil
 		}
-		if sandbox.CodeOf(err) != sandbox.CodeUnavailable {
+		if err != nil && sandbox.CodeOf(err) != sandbox.CodeUnavailable {
 			return err
 		}
-		time.Sleep(10 * time.Millisecond)
+		time.Sleep(5 * time.Millisecond)
 	}
 }
 
