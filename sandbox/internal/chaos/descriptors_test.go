@@ -112,7 +112,7 @@ func TestAgentWithoutDescriptors(t *testing.T) {
 	l.end("first")
 	before := inNode(t, d, node)
 	agent := agentOf(t, node)
-	step := 6
+	step := 9
 	if full {
 		step = 1
 	}

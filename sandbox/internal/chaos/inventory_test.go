@@ -134,17 +134,30 @@ func mounts(pid int) (found []string) {
 
 // settle is how long the kernel may take to free what nobody holds any more: namespaces, and with them mounts and loop devices, go in
 // workers of their own, one after another for the whole machine.
-const settle = 5 * time.Second
+const settle = 10 * time.Second
 
-// nothingLeft waits until nothing of any node is there.
-func nothingLeft(t testing.TB, d *sandboxtest.Daemon, when string) {
+// slowest is how long the kernel took at most, and for what.
+var slowest struct {
+	took time.Duration
+	last []string
+}
+
+// nothingLeft waits until nothing of any node is there, but for what is called one of these.
+func nothingLeft(t testing.TB, d *sandboxtest.Daemon, when string, but ...string) {
 	t.Helper()
-	var found []string
-	for end := time.Now().Add(settle); ; time.Sleep(10 * time.Millisecond) {
-		if found = left(t, d); len(found) == 0 {
+	var last []string
+	for began := time.Now(); ; time.Sleep(10 * time.Millisecond) {
+		found := slices.DeleteFunc(left(t, d), func(what string) bool {
+			return slices.ContainsFunc(but, func(prefix string) bool { return strings.HasPrefix(what, prefix) })
+		})
+		took := time.Since(began)
+		if len(found) == 0 {
+			if took > slowest.took {
+				slowest.took, slowest.last = took, last
+			}
 			return
 		}
-		if time.Now().After(end) {
+		if last = found; took > settle {
 			t.Fatalf("%s: left behind:\n%s", when, strings.Join(found, "\n"))
 		}
 	}

@@ -21,9 +21,9 @@ const (
 	deleteEnd = 30 * time.Millisecond
 )
 
-// sweep calls fn for moments from 0 to end: a dozen, or one every 3 ms in the full run.
+// sweep calls fn for moments from 0 to end: some, or one every 3 ms in the full run.
 func sweep(end time.Duration, fn func(at time.Duration)) {
-	step := end / 10
+	step := end / 6
 	if full {
 		step = 3 * time.Millisecond
 	}

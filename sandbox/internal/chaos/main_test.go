@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -18,7 +19,9 @@ var full = os.Getenv("PODLAB_CHAOS") == "full"
 
 func TestMain(m *testing.M) {
 	if os.Getuid() != 0 || os.Getenv(inside) != "" {
-		os.Exit(m.Run())
+		code := m.Run()
+		fmt.Fprintf(os.Stderr, "chaos: the kernel freed what a node had within %v; last of all %q\n", slowest.took.Round(time.Millisecond), slowest.last)
+		os.Exit(code)
 	}
 	code, err := contained()
 	if err != nil {

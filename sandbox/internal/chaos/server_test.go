@@ -10,7 +10,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -161,29 +160,11 @@ func TestKillServerAroundASession(t *testing.T) {
 			}
 			s.ask(http.MethodPost, "/api/l/"+s.lab+"/end")
 			s.nodes(0, when)
-			nothingLeftBut(t, d, when, s.cmd.Process.Pid)
+			nothingLeft(t, d, when, fmt.Sprintf("process %d ", s.cmd.Process.Pid))
 		})
 	}
 	around("began", "start", createEnd)
 	around("ended", "end", deleteEnd)
-}
-
-// nothingLeftBut is nothingLeft while a server runs.
-func nothingLeftBut(t testing.TB, d *sandboxtest.Daemon, when string, server int) {
-	t.Helper()
-	var found []string
-	for end := time.Now().Add(settle); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
-		found = found[:0]
-		for _, what := range left(t, d) {
-			if !strings.HasPrefix(what, fmt.Sprintf("process %d ", server)) {
-				found = append(found, what)
-			}
-		}
-		if len(found) == 0 {
-			return
-		}
-	}
-	t.Fatalf("%s: left behind:\n%s", when, strings.Join(found, "\n"))
 }
 
 // TestServerWithoutDescriptors lets a crowd take all the server's descriptors: it lives, and answers once they have gone.
