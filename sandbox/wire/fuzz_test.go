@@ -2,6 +2,7 @@ package wire
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"testing"
 )
@@ -18,7 +19,7 @@ func FuzzRead(f *testing.F) {
 		for {
 			kind, payload, err := Read(r, limit)
 			if err != nil {
-				if err == io.EOF && r.Len() > 0 {
+				if errors.Is(err, io.EOF) && r.Len() > 0 {
 					t.Error("an end before the end")
 				}
 				break

@@ -52,7 +52,7 @@ func contained() (code int, err error) {
 		case errors.Is(err, unix.EINTR):
 			continue
 		case err != nil:
-			return code, nil // the last child is gone
+			return code, nil //nolint:nilerr // ECHILD: the last child is gone
 		case pid == cmd.Process.Pid:
 			code = status.ExitStatus()
 			for _, left := range descendants(os.Getpid()) {
