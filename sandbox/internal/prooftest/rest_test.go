@@ -78,11 +78,9 @@ func TestUnusedNodeRests(t *testing.T) {
 	t.Logf("a command's output %v after the key", time.Since(began).Round(time.Millisecond))
 	rests()
 
-	began = time.Now()
 	p = open()
 	defer p.frames.Close()
 	p.until("a snapshot", func() bool { return p.last.Snapshot != nil && p.last.Session.Phase == labs.PhaseReady })
-	t.Logf("a frame %v after the page came", time.Since(began).Round(time.Millisecond))
 	p.until("a snapshot of now", func() bool {
 		_, err := access.Exec(t.Context(), sandbox.ExecSpec{Argv: []string{"true"}}, sandbox.Streams{})
 		return err == nil && p.now != nil
