@@ -115,8 +115,11 @@ func (s *session) unwatch() {
 	s.cancelSee = nil
 }
 
-// rouse makes the clock look again. The caller holds the lock.
-func (s *session) rouse() { poke(s.tick) }
+// rouse makes the clock look again, and whoever freezes the node. The caller holds the lock.
+func (s *session) rouse() {
+	poke(s.tick)
+	poke(s.rest.change)
+}
 
 // extendable reports whether the deadline may be moved. The caller holds the lock.
 func (s *session) extendable(now time.Time) bool {

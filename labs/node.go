@@ -16,7 +16,8 @@ func (s *session) live(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	agent := s.all.cfg.Nodes.Agent(node)
+	s.found(node.Frozen)
+	agent := using{s.all.cfg.Nodes.Agent(node), s, ctx.Done()}
 	s.opened(ctx, agent)
 	group, inner := errgroup.WithContext(ctx)
 	w := newWatch(s, node, agent)
@@ -25,6 +26,7 @@ func (s *session) live(ctx context.Context) error {
 	group.Go(func() error { return w.merge(inner) })
 	group.Go(func() error { return s.prepare(inner, agent) })
 	group.Go(func() error { return s.probe(inner, agent) })
+	group.Go(func() error { return s.doze(inner, node.Spec.ID) })
 	return group.Wait()
 }
 

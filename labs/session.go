@@ -55,6 +55,7 @@ type session struct {
 	snapshot   *sandbox.Snapshot
 	moments    momentLog
 	access     *Access
+	rest       rest
 	wish       *wish
 	cancelLife context.CancelFunc
 	cancelSee  context.CancelFunc // ends the agent's watch while nobody looks
@@ -74,7 +75,7 @@ func newSession(all *Sessions, l *learner, lab *Lab, step *Step) *session {
 		all: all, learner: l, lab: lab, log: all.cfg.Log.With("learner", l.id, "lab", lab.ID),
 		wished: one(), moved: one(), tick: one(), unsaved: one(), seen: one(), judge: one(), probing: one(),
 		step: step, phase: PhaseStarting, stage: StageNode,
-		started: now.UnixMilli(), deadline: now.Add(all.cfg.TTL).UnixMilli(),
+		rest: rest{change: one()}, started: now.UnixMilli(), deadline: now.Add(all.cfg.TTL).UnixMilli(),
 	}
 }
 

@@ -324,6 +324,83 @@ func TestNobodyLooks(t *testing.T) {
 	})
 }
 
+func (r *rig) frozen() bool {
+	nodes, _ := r.nodes.List(r.Context())
+	return len(nodes) == 1 && nodes[0].Frozen
+}
+
+func TestUnusedNodeIsFrozenUntilItIsTouched(t *testing.T) {
+	in(t, func(r *rig) {
+		p := r.look(ann, lab1, "start")
+		r.ok(r.Start(ann, lab1, "start"))
+		p.phase(PhaseReady)
+		time.Sleep(20 * time.Minute)
+		if r.frozen() {
+			r.Fatal("frozen while a page is open")
+		}
+		access, err := r.Agent(ann, lab1)
+		r.ok(err)
+		term, err := access.Terminal(r.Context(), sandbox.TerminalSpec{ID: "one", Target: "node", Size: sandbox.Size{Cols: 80, Rows: 24}})
+		r.ok(err)
+		defer term.Close()
+		p.sub.Close()
+		for _, touch := range []func() error{
+			func() error { _, err := term.Write([]byte("x")); return err },
+			func() error { _, err := access.Snapshot(r.Context()); return err },
+			func() error {
+				p := r.look(ann, lab1, "start")
+				p.phase(PhaseReady)
+				synctest.Wait()
+				p.sub.Close()
+				return nil
+			},
+			func() error { return r.PutFile(r.Context(), ann, lab1, "start", "demo.yaml", []byte("a: b")) },
+		} {
+			time.Sleep(4*time.Minute + 30*time.Second)
+			if r.frozen() {
+				r.Fatal("frozen too early")
+			}
+			time.Sleep(time.Minute)
+			if !r.frozen() {
+				r.Fatal("not frozen")
+			}
+			r.ok(touch())
+			if r.frozen() {
+				r.Fatal("still frozen after a touch")
+			}
+		}
+		p = r.look(ann, lab1, "start") // or the session ends: nobody looked for 20 minutes
+		p.phase(PhaseReady)
+		p.sub.Close()
+		time.Sleep(6 * time.Minute)
+		r.ok(r.Sessions.Close())
+		if !r.frozen() {
+			r.Fatal("thawed by the server's end")
+		}
+		r.open()
+		synctest.Wait()
+		if !r.frozen() {
+			r.Fatal("thawed by the server's start")
+		}
+		p = r.look(ann, lab1, "start")
+		p.until("judged", func(v SessionView) bool { return v.Phase == PhaseReady && check(v, "solo-lives").State == CheckPassed })
+		synctest.Wait()
+		if r.frozen() {
+			r.Fatal("frozen while a page is open")
+		}
+		p.sub.Close()
+		time.Sleep(7 * time.Minute)
+		if !r.frozen() {
+			r.Fatal("not frozen again")
+		}
+		r.ok(r.End(ann, lab1))
+		synctest.Wait()
+		if r.count() != 0 {
+			r.Fatal("a frozen node is left")
+		}
+	})
+}
+
 func TestQueueIsFair(t *testing.T) {
 	in(t, func(r *rig) {
 		synctest.Wait()

@@ -23,6 +23,7 @@ type Config struct {
 	Extend time.Duration // by one extension; default 30 min
 	Warn   time.Duration // before the deadline: extendable from then on; default 10 min
 	Idle   time.Duration // nobody looks: the session ends; default 20 min
+	Freeze time.Duration // nobody looks, types or asks: the node is frozen until somebody does; default 5 min, negative: never
 	Most   time.Duration // that a session may live with all extensions; default 4 h
 	// Fault, if set, is told of every evaluation that failed for another reason than that something is not there.
 	Fault func(lab, step, source string, err error)
@@ -35,6 +36,7 @@ func (c Config) defaults() Config {
 	c.Extend = cmp.Or(c.Extend, 30*time.Minute)
 	c.Warn = cmp.Or(c.Warn, 10*time.Minute)
 	c.Idle = cmp.Or(c.Idle, 20*time.Minute)
+	c.Freeze = cmp.Or(c.Freeze, 5*time.Minute)
 	c.Most = cmp.Or(c.Most, 4*time.Hour)
 	if c.Log == nil {
 		c.Log = slog.Default()

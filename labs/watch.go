@@ -65,7 +65,7 @@ func (w *watch) wanted(ctx context.Context) (context.Context, context.CancelFunc
 	s := w.session
 	for {
 		s.learner.mu.Lock()
-		if len(s.learner.subs) > 0 || time.Since(s.learner.left) < blind {
+		if len(s.learner.subs) > 0 || time.Since(s.learner.left) < blind && s.rest.thawed == nil {
 			see, cancel := context.WithCancel(ctx)
 			s.cancelSee = cancel
 			s.rouse()

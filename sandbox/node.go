@@ -14,6 +14,16 @@ type NodeSpec struct {
 	CPU      int64  `json:"cpu,omitempty"`      // thousandths of a core
 	PIDs     int64  `json:"pids,omitempty"`     // processes and threads
 	Disk     int64  `json:"disk,omitempty"`     // bytes
+	// Owner says whose the node is: 1–40 of [a-z0-9-]. Only nodes with the same, and with one at all, can be linked.
+	Owner string `json:"owner,omitempty"`
+	// Subnet of its pods, a /24 below 10.88.0.0/16; default 10.88.0.0/24. Linked nodes have different ones.
+	Subnet string `json:"subnet,omitempty"`
+}
+
+// Link is a cable from a node to another of the same owner.
+type Link struct {
+	Node string `json:"node"` // the other's id
+	Cut  bool   `json:"cut,omitempty"`
 }
 
 // Node is a node that the daemon knows.
@@ -24,6 +34,8 @@ type Node struct {
 	Frozen  bool     `json:"frozen"`
 	Socket  string   `json:"socket"` // path of the agent's socket on the host
 	PIDNS   uint64   `json:"pidns"`  // inode of its pid namespace
+	Links   []Link   `json:"links,omitempty"`
+	Stopped bool     `json:"stopped,omitempty"` // nothing runs on it; PID and PIDNS are 0
 }
 
 // HostInfo is what the daemon says of its host.
@@ -47,6 +59,17 @@ type Nodes interface {
 	// Freeze stops every process of a node where it stands; Thaw lets them go on.
 	Freeze(ctx context.Context, id string) error
 	Thaw(ctx context.Context, id string) error
+	// PowerOff ends everything on a node at once, as the loss of its power does: its pods are gone, its files stay, and whoever asks its agent
+	// is told unavailable or that the socket is not there. A stopped node keeps its name, its room and its cables, as long as the daemon
+	// lives. PowerOn boots it again, with the same files, moments numbered on, and no pods. Either is no error when it is so already.
+	PowerOff(ctx context.Context, id string) error
+	PowerOn(ctx context.Context, id string) (Node, error)
+	// Link joins two nodes of one owner by a cable, so that their pods reach each other by address; two that are joined stay so. Errors:
+	// not_found, denied (of different owners, or of none), bad_request (the same node, or pods' subnets that overlap).
+	Link(ctx context.Context, a, b string) error
+	// Cut cuts the cable between two nodes: nothing passes until Restore. Errors: not_found (a node, or the cable).
+	Cut(ctx context.Context, a, b string) error
+	Restore(ctx context.Context, a, b string) error
 	// Moments calls fn with the kernel moments of a node with Seq > after, then with new ones as they come, until ctx ends, fn
 	// fails, or the node is gone (node_gone).
 	Moments(ctx context.Context, id string, after uint64, fn func(Moments) error) error
@@ -88,6 +111,14 @@ type ExecSpec struct {
 	Hidden    bool     `json:"hidden,omitempty"` // a check's probe: left out of snapshots and moments
 }
 
+// AttachSpec says whose standard streams are wanted: those of a container's own first process, which runs already.
+type AttachSpec struct {
+	Container string `json:"container"`           // Container.ID
+	Stdin     bool   `json:"stdin,omitempty"`     // Streams.In goes to it, if its manifest has stdin; the input's end is passed on with stdinOnce only
+	Size      Size   `json:"size,omitzero"`       // of the caller's window, for a container with tty
+	FromStart bool   `json:"fromStart,omitempty"` // what it printed before comes first: at most the last 64 KiB of it
+}
+
 // Streams are the three standard streams of a command; nil ones are empty or dropped. Resize may be nil.
 type Streams struct {
 	In       io.Reader
@@ -105,8 +136,12 @@ type Exit struct {
 type LogOptions struct {
 	Container string `json:"container"` // Container.ID
 	Previous  bool   `json:"previous,omitempty"`
-	Tail      int    `json:"tail,omitempty"` // last lines; 0 all
-	Follow    bool   `json:"follow,omitempty"`
+	Tail      int    `json:"tail,omitempty"`   // last lines; 0 all, below 0 none
+	Follow    bool   `json:"follow,omitempty"` // until this run of the container ends
+	// Since leaves out what was logged before: Unix nanoseconds; 0 nothing.
+	Since      int64 `json:"since,omitempty"`
+	Timestamps bool  `json:"timestamps,omitempty"` // RFC 3339 with nanoseconds, before each line
+	Limit      int64 `json:"limit,omitempty"`      // bytes that are sent at most; 0 all
 }
 
 // TerminalSpec names a terminal and, if it is not there yet, what it shall run. Argv empty means a login shell.
@@ -142,6 +177,9 @@ type Agent interface {
 	// agent. A value on poke says that something happened that the agent may not have seen: it looks again.
 	Watch(ctx context.Context, poke <-chan struct{}, fn func(Update) error) error
 	Exec(ctx context.Context, spec ExecSpec, streams Streams) (Exit, error)
+	// Attach joins a running container's own standard streams until its run ends, and says how it ended. The end of ctx detaches; the
+	// container goes on. Errors: not_found, not_running; unavailable when the agent starts again, after which one can attach anew.
+	Attach(ctx context.Context, spec AttachSpec, streams Streams) (Exit, error)
 	Logs(ctx context.Context, opt LogOptions, out io.Writer) error
 	Terminal(ctx context.Context, spec TerminalSpec) (Terminal, error)
 	// CloseTerminal hangs up a terminal's program.

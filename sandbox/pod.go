@@ -91,6 +91,7 @@ type ContainerSpec struct {
 	VolumeMounts    []VolumeMount    `json:"volumeMounts,omitempty"`
 	SecurityContext *SecurityContext `json:"securityContext,omitempty"`
 	Stdin           bool             `json:"stdin,omitempty"`
+	StdinOnce       bool             `json:"stdinOnce,omitempty"` // standard input ends when its first attachment does; a terminal's never ends
 	TTY             bool             `json:"tty,omitempty"`
 }
 

@@ -67,8 +67,10 @@ type Container struct {
 	Started  int64      `json:"started"` // microseconds since boot; 0 when never
 	NS       Namespaces `json:"ns"`      // of its first process; zero when not running
 	Usage    Cgroup     `json:"usage"`
-	Layers   []Layer    `json:"layers"` // lowest first; the last is the container's own writable layer
-	Mounts   []Mount    `json:"mounts"` // volumes and host paths mounted into it, not the engine's own mounts
+	Layers   []Layer    `json:"layers"`          // lowest first; the last is the container's own writable layer
+	Mounts   []Mount    `json:"mounts"`          // volumes and host paths mounted into it, not the engine's own mounts
+	Stdin    bool       `json:"stdin,omitempty"` // as in the manifest: what attaching to it gives
+	TTY      bool       `json:"tty,omitempty"`
 }
 
 // Layer is one directory of a container's overlay root.

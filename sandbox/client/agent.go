@@ -77,7 +77,17 @@ func (a Agent) Watch(ctx context.Context, poke <-chan struct{}, fn func(sandbox.
 
 func (a Agent) Exec(ctx context.Context, spec sandbox.ExecSpec, streams sandbox.Streams) (sandbox.Exit, error) {
 	spec.Stdin = streams.In != nil
-	conn, err := call(ctx, a.Socket, wire.VerbExec, spec, nil)
+	return a.join(ctx, wire.VerbExec, spec, streams)
+}
+
+func (a Agent) Attach(ctx context.Context, spec sandbox.AttachSpec, streams sandbox.Streams) (sandbox.Exit, error) {
+	spec.Stdin = streams.In != nil
+	return a.join(ctx, wire.VerbAttach, spec, streams)
+}
+
+// join makes a call whose streams are those of a process, until that has ended.
+func (a Agent) join(ctx context.Context, verb string, spec any, streams sandbox.Streams) (sandbox.Exit, error) {
+	conn, err := call(ctx, a.Socket, verb, spec, nil)
 	if err != nil {
 		return sandbox.Exit{}, err
 	}

@@ -39,6 +39,27 @@ func (d Daemon) Thaw(ctx context.Context, id string) error {
 	return once(ctx, d.Socket, wire.VerbThaw, wire.NodeArgs{ID: id}, nil)
 }
 
+func (d Daemon) PowerOff(ctx context.Context, id string) error {
+	return once(ctx, d.Socket, wire.VerbPowerOff, wire.NodeArgs{ID: id}, nil)
+}
+
+func (d Daemon) PowerOn(ctx context.Context, id string) (node sandbox.Node, err error) {
+	err = once(ctx, d.Socket, wire.VerbPowerOn, wire.NodeArgs{ID: id}, &node)
+	return node, err
+}
+
+func (d Daemon) Link(ctx context.Context, a, b string) error {
+	return once(ctx, d.Socket, wire.VerbLink, wire.LinkArgs{A: a, B: b}, nil)
+}
+
+func (d Daemon) Cut(ctx context.Context, a, b string) error {
+	return once(ctx, d.Socket, wire.VerbCut, wire.LinkArgs{A: a, B: b}, nil)
+}
+
+func (d Daemon) Restore(ctx context.Context, a, b string) error {
+	return once(ctx, d.Socket, wire.VerbRestore, wire.LinkArgs{A: a, B: b}, nil)
+}
+
 func (d Daemon) Moments(ctx context.Context, id string, after uint64, fn func(sandbox.Moments) error) error {
 	conn, err := call(ctx, d.Socket, wire.VerbMoments, wire.NodeArgs{ID: id, After: after}, nil)
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"podlab/sandbox"
 )
@@ -41,6 +42,7 @@ type Agent struct {
 	terminals map[string]*screen
 	files     map[string][]byte
 	change    []func(*sandbox.Snapshot)
+	down      atomic.Bool // its node is stopped
 }
 
 var _ sandbox.Agent = (*Agent)(nil)
@@ -74,8 +76,24 @@ func (a *Agent) alive() error {
 	case <-a.gone:
 		return sandbox.Errorf(sandbox.CodeNodeGone)
 	default:
-		return nil
 	}
+	if a.down.Load() {
+		return sandbox.Errorf(sandbox.CodeUnavailable)
+	}
+	return nil
+}
+
+// halt ends everything on the node but its files. The caller does not hold a.mu.
+func (a *Agent) halt() {
+	a.down.Store(true)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, p := range a.pods {
+		a.killPod(p)
+	}
+	a.cut()
+	a.pods, a.plain, a.terminals = nil, nil, map[string]*screen{}
+	a.touch()
 }
 
 func (a *Agent) Apply(ctx context.Context, objects [][]byte) ([]sandbox.Applied, error) {
@@ -233,8 +251,11 @@ func (a *Agent) Logs(ctx context.Context, opt sandbox.LogOptions, out io.Writer)
 	}
 }
 
-// tail returns the last n lines of log; 0 means all.
+// tail returns the last n lines of log; 0 means all, below 0 none.
 func tail(log string, n int) string {
+	if n < 0 {
+		return ""
+	}
 	lines := strings.SplitAfter(strings.TrimSuffix(log, "\n"), "\n")
 	if n <= 0 || n >= len(lines) {
 		return log

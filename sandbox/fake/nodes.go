@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"regexp"
+	"slices"
 	"sort"
 	"strconv"
 	"sync"
@@ -73,6 +74,7 @@ func (n *Nodes) Create(ctx context.Context, spec sandbox.NodeSpec) (sandbox.Node
 	if spec.Hostname == "" {
 		spec.Hostname = "node"
 	}
+	spec.Subnet = cmp.Or(spec.Subnet, "10.88.0.0/24")
 	n.pidns++
 	made := &node{
 		node: sandbox.Node{
@@ -114,6 +116,75 @@ func (n *Nodes) setFrozen(id string, frozen bool) error {
 	}
 	node.node.Frozen = frozen
 	return nil
+}
+
+func (n *Nodes) PowerOff(_ context.Context, id string) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	node := n.nodes[id]
+	if node == nil {
+		return sandbox.Errorf(sandbox.CodeNotFound, "kind", "node", "name", id)
+	}
+	node.node.Stopped, node.node.Frozen, node.node.PID, node.node.PIDNS = true, false, 0, 0
+	node.agent.halt()
+	return nil
+}
+
+func (n *Nodes) PowerOn(_ context.Context, id string) (sandbox.Node, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	node := n.nodes[id]
+	if node == nil {
+		return sandbox.Node{}, sandbox.Errorf(sandbox.CodeNotFound, "kind", "node", "name", id)
+	}
+	if node.node.Stopped {
+		n.pidns++
+		node.node.Stopped, node.node.PID, node.node.PIDNS, node.node.Started = false, 20000+len(n.nodes), n.pidns, time.Now().UnixMilli()
+		node.agent.down.Store(false)
+	}
+	return node.node, nil
+}
+
+// Link, like Cut and Restore, keeps account of cables; nothing passes over them here.
+func (n *Nodes) Link(_ context.Context, a, b string) error    { return n.cable(a, b, false, true) }
+func (n *Nodes) Cut(_ context.Context, a, b string) error     { return n.cable(a, b, true, false) }
+func (n *Nodes) Restore(_ context.Context, a, b string) error { return n.cable(a, b, false, false) }
+
+func (n *Nodes) cable(a, b string, cut, fresh bool) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	one, two := n.nodes[a], n.nodes[b]
+	for id, node := range map[string]*node{a: one, b: two} {
+		if node == nil {
+			return sandbox.Errorf(sandbox.CodeNotFound, "kind", "node", "name", id)
+		}
+	}
+	at := slices.IndexFunc(one.node.Links, func(l sandbox.Link) bool { return l.Node == b })
+	switch {
+	case one == two:
+		return sandbox.Errorf(sandbox.CodeBadRequest, "detail", "same node")
+	case fresh && at >= 0:
+		return nil
+	case fresh && (one.node.Spec.Owner == "" || one.node.Spec.Owner != two.node.Spec.Owner):
+		return sandbox.Errorf(sandbox.CodeDenied)
+	case fresh && one.node.Spec.Subnet == two.node.Spec.Subnet:
+		return sandbox.Errorf(sandbox.CodeBadRequest, "detail", "subnet")
+	case !fresh && at < 0:
+		return sandbox.Errorf(sandbox.CodeNotFound, "kind", "link", "name", a+" "+b)
+	}
+	one.link(b, cut)
+	two.link(a, cut)
+	return nil
+}
+
+// link replaces what a node says of its cable to another. What was handed out does not change.
+func (n *node) link(other string, cut bool) {
+	n.unlink(other)
+	n.node.Links = append(n.node.Links, sandbox.Link{Node: other, Cut: cut})
+}
+
+func (n *node) unlink(other string) {
+	n.node.Links = slices.DeleteFunc(slices.Clone(n.node.Links), func(l sandbox.Link) bool { return l.Node == other })
 }
 
 func (n *Nodes) Moments(ctx context.Context, id string, after uint64, fn func(sandbox.Moments) error) error {
@@ -187,6 +258,9 @@ func (n *Nodes) End(id, reason string) {
 	defer n.mu.Unlock()
 	if node := n.nodes[id]; node != nil {
 		delete(n.nodes, id)
+		for _, other := range n.nodes {
+			other.unlink(id)
+		}
 		n.ended[id] = reason
 		close(node.gone)
 		node.kernel.Close()

@@ -1,6 +1,8 @@
 package manifest
 
 import (
+	"iter"
+	"maps"
 	"reflect"
 	"strings"
 
@@ -74,10 +76,15 @@ func element(t reflect.Type) reflect.Type {
 	return nil
 }
 
-// nearest is the supported name that was probably meant: at most two letters away, letter case aside.
+// nearest is the supported name that was probably meant.
 func nearest(name string, supported map[string]reflect.Type) string {
+	return Nearest(name, maps.Keys(supported))
+}
+
+// Nearest is the name that was probably meant: at most two letters away, letter case aside; "" for none.
+func Nearest(name string, known iter.Seq[string]) string {
 	best, bestDistance := "", 3
-	for candidate := range supported {
+	for candidate := range known {
 		n := distance(strings.ToLower(name), strings.ToLower(candidate))
 		if n < bestDistance || n == bestDistance && candidate < best {
 			best, bestDistance = candidate, n

@@ -27,14 +27,19 @@ func (h *host) adoptAll() error {
 		left = append(left, filepath.Base(socket[:len(socket)-len(".sock")]))
 	}
 	for _, entry := range entries {
-		if err := h.adopt(entry.Name()); err != nil {
-			h.log.Warn("a node of an earlier daemon is removed", "node", entry.Name(), "error", err)
-			h.ended.add(entry.Name(), sandbox.GoneInitEnded)
+		if id, err := h.adopt(entry.Name()); err != nil {
+			h.log.Warn("a node of an earlier daemon is removed", "node", id, "error", err)
+			h.ended.add(id, sandbox.GoneInitEnded)
 			left = append(left, entry.Name())
 		}
 	}
+	h.pruneLinks()
+	places := make(map[string]bool)
+	for _, n := range h.nodes {
+		places[n.place] = true
+	}
 	for _, id := range left {
-		if h.nodes[id] == nil {
+		if !places[id] {
 			h.clear(id)
 		}
 	}
@@ -42,16 +47,22 @@ func (h *host) adoptAll() error {
 }
 
 // adopt finds one node again, by its record. The node must still be the one recorded: same process, same pid namespace.
-func (h *host) adopt(id string) (err error) {
-	data, err := os.ReadFile(filepath.Join(h.set.State(id), recordFile))
+func (h *host) adopt(place string) (id string, err error) {
+	data, err := os.ReadFile(filepath.Join(h.set.State(place), recordFile))
 	if err != nil {
-		return fmt.Errorf("half made: %w", err)
+		return place, fmt.Errorf("half made, or a spare: %w", err)
 	}
 	var r record
 	if err := json.Unmarshal(data, &r); err != nil {
-		return err
+		return place, err
 	}
-	n := newNode(r)
+	return r.Spec.ID, h.follow(newNode(r), place)
+}
+
+// follow takes up a node whose record was found.
+func (h *host) follow(n *node, place string) (err error) {
+	r := n.record
+	n.place = place
 	if err := n.identify(r.PID); err != nil {
 		return err
 	}
@@ -60,10 +71,10 @@ func (h *host) adopt(id string) (err error) {
 			n.pidfd.Close()
 		}
 	}()
-	if n.PIDNS != r.PIDNS || r.Spec.ID != id {
+	if n.PIDNS != r.PIDNS || h.nodes[r.Spec.ID] != nil {
 		return errors.New("its init has ended")
 	}
-	if n.container, err = libcontainer.Load(h.set.States(), id); err != nil {
+	if n.container, err = libcontainer.Load(h.set.States(), place); err != nil {
 		return err
 	}
 	status, err := n.container.Status()
@@ -76,6 +87,6 @@ func (h *host) adopt(id string) (err error) {
 	}
 	close(n.ready)
 	h.live(n)
-	h.log.Info("node found again", "node", id, "pid", n.PID)
+	h.log.Info("node found again", "node", r.Spec.ID, "pid", n.PID)
 	return nil
 }

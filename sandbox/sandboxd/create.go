@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -31,21 +32,35 @@ func (h *host) create(spec sandbox.NodeSpec) (sandbox.Node, error) {
 			return sandbox.Node{}, missing
 		}
 	}
-	n, err := h.reserve(spec)
+	began := time.Now()
+	n, err := h.reserve(spec, false)
 	if err != nil {
 		return sandbox.Node{}, err
 	}
+	if closed(n.ready) { // it was a spare
+		err = n.record.write(h.set.State(n.place))
+	} else {
+		err = h.make(n)
+	}
+	if err != nil {
+		return sandbox.Node{}, errors.Join(err, n.kill())
+	}
+	h.log.Info("node", "node", spec.ID, "pid", n.PID, "took", time.Since(began).Round(time.Millisecond))
+	return h.public(n), nil
+}
+
+// make makes a reserved node, and waits for its end in a goroutine.
+func (h *host) make(n *node) error {
 	h.making <- struct{}{}
 	defer func() { <-h.making }()
 	defer close(n.ready)
 	if err := h.start(n); err != nil {
 		h.forget(n)
 		close(n.gone)
-		return sandbox.Node{}, err
+		return err
 	}
 	h.live(n)
-	h.log.Info("node", "node", spec.ID, "pid", n.PID, "took", time.Since(time.UnixMilli(n.Started)).Round(time.Millisecond))
-	return h.public(n), nil
+	return nil
 }
 
 // start brings a node to life. What is only needed while it is made goes in any case, what shall stay goes when a step fails.
@@ -59,29 +74,34 @@ func (h *host) start(n *node) error {
 		return err
 	}
 	needed.Add(func() { users.Close() })
-	root, err := rootfs.Make(h.source(), filepath.Join(h.set.Work(), n.Spec.ID), n.Spec.Disk, n.Base, users)
+	root, err := h.root(n, users)
 	if err != nil {
 		return err
 	}
-	needed.Add(func() { h.dismantle(root) })
-	made.Add(func() { h.clear(n.Spec.ID) })
-	listener, err := h.listen(n.Spec.ID)
+	n.Disk = root.Device
+	lives := false
+	needed.Add(func() { h.dismantle(root, n.again && !lives) })
+	made.Add(func() { h.clear(n.place) })
+	listener, err := h.listen(n.place)
 	if err != nil {
 		return err
 	}
-	config := isolation.Config(n.Spec, h.groups.Path(n.Spec.ID), root.Path, n.Base, users)
+	config := isolation.Config(n.Spec, h.groups.Path(n.place), root.Path, n.Base, users)
 	err = h.startInit(n, config, root.Log, listener, &made)
 	listener.Close() // node init has it now: when that ends, callers shall know
 	if err == nil {
-		err = h.awaitAgent(n.Spec.ID)
+		err = h.awaitAgent(n.place)
 	}
 	if err != nil {
 		return fmt.Errorf("%w; the node's log ends: %q", err, root.LogEnd())
 	}
-	if err := n.record.write(h.set.State(n.Spec.ID)); err != nil {
-		return err
+	if !n.spare {
+		if err := n.record.write(h.set.State(n.place)); err != nil {
+			return err
+		}
 	}
 	made.Keep()
+	lives = true
 	return nil
 }
 
@@ -90,15 +110,29 @@ func (h *host) source() rootfs.Source {
 	return rootfs.Source{Images: h.set.Images(), Programs: h.set.Programs(), Disk: h.disks.Mount}
 }
 
-func (h *host) dismantle(root *rootfs.Root) {
-	if err := root.Close(); err != nil {
+// root makes a node's root, or that of a node that was stopped again, on the disk that is held for it.
+func (h *host) root(n *node, users *os.File) (*rootfs.Root, error) {
+	if n.again {
+		return rootfs.Again(h.source(), h.work(n), n.Base, users)
+	}
+	return rootfs.Make(h.source(), h.work(n), n.Spec.Disk, n.Base, users)
+}
+
+func (h *host) work(n *node) string { return filepath.Join(h.set.Work(), n.place) }
+
+func (h *host) dismantle(root *rootfs.Root, holdDisk bool) {
+	take := root.Close
+	if holdDisk {
+		take = root.Drop
+	}
+	if err := take(); err != nil {
 		h.log.Error("a node's mount point stays", "error", err)
 	}
 }
 
 // listen makes the socket that the agent will accept from.
-func (h *host) listen(id string) (*os.File, error) {
-	path := h.set.NodeSocket(id)
+func (h *host) listen(place string) (*os.File, error) {
+	path := h.set.NodeSocket(place)
 	listener, err := socket.Listen(path, h.set.Group)
 	if err != nil {
 		return nil, err
@@ -112,13 +146,14 @@ const filterFD = 4
 
 // startInit starts node init: first libcontainer's stage of it, which waits, so that everything is in place before its program runs.
 func (h *host) startInit(n *node, config *configs.Config, log, listener *os.File, made *undo.Steps) error {
-	container, err := libcontainer.Create(h.set.States(), n.Spec.ID, config)
+	container, err := libcontainer.Create(h.set.States(), n.place, config)
 	if err != nil {
 		return err
 	}
 	process := &libcontainer.Process{
-		Args:       []string{rootfs.Programs + "/podlab-node", "node"},
-		Env:        []string{"PATH=/opt/podlab/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "container=podlab"},
+		Args: []string{rootfs.Programs + "/podlab-node", "node"},
+		Env: []string{"PATH=/opt/podlab/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "container=podlab",
+			"PODLAB_SUBNET=" + n.Spec.Subnet},
 		Cwd:        "/",
 		Init:       true,
 		Stdout:     log,
@@ -141,7 +176,7 @@ func (h *host) startInit(n *node, config *configs.Config, log, listener *os.File
 	}
 	made.Add(func() { n.pidfd.Close() })
 	n.container, n.process = container, process
-	if err := h.groups.Delegate(n.Spec.ID, n.Base); err != nil {
+	if err := h.groups.Delegate(n.place, n.Base); err != nil {
 		return err
 	}
 	if err := h.trace(n); err != nil {
@@ -151,9 +186,9 @@ func (h *host) startInit(n *node, config *configs.Config, log, listener *os.File
 }
 
 // awaitAgent asks the agent something, whatever: an answer, any answer, says that it is there. What it says is not looked at.
-func (h *host) awaitAgent(id string) error {
+func (h *host) awaitAgent(place string) error {
 	deadline := time.Now().Add(answerTime)
-	conn, err := net.DialTimeout("unix", h.set.NodeSocket(id), answerTime)
+	conn, err := net.DialTimeout("unix", h.set.NodeSocket(place), answerTime)
 	if err != nil {
 		return err
 	}

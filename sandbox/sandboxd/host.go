@@ -41,11 +41,14 @@ type host struct {
 	making  chan struct{}    // as many creations at a time as it holds
 	lock    *os.File         // one daemon for one run directory
 
+	cabling sync.Mutex // one change of the nodes' links at a time; before mu
+
 	mu      sync.RWMutex
 	nodes   map[string]*node
 	moments map[uint64]moments // by pid namespace
 	ids     *userns.Pool
 	ended   endings
+	spares  spares
 	waiting sync.WaitGroup // one goroutine for each node that lives
 }
 
@@ -75,6 +78,7 @@ func openHost(set *settings.Settings, tracer *trace.Tracer, log *slog.Logger) (_
 	for _, missing := range h.missing {
 		log.Warn("this machine lacks a feature", "feature", missing.Params["feature"], "remedy", missing.Params["remedy"])
 	}
+	h.expect()
 	return h, errors.Join(lowerLimits(), h.adoptAll())
 }
 
@@ -127,6 +131,10 @@ func (h *host) info() sandbox.HostInfo {
 	}
 	h.mu.RLock()
 	defer h.mu.RUnlock()
-	info.Nodes = len(h.nodes)
+	for _, n := range h.nodes {
+		if !n.spare {
+			info.Nodes++
+		}
+	}
 	return info
 }

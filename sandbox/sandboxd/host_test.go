@@ -8,8 +8,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"runtime"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -194,7 +194,7 @@ func TestCreateListDestroy(t *testing.T) {
 		t.Errorf("third of two nodes: %v", err)
 	}
 	nodes, err := d.List(ctx)
-	if err != nil || len(nodes) != 2 || nodes[0] != one || nodes[1] != two {
+	if err != nil || !reflect.DeepEqual(nodes, []sandbox.Node{one, two}) {
 		t.Errorf("list: %+v, %v", nodes, err)
 	}
 	for _, id := range []string{"one", "one", "two", "never-was", "../x"} {
@@ -325,7 +325,7 @@ func TestRestartFindsNodesAgain(t *testing.T) {
 			}
 			d.Restart(t)
 			nodes, err := d.List(ctx)
-			if err != nil || !slices.Equal(nodes, []sandbox.Node{node, frozen}) {
+			if err != nil || !reflect.DeepEqual(nodes, []sandbox.Node{node, frozen}) {
 				t.Fatalf("found again: %+v %v", nodes, err)
 			}
 			if err := d.Thaw(ctx, frozen.Spec.ID); err != nil {

@@ -1,5 +1,5 @@
 // Command podlab-sandboxd is the root daemon: it makes and removes learners' nodes and reports what the kernel did in them. It
-// knows seven verbs (package wire), no pod, no image archive, no path that a learner chose.
+// knows twelve verbs (package wire), no pod, no image archive, no path that a learner chose.
 //
 // What a node holds, the kernel holds for the node's own processes: its mounts live in its mount namespace only, its disk is a file
 // without a name behind a loop device that frees itself. So when a node's PID 1 ends, however that comes about, what is left to
@@ -115,6 +115,7 @@ func serve(ctx context.Context, interrupt <-chan os.Signal, server *server, host
 	}
 	start(server.run)
 	start(func(ctx context.Context) error { return tracer.Run(ctx, host.sink()) })
+	parts.Go(func() { host.keepSpares(ctx) })
 	parts.Go(func() { host.groups.Watch(ctx, host.destroyOvergrown) })
 
 	ending := false

@@ -15,7 +15,12 @@ const keptMoments = 4096 // of a node
 
 // trace begins to number the kernel's moments of a node.
 func (h *host) trace(n *node) (err error) {
-	if n.moments, err = ring.Open[sandbox.Moment](filepath.Join(h.set.State(n.Spec.ID), "moments"), keptMoments); err != nil {
+	if n.moments != nil { // it is started again
+		err = n.moments.Move(filepath.Join(h.set.State(n.place), "moments"))
+	} else {
+		n.moments, err = ring.Open[sandbox.Moment](filepath.Join(h.set.State(n.place), "moments"), keptMoments)
+	}
+	if err != nil {
 		return err
 	}
 	h.mu.Lock()

@@ -41,13 +41,18 @@ func (h *host) public(n *node) sandbox.Node {
 }
 
 func (h *host) publicLocked(n *node) sandbox.Node {
-	return sandbox.Node{
-		Spec: n.Spec, PID: n.PID, Started: n.Started, Frozen: n.frozen, Socket: h.set.NodeSocket(n.Spec.ID), PIDNS: n.PIDNS,
+	node := sandbox.Node{
+		Spec: n.Spec, PID: n.PID, Started: n.Started, Frozen: n.frozen, Socket: h.set.NodeSocket(n.place), PIDNS: n.PIDNS,
+		Links: slices.Clone(n.Links), Stopped: n.stopped,
 	}
+	if n.stopped {
+		node.PID, node.PIDNS, node.Frozen = 0, 0, false
+	}
+	return node
 }
 
-// reserve takes a name, room and ids for a node.
-func (h *host) reserve(spec sandbox.NodeSpec) (*node, error) {
+// reserve takes a name, room and ids for a node. It may be a spare, which is ready; one that is to be a spare gets room that is left.
+func (h *host) reserve(spec sandbox.NodeSpec, spare bool) (*node, error) {
 	var disk unix.Statfs_t
 	if err := unix.Statfs(h.set.Disks(), &disk); err != nil {
 		return nil, err
@@ -60,16 +65,28 @@ func (h *host) reserve(spec sandbox.NodeSpec) (*node, error) {
 	if h.nodes[spec.ID] != nil {
 		return nil, sandbox.Errorf(sandbox.CodeNameTaken, "kind", "node", "name", spec.ID)
 	}
-	taken := h.set.Places(spec)
-	for _, other := range h.nodes {
-		taken += h.set.Places(other.Spec)
-	}
-	if taken > h.set.MaxNodes {
+	if h.set.Places(spec)+h.places(spare) > h.set.MaxNodes {
 		return nil, sandbox.Errorf(sandbox.CodeMachineFull, "limit", fmt.Sprint(h.set.MaxNodes))
 	}
+	if !spare {
+		if n := h.take(spec); n != nil {
+			return n, nil
+		}
+	}
 	n := newNode(record{Spec: spec, Base: h.ids.Take(h.hasBase), Started: time.Now().UnixMilli()})
+	n.spare = spare
 	h.nodes[spec.ID] = n
 	return n, nil
+}
+
+// places is how many are taken, by spares too or without. The caller holds the lock.
+func (h *host) places(spares bool) (taken int) {
+	for _, n := range h.nodes {
+		if spares || !n.spare {
+			taken += h.set.Places(n.Spec)
+		}
+	}
+	return taken
 }
 
 // hasBase reports whether some node has the ids from base on. The caller holds the lock.
@@ -100,10 +117,10 @@ func (h *host) find(ctx context.Context, id string) (n *node, ok bool) {
 	return n, n.alive
 }
 
-// live makes a node known and waits for its end in a goroutine.
+// live makes a node known, unless it is a spare, and waits for its end in a goroutine.
 func (h *host) live(n *node) {
 	h.mu.Lock()
-	h.nodes[n.Spec.ID], n.alive = n, true
+	h.nodes[n.Spec.ID], n.alive = n, !n.spare
 	h.mu.Unlock()
 	h.waiting.Go(func() {
 		if pidfd.Wait(n.pidfd) == nil { // else the daemon ends first
@@ -114,16 +131,24 @@ func (h *host) live(n *node) {
 
 // bury removes what is left of a node whose init has ended.
 func (h *host) bury(n *node) {
-	h.ended.add(n.Spec.ID, n.why())
 	h.mu.Lock()
-	n.alive = false
+	if n.stopped {
+		h.mu.Unlock()
+		h.halt(n)
+		return
+	}
+	n.alive, n.dying = false, true // it keeps its name from here on
 	h.mu.Unlock()
+	if !n.spare {
+		h.ended.add(n.Spec.ID, n.why())
+	}
 	if n.process != nil {
 		_, _ = n.process.Wait() // killed, mostly: that is no error here
 	}
 	n.removing.Lock()
-	h.clear(n.Spec.ID)
+	h.clear(n.place)
 	n.removing.Unlock()
+	h.unlink(n)
 	h.forget(n)
 	n.pidfd.Close()
 	close(n.gone)
@@ -144,16 +169,16 @@ func (h *host) forget(n *node) {
 	}
 }
 
-// clear removes whatever may be left of a node by that name. It is the one way in which nodes go: destroyed, dead or half made.
-func (h *host) clear(id string) {
+// clear removes whatever may be left of a node in that place. It is the one way in which nodes go: destroyed, dead or half made.
+func (h *host) clear(place string) {
 	ctx, cancel := context.WithTimeout(context.Background(), clearTime)
 	defer cancel()
-	failed := h.groups.Remove(ctx, id)
-	if err := os.Remove(h.set.NodeSocket(id)); err != nil && !errors.Is(err, os.ErrNotExist) {
+	failed := h.groups.Remove(ctx, place)
+	if err := os.Remove(h.set.NodeSocket(place)); err != nil && !errors.Is(err, os.ErrNotExist) {
 		failed = errors.Join(failed, err)
 	}
-	if failed = errors.Join(failed, os.RemoveAll(h.set.State(id))); failed != nil {
-		h.log.Error("something of a node stays until the next start", "node", id, "error", failed)
+	if failed = errors.Join(failed, os.RemoveAll(h.set.State(place))); failed != nil {
+		h.log.Error("something of a node stays until the next start", "node", place, "error", failed)
 	}
 }
 
@@ -163,13 +188,19 @@ func (h *host) destroy(ctx context.Context, id, reason string) error {
 	if n == nil {
 		return ctx.Err()
 	}
+	if ok && h.isStopped(n) {
+		if h.discard(n, reason) {
+			return nil
+		}
+		return h.destroy(ctx, id, reason) // it was started again
+	}
 	if ok {
 		n.reason.CompareAndSwap(nil, &reason)
-		if err := pidfd.Signal(n.pidfd, unix.SIGKILL); err != nil && !errors.Is(err, os.ErrClosed) {
+		if err := n.kill(); err != nil {
 			return err
 		}
 		n.removing.Lock()
-		err := h.groups.Remove(ctx, id) // now, since it thaws too, and what is frozen does not die
+		err := h.groups.Remove(ctx, n.place) // now, since it thaws too, and what is frozen does not die
 		n.removing.Unlock()
 		if err != nil {
 			return err
@@ -178,6 +209,8 @@ func (h *host) destroy(ctx context.Context, id, reason string) error {
 	select {
 	case <-n.gone:
 		return nil
+	case <-n.halted: // PowerOff was faster
+		return h.destroy(ctx, id, reason)
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -203,13 +236,12 @@ func (h *host) destroyAll() error {
 
 // freeze stops a node's processes, or lets them go on.
 func (h *host) freeze(ctx context.Context, id string, freeze bool) error {
-	n, ok := h.find(ctx, id)
-	if !ok {
-		return errNoNode(id)
+	n, unlock, err := h.change(ctx, id)
+	if err != nil {
+		return err
 	}
-	n.freezing.Lock()
-	defer n.freezing.Unlock()
-	if n.frozen == freeze {
+	defer unlock()
+	if n.frozen == freeze || h.isStopped(n) {
 		return nil
 	}
 	change := (*libcontainer.Container).Resume

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"maps"
+	"slices"
 
 	"podlab/sandbox"
 	"podlab/sandbox/internal/cgroup"
@@ -10,8 +12,11 @@ import (
 // destroyOvergrown destroys nodes with more groups than they may have, on v1. Nothing softer helps: root of a node may make groups, since
 // the agent is that too.
 func (h *host) destroyOvergrown(ctx context.Context) {
-	for _, n := range h.list() {
-		if !h.groups.Overgrown(n.Spec.ID) {
+	h.mu.RLock()
+	nodes := slices.Collect(maps.Values(h.nodes))
+	h.mu.RUnlock()
+	for _, n := range nodes { // not spares: nobody is in them
+		if !closed(n.ready) || !h.groups.Overgrown(n.place) {
 			continue
 		}
 		h.log.Warn("node is destroyed: too many control groups", "node", n.Spec.ID, "most", cgroup.Most)

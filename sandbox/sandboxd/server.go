@@ -30,12 +30,15 @@ const (
 	acceptPause = 50 * time.Millisecond
 )
 
-// server answers on the daemon's socket. It serves the seven verbs of package wire:
+// server answers on the daemon's socket. It serves the twelve verbs of package wire:
 //
 //	info                     → sandbox.HostInfo
 //	create sandbox.NodeSpec  → sandbox.Node
 //	list                     → []sandbox.Node
 //	destroy freeze thaw      wire.NodeArgs
+//	poweroff                 wire.NodeArgs
+//	poweron wire.NodeArgs    → sandbox.Node
+//	link cut restore         wire.LinkArgs
 //	moments wire.NodeArgs    then 'j' sandbox.Moments …, 'x' node_gone (which is also the answer when there is no such node)
 type server struct {
 	set      *settings.Settings
@@ -132,15 +135,26 @@ func (s *server) answer(ctx context.Context, request wire.Request) (any, error) 
 			return nil, err
 		}
 		return s.host.create(spec)
-	case wire.VerbDestroy, wire.VerbFreeze, wire.VerbThaw:
-		args, err := parse[wire.NodeArgs](request.Args)
+	case wire.VerbLink, wire.VerbCut, wire.VerbRestore:
+		args, err := parse[wire.LinkArgs](request.Args)
 		if err != nil {
 			return nil, err
 		}
-		if request.Verb == wire.VerbDestroy {
-			return nil, s.host.destroy(ctx, args.ID, sandbox.GoneDestroyed)
-		}
+		return nil, s.host.cable(ctx, request.Verb, args.A, args.B)
+	}
+	args, err := parse[wire.NodeArgs](request.Args)
+	if err != nil {
+		return nil, err
+	}
+	switch request.Verb {
+	case wire.VerbDestroy:
+		return nil, s.host.destroy(ctx, args.ID, sandbox.GoneDestroyed)
+	case wire.VerbFreeze, wire.VerbThaw:
 		return nil, s.host.freeze(ctx, args.ID, request.Verb == wire.VerbFreeze)
+	case wire.VerbPowerOff:
+		return nil, s.host.stop(ctx, args.ID)
+	case wire.VerbPowerOn:
+		return s.host.restart(ctx, args.ID)
 	}
 	return nil, sandbox.Errorf(sandbox.CodeBadRequest, "detail", "verb")
 }

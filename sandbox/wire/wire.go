@@ -11,6 +11,7 @@
 //	moments    ◄── 'j' Moments …          ◄── 'x' Error, last (node_gone)
 //	watch      ◄── 'j' Update …            ──► 'p' (poke, no payload)
 //	exec       ◄── '1' stdout '2' stderr   ──► '0' stdin 'c' stdin ends 'r' Size     ◄── 'x' Exit, last
+//	attach     as exec
 //	logs       ◄── '1' …
 //	terminal   ◄── '1' output              ──► '0' typed 'r' Size                    ◄── 'x' Exit, last
 //	dial       both directions are raw bytes after the reply, no frames
@@ -49,13 +50,18 @@ const (
 
 // Verbs of the daemon.
 const (
-	VerbInfo    = "info"
-	VerbCreate  = "create"  // sandbox.NodeSpec → sandbox.Node
-	VerbList    = "list"    // → []sandbox.Node
-	VerbDestroy = "destroy" // NodeArgs
-	VerbFreeze  = "freeze"  // NodeArgs
-	VerbThaw    = "thaw"    // NodeArgs
-	VerbMoments = "moments" // NodeArgs, then a stream
+	VerbInfo     = "info"
+	VerbCreate   = "create"   // sandbox.NodeSpec → sandbox.Node
+	VerbList     = "list"     // → []sandbox.Node
+	VerbDestroy  = "destroy"  // NodeArgs
+	VerbFreeze   = "freeze"   // NodeArgs
+	VerbThaw     = "thaw"     // NodeArgs
+	VerbPowerOff = "poweroff" // NodeArgs
+	VerbPowerOn  = "poweron"  // NodeArgs → sandbox.Node
+	VerbLink     = "link"     // LinkArgs
+	VerbCut      = "cut"      // LinkArgs
+	VerbRestore  = "restore"  // LinkArgs
+	VerbMoments  = "moments"  // NodeArgs, then a stream
 )
 
 // Verbs of the agent.
@@ -65,6 +71,7 @@ const (
 	VerbSnapshot  = "snapshot" // → sandbox.Snapshot
 	VerbWatch     = "watch"    // then a stream
 	VerbExec      = "exec"     // sandbox.ExecSpec, then a stream
+	VerbAttach    = "attach"   // sandbox.AttachSpec, then a stream
 	VerbLogs      = "logs"     // sandbox.LogOptions, then a stream
 	VerbTerminal  = "terminal" // sandbox.TerminalSpec → TerminalOpened, then a stream
 	VerbHangup    = "hangup"   // HangupArgs
@@ -78,6 +85,10 @@ type (
 	NodeArgs struct {
 		ID    string `json:"id"`
 		After uint64 `json:"after,omitempty"`
+	}
+	LinkArgs struct {
+		A string `json:"a"`
+		B string `json:"b"`
 	}
 	ApplyArgs struct {
 		Objects []json.RawMessage `json:"objects"`

@@ -42,7 +42,7 @@ func startHost(ctx context.Context, data, run string) (h *host, err error) {
 	if h.addr, err = freeAddress(); err != nil {
 		return nil, err
 	}
-	if h.root, err = h.start(unix.SIGINT, filepath.Join(data, "bin/podlab-sandboxd"), "--data", data, "--run", run); err != nil {
+	if h.root, err = h.start(unix.SIGINT, filepath.Join(data, "bin/podlab-sandboxd"), "--data", data, "--run", run, "--spares", "0"); err != nil {
 		return nil, err
 	}
 	if err := wait(ctx, func() error { _, err := h.daemon.Info(ctx); return err }); err != nil {

@@ -28,6 +28,8 @@ var benchmarks = []benchmark{
 	{"node", "a node is made and its agent answers; it is removed", benchNode},
 	{"pod", "a pod of infra and two containers is ready; deleted", benchPod},
 	{"exec", "true in a running container", benchExec},
+	{"nodes30", "thirty learners' nodes with a pod of three containers each, all at once: cold, and from spares", benchNodes30},
+	{"idle", "what idle learners cost when their nodes are frozen: --idle of them", benchIdle},
 	{"memory", "what an idle learner with such a pod costs", benchMemory},
 	{"key", "a key typed at a terminal's websocket comes back", benchKey},
 	{"neighbour", "the same key while another learner abuses the machine in each of five ways", benchNeighbour},
@@ -40,6 +42,7 @@ type bench struct {
 	data, run string // directories of daemon and server
 	rounds    int
 	lab       string
+	idlers    int
 	host      *host
 }
 
@@ -48,6 +51,7 @@ func main() {
 	flag.StringVar(&b.data, "data", "/var/cache/podlab/test", "`folder` with images/, bin/ and node/bin/")
 	flag.IntVar(&b.rounds, "rounds", 20, "how often each thing is done")
 	flag.StringVar(&b.lab, "lab", "3.1-infra-container", "lab whose page the websockets belong to")
+	flag.IntVar(&b.idlers, "idle", 40, "how many idle learners")
 	flag.Usage = func() {
 		fmt.Fprintln(flag.CommandLine.Output(), "scripts/bench [--rounds N] [NAME...], all by default:")
 		for _, bm := range benchmarks {

@@ -44,9 +44,14 @@ type commands struct {
 	Node     nodeCommands `cmd:"" help:"Make, list and remove nodes; open a shell on one."`
 	Apply    applyCmd     `cmd:"" help:"Apply manifests to a node."`
 	Get      getCmd       `cmd:"" help:"Show the pods of a node."`
+	Describe describeCmd  `cmd:"" help:"Print pods with conditions, reasons, volumes and events."`
+	Events   eventsCmd    `cmd:"" help:"List what happened to the pods of a node."`
+	Wait     waitCmd      `cmd:"" help:"Wait until pods have a condition, or are gone."`
 	Delete   deleteCmd    `cmd:"" help:"Delete a pod or a plain container."`
 	Logs     logsCmd      `cmd:"" help:"Print a container's log."`
 	Exec     execCmd      `cmd:"" help:"Run a command in a container. Its exit code is passed on."`
+	Attach   attachCmd    `cmd:"" help:"Attach to the process that a container runs already."`
+	Forward  forwardCmd   `cmd:"" name:"port-forward" help:"Pass connections to this machine's loopback on to a pod."`
 	Snapshot snapshotCmd  `cmd:"" help:"Print everything observed on a node as JSON."`
 	Moments  momentsCmd   `cmd:"" help:"Print what happened on a node as JSON lines."`
 	Doctor   doctorCmd    `cmd:"" help:"Check this machine in plain words."`
@@ -129,6 +134,11 @@ func (e *env) agent(id string) (sandbox.Agent, error) {
 	node, err := e.find(id)
 	if err != nil {
 		return nil, err
+	}
+	if node.Frozen { // its lab goes on with it
+		if err := e.nodes.Thaw(e.ctx, id); err != nil {
+			return nil, err
+		}
 	}
 	return e.nodes.Agent(node), nil
 }

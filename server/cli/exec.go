@@ -4,15 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"podlab/sandbox"
+	"podlab/sandbox/kubectl"
 )
 
 // containerFlags name a container.
 type containerFlags struct {
 	Node      string `arg:"" help:"Node."`
 	Pod       string `arg:"" help:"Pod, or plain container."`
-	Container string `short:"c" help:"Container; default: the pod's first." placeholder:"NAME"`
+	Container string `short:"c" help:"Container; default: the pod's annotation kubectl.kubernetes.io/default-container, or its first." placeholder:"NAME"`
 }
 
 // find returns the container's Container.ID, and its node's agent.
@@ -66,25 +68,6 @@ func (c *execCmd) Run(e *env) error {
 	return status(exit)
 }
 
-type logsCmd struct {
-	containerFlags
-	Follow   bool `short:"f" help:"Go on as the container writes."`
-	Previous bool `short:"p" help:"Of the life before the last restart."`
-	Tail     int  `help:"Only the last lines." placeholder:"N"`
-}
-
-func (c *logsCmd) Run(e *env) error {
-	agent, id, err := c.find(e)
-	if err != nil {
-		return err
-	}
-	err = agent.Logs(e.ctx, sandbox.LogOptions{Container: id, Previous: c.Previous, Tail: c.Tail, Follow: c.Follow}, e.Out)
-	if errors.Is(err, context.Canceled) {
-		err = nil // Ctrl-C is how following ends
-	}
-	return err
-}
-
 // containerOf turns the manifest's names into a Container.ID: POD/NAME, or NAME of a plain container.
 func containerOf(e *env, agent sandbox.Agent, name, container string) (string, error) {
 	snapshot, err := agent.Snapshot(e.ctx)
@@ -100,10 +83,15 @@ func containerOf(e *env, agent sandbox.Agent, name, container string) (string, e
 		}
 		return "", err
 	}
-	for _, c := range pod.Spec.Containers {
-		if container == "" || c.Name == container {
-			return name + "/" + c.Name, nil
+	if container == "" {
+		first, guessed := kubectl.DefaultContainer(pod)
+		if guessed {
+			fmt.Fprintf(e.Err, "Defaulted container %q out of: %s\n", clean(first), clean(strings.Join(kubectl.ContainerNames(pod), ", ")))
 		}
+		return pod.Metadata.Name + "/" + first, nil
+	}
+	if _, ok := kubectl.Container(pod, container); ok {
+		return pod.Metadata.Name + "/" + container, nil
 	}
 	return "", sandbox.Errorf(sandbox.CodeNotFound, "kind", "container", "name", name+"/"+container)
 }

@@ -15,10 +15,15 @@ import (
 )
 
 type nodeCommands struct {
-	Create nodeCreateCmd `cmd:"" help:"Make a node and wait until it can be used."`
-	Ls     nodeLsCmd     `cmd:"" help:"List the nodes."`
-	Rm     nodeRmCmd     `cmd:"" help:"Remove nodes and all that is on them."`
-	Shell  nodeShellCmd  `cmd:"" help:"Open a shell on a node."`
+	Create  nodeCreateCmd  `cmd:"" help:"Make a node and wait until it can be used."`
+	Ls      nodeLsCmd      `cmd:"" help:"List the nodes."`
+	Rm      nodeRmCmd      `cmd:"" help:"Remove nodes and all that is on them."`
+	Shell   nodeShellCmd   `cmd:"" help:"Open a shell on a node."`
+	Stop    nodeStopCmd    `cmd:"" help:"End everything on a node at once, and keep its files."`
+	Start   nodeStartCmd   `cmd:"" help:"Boot a stopped node."`
+	Link    nodeLinkCmd    `cmd:"" help:"Join two nodes of one owner: their pods reach each other."`
+	Cut     nodeCutCmd     `cmd:"" help:"Cut the cable between two nodes."`
+	Restore nodeRestoreCmd `cmd:"" help:"Restore a cable that was cut."`
 }
 
 type nodeCreateCmd struct {
@@ -28,6 +33,8 @@ type nodeCreateCmd struct {
 	CPU      quantity `help:"Such as 500m." placeholder:"CORES"`
 	Pids     int64    `help:"Processes and threads." placeholder:"N"`
 	Disk     quantity `help:"Such as 1Gi." placeholder:"SIZE"`
+	Owner    string   `help:"Whose it is; only nodes of one owner can be linked." placeholder:"NAME"`
+	Subnet   string   `help:"Of its pods, such as 10.88.1.0/24." placeholder:"CIDR"`
 }
 
 // quantity is a flag in Kubernetes' notation.
@@ -42,6 +49,7 @@ func (q *quantity) UnmarshalText(text []byte) (err error) {
 func (c *nodeCreateCmd) Run(e *env) error {
 	node, err := e.nodes.Create(e.ctx, sandbox.NodeSpec{
 		ID: c.Node, Hostname: c.Hostname, Memory: c.Memory.Value(), CPU: c.CPU.MilliValue(), PIDs: c.Pids, Disk: c.Disk.Value(),
+		Owner: c.Owner, Subnet: c.Subnet,
 	})
 	if err != nil {
 		return err
@@ -58,14 +66,17 @@ func (nodeLsCmd) Run(e *env) error {
 		return err
 	}
 	table := tabwriter.NewWriter(e.Out, 0, 8, 3, ' ', 0)
-	fmt.Fprintln(table, "NAME\tSTATUS\tMEMORY\tCPU\tPIDS\tDISK\tAGE")
+	fmt.Fprintln(table, "NAME\tSTATUS\tMEMORY\tCPU\tPIDS\tDISK\tLINKS\tAGE")
 	for _, n := range nodes {
 		status := "Running"
-		if n.Frozen {
+		switch {
+		case n.Stopped:
+			status = "Stopped"
+		case n.Frozen:
 			status = "Frozen"
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%s\t%s\n", n.Spec.ID, status, size(n.Spec.Memory), cores(n.Spec.CPU), n.Spec.PIDs,
-			size(n.Spec.Disk), age(time.UnixMilli(n.Started)))
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%s\t%s\t%s\n", n.Spec.ID, status, size(n.Spec.Memory), cores(n.Spec.CPU), n.Spec.PIDs,
+			size(n.Spec.Disk), links(n.Links), age(time.UnixMilli(n.Started)))
 	}
 	return table.Flush()
 }

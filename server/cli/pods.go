@@ -9,24 +9,41 @@ import (
 	"time"
 
 	"podlab/sandbox"
+	"podlab/sandbox/kubectl"
 	"podlab/sandbox/manifest"
 )
 
 type applyCmd struct {
 	Node string `arg:"" help:"Node."`
-	File string `short:"f" required:"" help:"Manifest; - is standard input." placeholder:"FILE"`
+	File string `short:"f" required:"" help:"Manifest, or a directory of them; - is standard input." placeholder:"FILE"`
 }
 
 func (c *applyCmd) Run(e *env) error {
-	data, err := e.read(c.File)
-	if err != nil {
-		return err
-	}
-	objects, err := manifest.Decode(data)
+	files, err := kubectl.Manifests(c.File)
 	if err != nil {
 		return err
 	}
 	agent, err := e.agent(c.Node)
+	if err != nil {
+		return err
+	}
+	for _, file := range files {
+		if err := e.apply(agent, file); err != nil {
+			if len(files) > 1 {
+				err = fmt.Errorf("%s: %w", file, err)
+			}
+			return err
+		}
+	}
+	return nil
+}
+
+func (e *env) apply(agent sandbox.Agent, file string) error {
+	data, err := e.read(file)
+	if err != nil {
+		return err
+	}
+	objects, err := manifest.Decode(data)
 	if err != nil {
 		return err
 	}
@@ -54,7 +71,7 @@ func (e *env) read(name string) ([]byte, error) {
 type getCmd struct {
 	Node   string `arg:"" help:"Node."`
 	Pod    string `arg:"" optional:"" help:"Only this pod."`
-	Output string `short:"o" enum:"table,wide,json,yaml" default:"table" help:"wide, json or yaml."`
+	Output string `short:"o" enum:"table,wide,json,yaml,name" default:"table" help:"wide, json, yaml or name."`
 }
 
 func (c *getCmd) Run(e *env) error {
@@ -73,10 +90,18 @@ func (c *getCmd) Run(e *env) error {
 	if c.Output == "table" || c.Output == "wide" {
 		return table(e.Out, snapshot, pods, c.Pod == "", c.Output == "wide")
 	}
+	if c.Output == "name" {
+		for _, pod := range pods {
+			fmt.Fprintln(e.Out, "pod/"+clean(pod.Metadata.Name))
+		}
+		return nil
+	}
 	return manifest.WritePods(e.Out, c.Output, pods, c.Pod != "")
 }
 
+// podOf finds a pod by NAME or pod/NAME.
 func podOf(snapshot sandbox.Snapshot, name string) (sandbox.Pod, error) {
+	name = strings.TrimPrefix(name, "pod/")
 	for _, p := range snapshot.Pods {
 		if p.Metadata.Name == name {
 			return p, nil
@@ -143,14 +168,7 @@ func plain(w io.Writer, snapshot sandbox.Snapshot, gap bool) {
 }
 
 // clean takes control characters out of what a node says of itself before it reaches somebody's terminal.
-func clean(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r >= 0x7f && r < 0xa0 {
-			return '?'
-		}
-		return r
-	}, s)
-}
+func clean(s string) string { return kubectl.Clean(s) }
 
 func parseTime(s string) time.Time {
 	t, err := time.Parse(time.RFC3339, s)
@@ -163,7 +181,8 @@ func parseTime(s string) time.Time {
 type deleteCmd struct {
 	Node  string `arg:"" help:"Node."`
 	Name  string `arg:"" help:"A pod, or a plain container; pod/NAME and container/NAME tell them apart."`
-	Grace int64  `help:"Seconds; default: the object's own." default:"-1" placeholder:"SECONDS"`
+	Grace int64  `name:"grace-period" aliases:"grace" help:"Seconds; default: the object's own." default:"-1" placeholder:"SECONDS"`
+	Now   bool   `help:"The same as --grace-period=1."`
 }
 
 func (c *deleteCmd) Run(e *env) error {
@@ -174,6 +193,9 @@ func (c *deleteCmd) Run(e *env) error {
 	ref, err := refOf(e, agent, c.Name)
 	if err != nil {
 		return err
+	}
+	if c.Now && c.Grace < 0 {
+		c.Grace = 1
 	}
 	if err := agent.Delete(e.ctx, ref, c.Grace); err != nil {
 		return err

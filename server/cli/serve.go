@@ -27,6 +27,7 @@ type addresses struct {
 	BehindTLS   bool          `name:"behind-tls" help:"A proxy before the server speaks TLS."`
 	NATS        string        `name:"nats" help:"Keep state in this NATS cluster instead of --data." placeholder:"URL"`
 	TTL         time.Duration `name:"ttl" help:"How long a session lives; default: the lessons' own." placeholder:"DURATION"`
+	Freeze      time.Duration `help:"After how long a node that nobody uses is frozen; negative: never." default:"5m" placeholder:"DURATION"`
 	Verbose     bool          `short:"v" help:"Log each request."`
 }
 
@@ -51,7 +52,7 @@ func (c *serveCmd) Run(e *env) error {
 	}()
 	return serve.Run(e.ctx, serve.Config{
 		Addr: c.Addr, PreviewAddr: c.PreviewAddr, AdminAddr: c.AdminAddr, URL: c.URL, PreviewURL: c.PreviewURL,
-		Data: serve.StateDir(c.Data), Hosts: c.Host, Proxies: c.Proxy, CertFile: c.TLSCert, KeyFile: c.TLSKey, BehindTLS: c.BehindTLS, TTL: c.TTL,
+		Data: serve.StateDir(c.Data), Hosts: c.Host, Proxies: c.Proxy, CertFile: c.TLSCert, KeyFile: c.TLSKey, BehindTLS: c.BehindTLS, TTL: c.TTL, Freeze: c.Freeze,
 		Content: course(c.Content), Nodes: e.nodes, Store: store, Log: log,
 		Listening: func(site, preview net.Addr) {
 			log.Info("listening", "site", serve.URL(site, c.secure()), "previews", preview.String())

@@ -26,6 +26,7 @@ type superviseCmd struct {
 	Content  string `help:"Serve the course in this directory instead of the one built in." placeholder:"DIR"`
 	MaxNodes int    `help:"Nodes at a time." placeholder:"N"`
 	Memory   string `help:"Memory of a node." placeholder:"SIZE"`
+	Spares   int    `help:"Nodes that are made ahead." default:"2" placeholder:"N"`
 }
 
 // Pauses between restarts, and how long the programs may take to end: the daemon then destroys every node.
@@ -93,7 +94,7 @@ func (c *superviseCmd) free() error {
 }
 
 func (c *superviseCmd) daemonArgv(e *env) []string {
-	argv := []string{c.Sandboxd, "--data", c.Data, "--run", e.run, "--group", c.Group}
+	argv := []string{c.Sandboxd, "--data", c.Data, "--run", e.run, "--group", c.Group, "--spares", strconv.Itoa(c.Spares)}
 	if c.MaxNodes > 0 {
 		argv = append(argv, "--max-nodes", strconv.Itoa(c.MaxNodes))
 	}
@@ -122,6 +123,7 @@ func (c *superviseCmd) serverArgv(self string, e *env) []string {
 	if c.TTL > 0 {
 		argv = append(argv, "--ttl", c.TTL.String())
 	}
+	argv = append(argv, "--freeze", c.Freeze.String())
 	if c.BehindTLS {
 		argv = append(argv, "--behind-tls")
 	}

@@ -46,6 +46,7 @@ type Config struct {
 	KeyFile     string
 	BehindTLS   bool // a proxy before us speaks TLS
 	TTL         time.Duration
+	Freeze      time.Duration // after which an unused node is frozen
 
 	Content fs.FS
 	Nodes   sandbox.Nodes
@@ -104,7 +105,7 @@ func Run(ctx context.Context, cfg Config) error {
 	// The sessions end after the sockets that look at them, so not with ctx.
 	lessons, endLessons := context.WithCancel(context.WithoutCancel(ctx))
 	defer endLessons()
-	sessions, err := labs.Open(lessons, labs.Config{Course: course, Nodes: cfg.Nodes, Store: cfg.Store, Log: cfg.Log, TTL: cfg.TTL})
+	sessions, err := labs.Open(lessons, labs.Config{Course: course, Nodes: cfg.Nodes, Store: cfg.Store, Log: cfg.Log, TTL: cfg.TTL, Freeze: cfg.Freeze})
 	if err != nil {
 		return fmt.Errorf("sessions: %w", err)
 	}

@@ -135,6 +135,7 @@ export interface ContainerSpec {
   volumeMounts?: VolumeMount[];
   securityContext?: SecurityContext;
   stdin?: boolean;
+  stdinOnce?: boolean;
   tty?: boolean;
 }
 
@@ -266,6 +267,8 @@ export interface Container {
   usage: Cgroup;
   layers: Layer[];
   mounts: Mount[];
+  stdin?: boolean;
+  tty?: boolean;
 }
 
 export interface Thread {

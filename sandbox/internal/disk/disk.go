@@ -30,6 +30,9 @@ const (
 	bytesPerInode = 16 << 10
 	unfinished    = ".new" // ends names of files that nobody may use yet
 	loopTries     = 32     // others may take the free loop device that the kernel just named
+	loopMajor     = 7      // Documentation/admin-guide/devices.txt
+	// barrier=0, discard: the disk is thrown away with its node; what it frees, the host shall have back.
+	options = "noinit_itable,barrier=0,discard"
 )
 
 // Mount makes a disk of size bytes and mounts it at a directory, empty. It goes with its last mount.
@@ -52,12 +55,22 @@ func (d *Maker) Mount(size int64, at string) error {
 		return err
 	}
 	defer loop.Close()
-	// barrier=0, discard: the disk is thrown away with its node; what it frees, the host shall have back.
-	const options = "noinit_itable,barrier=0,discard"
 	if err := unix.Mount(loop.Name(), at, "ext4", unix.MS_NOATIME|unix.MS_NODEV|unix.MS_NOSUID, options); err != nil {
 		return &os.PathError{Op: "mount", Path: loop.Name(), Err: err}
 	}
 	return os.Remove(filepath.Join(at, "lost+found"))
+}
+
+// Again mounts a disk that is mounted elsewhere, by its device's number (stat(2)), at a second place.
+func Again(device uint64, at string) error {
+	if unix.Major(device) != loopMajor {
+		return fmt.Errorf("device %d is no disk of a node", device)
+	}
+	loop := fmt.Sprintf("/dev/loop%d", unix.Minor(device))
+	if err := unix.Mount(loop, at, "ext4", unix.MS_NOATIME|unix.MS_NODEV|unix.MS_NOSUID, options); err != nil {
+		return &os.PathError{Op: "mount", Path: loop, Err: err}
+	}
+	return nil
 }
 
 // template opens the formatted image of that size, and formats it if it is not there or torn.
@@ -195,7 +208,6 @@ func attachLoop(img *os.File) (*os.File, error) {
 
 // openLoop opens a loop device. Inside a container nobody makes the devices that the kernel adds.
 func openLoop(number int) (*os.File, error) {
-	const loopMajor = 7 // Documentation/admin-guide/devices.txt
 	path := fmt.Sprintf("/dev/loop%d", number)
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if !errors.Is(err, os.ErrNotExist) {

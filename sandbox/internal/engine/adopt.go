@@ -96,7 +96,7 @@ func (c *container) adopt(kept map[string][]*os.File) bool {
 	c.alive = &alive{lc: lc, rootfs: &rootfs{dir: c.overlayDir(r.Attempt), layers: r.Layers}}
 	c.killed = false
 	if len(files) > 0 {
-		c.alive.recorder, err = newRecorder(c.unit.logPath(c.name(), r.Attempt), repoll(files))
+		c.alive.recorder, err = newRecorder(c.unit.logPath(c.name(), r.Attempt), repoll(files), c.spec)
 		if err != nil {
 			c.unit.log.Error("log not opened", "container", c.id(), "err", err)
 		}

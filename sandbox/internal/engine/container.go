@@ -320,7 +320,7 @@ func (c *container) release() {
 		c.clearLeftovers()
 	}
 	if a.recorder != nil {
-		a.recorder.finish()
+		a.recorder.finish(sandbox.Exit{Code: c.run.Code, Signal: c.run.Signal})
 		_ = c.unit.engine.keeper.Drop(c.keepKey()) // node init is away: then so are we, soon
 	}
 	if err := a.rootfs.unmount(); err != nil {

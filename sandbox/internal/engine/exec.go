@@ -260,7 +260,7 @@ func (e *Engine) Logs(ctx context.Context, opt sandbox.LogOptions, out io.Writer
 			return ok && s.State == sandbox.StateRunning && v.run(s.ID).Attempt == attempt
 		}
 	}
-	return readLog(ctx, v.logPath(s.Name, attempt), opt.Tail, out, running)
+	return readLog(ctx, v.logPath(s.Name, attempt), opt, out, running)
 }
 
 // logged is the start whose log is asked for: the last one, or the one before. A container that waits for its first has none.

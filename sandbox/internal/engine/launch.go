@@ -217,8 +217,8 @@ func (c *container) connect(p *libcontainer.Process) (s *stdio, err error) {
 		s.ours, s.theirs, *to = append(s.ours, read), append(s.theirs, write), write
 	}
 	if c.spec.Stdin {
-		// Nobody writes; but input that is open and silent lets a shell wait, as kubectl run -i does before it is attached.
-		read, write, err := newPipe()
+		// Input that is open and silent lets a shell wait until somebody attaches.
+		read, write, err := newInput()
 		if err != nil {
 			s.close()
 			return nil, err
@@ -244,7 +244,7 @@ func (c *container) keep(made *launched, s *stdio) error {
 		return fmt.Errorf("streams not kept: %w", err)
 	}
 	var err error
-	made.recorder, err = newRecorder(c.unit.logPath(c.name(), made.attempt), s.ours)
+	made.recorder, err = newRecorder(c.unit.logPath(c.name(), made.attempt), s.ours, c.spec)
 	return err
 }
 

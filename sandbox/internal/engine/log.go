@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"podlab/sandbox"
 )
 
 // Bounds of what is kept of a container's output.
@@ -117,24 +119,11 @@ func appendEntry(to []byte, at time.Time, stream string, line []byte) []byte {
 	if whole, ok := bytes.CutSuffix(line, []byte("\n")); ok {
 		tag, line = " F ", whole
 	}
-	to = at.UTC().AppendFormat(to, "2006-01-02T15:04:05.000000000Z")
+	to = at.UTC().AppendFormat(to, stampFormat)
 	to = append(to, ' ')
 	to = append(to, stream...)
 	to = append(to, tag...)
 	return append(append(to, line...), '\n')
-}
-
-// appendText takes the output back out of one entry.
-func appendText(to, entry []byte) []byte {
-	fields := bytes.SplitN(bytes.TrimSuffix(entry, []byte("\n")), []byte(" "), 4)
-	if len(fields) < 4 {
-		return to
-	}
-	to = append(to, fields[3]...)
-	if fields[2][0] == 'F' {
-		to = append(to, '\n')
-	}
-	return to
 }
 
 // newPipe makes a pipe for a container. The engine's end is polled; the container's must block, since programs expect that.
@@ -144,6 +133,15 @@ func newPipe() (read, write *os.File, err error) {
 		return nil, nil, fmt.Errorf("pipe: %w", err)
 	}
 	return polled(fds[0]), os.NewFile(uintptr(fds[1]), "log"), nil
+}
+
+// newInput makes a pipe the other way round: the engine writes, without blocking a thread, and the container reads.
+func newInput() (read, write *os.File, err error) {
+	var fds [2]int
+	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC); err != nil {
+		return nil, nil, fmt.Errorf("pipe: %w", err)
+	}
+	return os.NewFile(uintptr(fds[0]), "input"), polled(fds[1]), nil
 }
 
 // polled makes a file of a descriptor that Go's poller waits on, so that closing it ends a read.
@@ -157,21 +155,22 @@ var streams = [2]string{"stdout", "stderr"}
 
 // A recorder copies a running container's output into its log. done is closed when all writers are gone.
 type recorder struct {
-	files []*os.File
-	done  chan struct{}
+	files  []*os.File
+	output *output
+	done   chan struct{}
 }
 
-// newRecorder starts the copying. It owns files from here: a pty's master, or stdout, stderr and whatever else is to be held open as
-// long.
-func newRecorder(path string, files []*os.File) (*recorder, error) {
+// newRecorder starts the copying, into the log and to whoever is attached. It owns files from here: a pty's master, or stdout, stderr
+// and stdin's other end.
+func newRecorder(path string, files []*os.File, spec *sandbox.ContainerSpec) (*recorder, error) {
 	l, err := openLog(path)
 	if err != nil {
 		return nil, err
 	}
-	r := &recorder{files: files, done: make(chan struct{})}
+	r := &recorder{files: files, output: newOutput(spec), done: make(chan struct{})}
 	var copying sync.WaitGroup
 	for i, f := range files[:min(len(files), len(streams))] {
-		copying.Go(func() { copyLog(l, streams[i], f) })
+		copying.Go(func() { copyLog(l, streams[i], tee{f, r.output, i}) })
 	}
 	go func() {
 		copying.Wait()
@@ -182,7 +181,9 @@ func newRecorder(path string, files []*os.File) (*recorder, error) {
 }
 
 // finish waits a moment for the rest of the output, then lets go of it: a process that outlived its container may hold the pipe.
-func (r *recorder) finish() {
+// Whoever is attached is told how the run ended.
+func (r *recorder) finish(exit sandbox.Exit) {
+	r.output.hurry()
 	select {
 	case <-r.done:
 	case <-time.After(200 * time.Millisecond):
@@ -191,4 +192,5 @@ func (r *recorder) finish() {
 		f.Close()
 	}
 	<-r.done
+	r.output.end(exit)
 }

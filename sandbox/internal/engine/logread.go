@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"podlab/sandbox"
 )
 
 // followEvery is how often a followed log is looked at.
@@ -20,13 +22,24 @@ type logReader struct {
 	path string
 	file *os.File
 	rest []byte // of an entry that is not whole yet
+	text logText
 }
 
-// readLog sends a log's text to out: its last tail lines (0: all), then what is added while running reports true. running nil
-// means not to wait.
-func readLog(ctx context.Context, path string, tail int, out io.Writer, running func() bool) error {
-	r := &logReader{path: path}
+// readLog sends what opt selects of a log to out, then what is added while running reports true. running nil means not to wait.
+func readLog(ctx context.Context, path string, opt sandbox.LogOptions, out io.Writer, running func() bool) error {
+	r := &logReader{path: path, text: newLogText(opt)}
 	defer r.close()
+	if opt.Limit > 0 {
+		out = &limited{out, opt.Limit}
+	}
+	err := r.send(ctx, opt.Tail, out, running)
+	if errors.Is(err, errLimit) {
+		return nil
+	}
+	return err
+}
+
+func (r *logReader) send(ctx context.Context, tail int, out io.Writer, running func() bool) error {
 	older, err := r.readOlder()
 	if err != nil {
 		return err
@@ -57,7 +70,7 @@ func (r *logReader) readOlder() ([]byte, error) {
 	}
 	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(f, 2*maxLog))
-	return texts(data), err
+	return r.text.of(data), err
 }
 
 // more returns the text of the entries that were added since it was last called.
@@ -76,7 +89,7 @@ func (r *logReader) more() ([]byte, error) {
 	data = append(r.rest, data...)
 	whole := bytes.LastIndexByte(data, '\n') + 1
 	r.rest = bytes.Clone(data[whole:])
-	return texts(data[:whole]), err
+	return r.text.of(data[:whole]), err
 }
 
 // follow polls: a log grows in many small steps, and watching each would cost more than looking ten times a second.
@@ -126,15 +139,12 @@ func openRead(name string) (*os.File, error) {
 	return os.OpenFile(name, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 }
 
-func texts(entries []byte) (text []byte) {
-	for entry := range bytes.Lines(entries) {
-		text = appendText(text, entry)
-	}
-	return text
-}
-
+// lastLines cuts text to its last n lines; 0 means all, below 0 none.
 func lastLines(text []byte, n int) []byte {
-	if n <= 0 {
+	switch {
+	case n < 0:
+		return nil
+	case n == 0:
 		return text
 	}
 	for i := len(text) - 1; i > 0; i-- {

@@ -146,7 +146,7 @@ func TestEntriesComeBack(t *testing.T) {
 	if want := "2026-11-21T03:00:00.000000005Z stdout F a  b\n2026-11-21T03:00:00.000000005Z stderr P part\n2026-11-21T03:00:00.000000005Z stderr F \n"; string(entries) != want {
 		t.Errorf("%q", entries)
 	}
-	if got := string(texts(entries)); got != "a  b\npart\n" {
+	if got := string(newLogText(sandbox.LogOptions{}).of(entries)); got != "a  b\npart\n" {
 		t.Errorf("%q", got)
 	}
 }

@@ -281,7 +281,11 @@ func (u *unit) show() {
 		if c.kind == sandbox.KindInfra && c.run.Name == "" {
 			continue // not made yet
 		}
-		v.subject = append(v.subject, u.record.subject(c.run, c.kind, u.cgroup(c.run.Name)))
+		s := u.record.subject(c.run, c.kind, u.cgroup(c.run.Name))
+		if c.spec != nil {
+			s.Stdin, s.TTY = c.spec.Stdin, c.spec.TTY
+		}
+		v.subject = append(v.subject, s)
 	}
 	if !u.object.plain() {
 		v.pod = &sandbox.Pod{APIVersion: sandbox.APIVersionPod, Kind: sandbox.ManifestPod, Metadata: u.object.Meta,

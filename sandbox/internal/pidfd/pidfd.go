@@ -43,6 +43,17 @@ func ended(fd uintptr) bool {
 	return count > 0 && !errors.Is(err, unix.EINTR)
 }
 
+// Lives reports whether the process has not ended, as far as the file is open.
+func Lives(f *os.File) bool {
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return false
+	}
+	lives := false
+	err = raw.Control(func(fd uintptr) { lives = !ended(fd) })
+	return err == nil && lives
+}
+
 // Signal sends a signal. That the process has ended is no error; that the file is closed is (os.ErrClosed).
 func Signal(f *os.File, signal unix.Signal) error {
 	raw, err := f.SyscallConn()

@@ -74,6 +74,22 @@ func Open[T any](path string, most int) (*Ring[T], error) {
 	return r, nil
 }
 
+// Move keeps the last number in a new file from now on, and not in the one before.
+func (r *Ring[T]) Move(path string) error {
+	number, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.number != nil {
+		r.number.Close()
+	}
+	r.number = number
+	r.advance(0)
+	return nil
+}
+
 // Add calls value with the next number, keeps what it returns and wakes the readers. value is called with the ring locked, so what it
 // does is done in the order of the numbers; it may not use the ring. On a closed ring nothing happens.
 func (r *Ring[T]) Add(value func(number uint64) T) {

@@ -1,7 +1,6 @@
 package rootfs
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -12,6 +11,16 @@ import (
 
 // Bind mounts the directory source at target: read-only with the ids of the user namespace, or, where users is nil, as it is.
 func Bind(source, target string, users *os.File) error {
+	at, err := unix.Open(target, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return &os.PathError{Op: "open", Path: target, Err: err}
+	}
+	defer unix.Close(at)
+	return bindAt(source, at, users)
+}
+
+// bindAt is Bind for a target that is open.
+func bindAt(source string, target int, users *os.File) error {
 	tree, err := unix.OpenTree(unix.AT_FDCWD, source, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)
 	if err != nil {
 		return &os.PathError{Op: "open_tree", Path: source, Err: err}
@@ -25,8 +34,8 @@ func Bind(source, target string, users *os.File) error {
 	if err := unix.MountSetattr(tree, "", unix.AT_EMPTY_PATH, attr); err != nil {
 		return &os.PathError{Op: "mount_setattr", Path: source, Err: err}
 	}
-	if err := unix.MoveMount(tree, "", unix.AT_FDCWD, target, unix.MOVE_MOUNT_F_EMPTY_PATH); err != nil {
-		return &os.PathError{Op: "move_mount", Path: target, Err: err}
+	if err := unix.MoveMount(tree, "", target, "", unix.MOVE_MOUNT_F_EMPTY_PATH|unix.MOVE_MOUNT_T_EMPTY_PATH); err != nil {
+		return &os.PathError{Op: "move_mount", Path: source, Err: err}
 	}
 	return nil
 }
@@ -52,17 +61,30 @@ func mountOverlay(root string, layers []string, disk string, users *os.File) err
 	return nil
 }
 
-// mountInside mounts source at target below root. Nothing of root is a learner's yet, but an image may hold a symbolic link.
-func mountInside(root, target, source string, base uint32, users *os.File) error {
-	at := filepath.Join(root, target)
-	if err := os.MkdirAll(at, 0o755); err != nil {
-		return err
+// mountInside mounts source at target below root. An image may hold a symbolic link there, and so may a learner have made one, once root is
+// not fresh any more: none is followed. In a fresh root nothing is a learner's yet, and what is missing is made.
+func mountInside(root, target, source string, base uint32, users *os.File, fresh bool) error {
+	if fresh {
+		at := filepath.Join(root, target)
+		if err := os.MkdirAll(at, 0o755); err != nil {
+			return err
+		}
+		if err := os.Lchown(at, int(base), int(base)); err != nil {
+			return err
+		}
 	}
-	if err := os.Lchown(at, int(base), int(base)); err != nil {
-		return err
+	in, err := unix.Open(root, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return &os.PathError{Op: "open", Path: root, Err: err}
 	}
-	if real, err := filepath.EvalSymlinks(at); err != nil || real != at {
-		return fmt.Errorf("podlab/node: %s is a symbolic link: %w", target, errors.Join(err, unix.ELOOP))
+	defer unix.Close(in)
+	at, err := unix.Openat2(in, strings.TrimPrefix(target, "/"), &unix.OpenHow{
+		Flags:   unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC,
+		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS,
+	})
+	if err != nil {
+		return fmt.Errorf("podlab/node: %s is no directory, or a symbolic link: %w", target, err)
 	}
-	return Bind(source, at, users)
+	defer unix.Close(at)
+	return bindAt(source, at, users)
 }

@@ -31,54 +31,105 @@ type Source struct {
 
 // Root is a node's root while it is being made: mounted in the daemon's namespace, to be copied into the node's.
 type Root struct {
-	Path string
-	Log  *os.File // on the node's own disk, so that it is bounded, and lives and dies with the node
-	work string
+	Path   string
+	Device uint64   // of its disk (stat(2))
+	Log    *os.File // on the node's own disk, so that it is bounded, and lives and dies with the node
+	work   string
 }
 
 // Make mounts a root below the directory work, which it makes, with a disk of that many bytes. users is the user namespace whose ids,
 // from base on, it is for. The caller closes the root, whatever becomes of the node: the node's own copies of the mounts stay.
 func Make(from Source, work string, size int64, base uint32, users *os.File) (_ *Root, err error) {
-	layers, err := layers(from.Images)
-	if err != nil {
-		return nil, err
-	}
-	disk, root := filepath.Join(work, "disk"), filepath.Join(work, "root")
-	r := &Root{Path: root, work: work}
+	r := &Root{Path: filepath.Join(work, "root"), work: work}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, r.Close())
 		}
 	}()
-	if err := makeDirectories(0o711, work, disk, root); err != nil {
+	if err := makeDirectories(0o711, work, r.disk(), r.Path); err != nil {
 		return nil, err
 	}
-	if err := from.Disk(size, disk); err != nil {
+	if err := from.Disk(size, r.disk()); err != nil {
 		return nil, err
 	}
-	upper, data := filepath.Join(disk, "root"), filepath.Join(disk, "data")
-	if err := makeDirectories(0o755, upper, filepath.Join(disk, "work"), data); err != nil {
+	upper, data := filepath.Join(r.disk(), "root"), filepath.Join(r.disk(), "data")
+	if err := makeDirectories(0o755, upper, filepath.Join(r.disk(), "work"), data); err != nil {
 		return nil, err
 	}
 	// Before the overlay: it keeps the owner that its directory has when it is mounted.
-	if err := chownAll(int(base), upper, filepath.Join(disk, "work"), data); err != nil {
+	if err := chownAll(int(base), upper, filepath.Join(r.disk(), "work"), data); err != nil {
 		return nil, err
 	}
-	if err := mountOverlay(root, layers, disk, users); err != nil {
-		return nil, err
+	return r, r.assemble(from, base, users, true)
+}
+
+// Again mounts the root of a node that ran on a disk, which is held at work (Hold). What is on it is hostile. When it fails, the disk stays held.
+func Again(from Source, work string, base uint32, users *os.File) (*Root, error) {
+	r := &Root{Path: filepath.Join(work, "root"), work: work}
+	err := makeDirectories(0o711, r.Path)
+	if err == nil { // overlayfs refuses what was not unmounted in order, since its file system may have lost something: this one was held
+		err = os.RemoveAll(filepath.Join(r.disk(), "work", "work", "incompat"))
 	}
-	for target, source := range map[string]string{Images: from.Images, Programs: from.Programs} {
-		if err := mountInside(root, target, source, base, users); err != nil {
-			return nil, err
+	if err == nil {
+		err = r.assemble(from, base, users, false)
+	}
+	if err != nil {
+		return nil, errors.Join(err, r.Drop())
+	}
+	return r, nil
+}
+
+// assemble puts the root together on its disk.
+func (r *Root) assemble(from Source, base uint32, users *os.File, fresh bool) error {
+	layers, err := layers(from.Images)
+	if err != nil {
+		return err
+	}
+	if err := mountOverlay(r.Path, layers, r.disk(), users); err != nil {
+		return err
+	}
+	data := filepath.Join(r.disk(), "data")
+	for _, mount := range []struct {
+		target, source string
+		users          *os.File
+	}{{Images, from.Images, users}, {Programs, from.Programs, users}, {Disk, data, nil}} {
+		if err := mountInside(r.Path, mount.target, mount.source, base, mount.users, fresh); err != nil {
+			return err
 		}
 	}
-	if err := mountInside(root, Disk, data, base, nil); err != nil {
-		return nil, err
+	log := filepath.Join(data, "node.log")
+	if err := os.Remove(log); err != nil && !errors.Is(err, os.ErrNotExist) { // whatever the learner made of it
+		return err
 	}
-	if r.Log, err = os.OpenFile(filepath.Join(data, "node.log"), os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o600); err != nil {
-		return nil, err
+	if r.Log, err = os.OpenFile(log, os.O_CREATE|os.O_EXCL|os.O_RDWR|os.O_APPEND|unix.O_NOFOLLOW, 0o600); err != nil {
+		return err
 	}
-	return r, chownAll(int(base), r.Log.Name())
+	var disk unix.Stat_t
+	if err := unix.Stat(r.disk(), &disk); err != nil {
+		return err
+	}
+	r.Device = disk.Dev
+	return r.Log.Chown(int(base), int(base))
+}
+
+func (r *Root) disk() string { return filepath.Join(r.work, "disk") }
+
+// Hold mounts a node's disk below the directory work, beside the node's own mounts, so that it outlives the node.
+func Hold(work string, mount func(at string) error) error {
+	r := &Root{Path: filepath.Join(work, "root"), work: work}
+	err := makeDirectories(0o711, work, r.disk())
+	if err == nil {
+		err = mount(r.disk())
+	}
+	if err != nil {
+		return errors.Join(err, r.Close())
+	}
+	return nil
+}
+
+// Release ends Hold.
+func Release(work string) error {
+	return (&Root{Path: filepath.Join(work, "root"), work: work}).Close()
 }
 
 // layers returns the directories of the node's own image, lowest first.
@@ -109,22 +160,31 @@ func (r *Root) LogEnd() string {
 }
 
 // Close takes the mounts down, newest first, and removes their directories. An error names what stays.
-func (r *Root) Close() (failed error) {
+func (r *Root) Close() error {
+	failed := r.Drop()
+	for unix.Unmount(r.disk(), unix.MNT_DETACH) == nil {
+	}
+	for _, at := range []string{r.disk(), r.work} {
+		if err := os.Remove(at); err != nil && !errors.Is(err, os.ErrNotExist) {
+			failed = errors.Join(failed, err)
+		}
+	}
+	return failed
+}
+
+// Drop is Close for all but the disk.
+func (r *Root) Drop() (failed error) {
 	if r.Log != nil {
 		r.Log.Close()
 	}
-	for _, at := range []string{"root", "disk"} {
-		for unix.Unmount(filepath.Join(r.work, at), unix.MNT_DETACH) == nil {
-		}
+	for unix.Unmount(r.Path, unix.MNT_DETACH) == nil {
 	}
 	entries, _ := os.ReadDir(r.work)
 	for _, entry := range entries {
-		at := filepath.Join(r.work, entry.Name())
-		_ = unix.Unmount(at, unix.MNT_DETACH) // not all of them are mounted
-		failed = errors.Join(failed, os.Remove(at))
-	}
-	if err := os.Remove(r.work); err != nil && !errors.Is(err, os.ErrNotExist) {
-		failed = errors.Join(failed, err)
+		if at := filepath.Join(r.work, entry.Name()); at != r.disk() {
+			_ = unix.Unmount(at, unix.MNT_DETACH) // not all of them are mounted
+			failed = errors.Join(failed, os.Remove(at))
+		}
 	}
 	return failed
 }

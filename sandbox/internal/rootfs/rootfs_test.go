@@ -129,3 +129,32 @@ func TestMakeFails(t *testing.T) {
 		nothingLeft(t, dir)
 	}
 }
+
+// TestAgainFollowsNoLink puts a root together again in which a learner made links of the directories on the daemon's way.
+func TestAgainFollowsNoLink(t *testing.T) {
+	users, dir := user(t)
+	from, _ := source(t, dir)
+	work, outside := filepath.Join(dir, "mnt", "n"), filepath.Join(dir, "outside")
+	ok(t, os.MkdirAll(filepath.Join(outside, "bin"), 0o755))
+	from.Disk = func(_ int64, at string) error { return unix.Mount("disk", at, "tmpfs", 0, "size=1m") }
+	root, err := Make(from, work, 1<<20, userns.Trial, users)
+	ok(t, err)
+	ok(t, root.Drop())
+	root, err = Again(from, work, userns.Trial, users)
+	ok(t, err)
+	ok(t, root.Drop())
+	podlab := filepath.Join(work, "disk", "root", "opt", "podlab")
+	ok(t, os.RemoveAll(podlab))
+	ok(t, os.Symlink(outside, podlab))
+	if _, err := Again(from, work, userns.Trial, users); err == nil {
+		t.Error("a link was followed")
+	}
+	mounts, err := os.ReadFile("/proc/self/mounts")
+	if err != nil || strings.Contains(string(mounts), outside) {
+		t.Errorf("a mount outside the root (%v)", err)
+	}
+	ok(t, Release(work))
+	if entries, err := os.ReadDir(filepath.Join(dir, "mnt")); err != nil || len(entries) != 0 {
+		t.Errorf("left: %v %v", entries, err)
+	}
+}

@@ -104,7 +104,7 @@ func (d *Daemon) prepare() error {
 
 func (d *Daemon) launch(t testing.TB) {
 	t.Helper()
-	cmd := exec.Command(d.program, append([]string{"--run", d.Run, "--data", d.Data}, d.args...)...)
+	cmd := exec.Command(d.program, append([]string{"--run", d.Run, "--data", d.Data, "--spares", "0"}, d.args...)...)
 	cmd.Stderr = d.stderr
 	must(t, cmd.Start())
 	d.cmd = cmd

@@ -16,6 +16,25 @@ const goneEvery = time.Second
 
 // exec runs a command for the connection. A client that goes away hangs it up.
 func (s *Server) exec(ctx context.Context, conn net.Conn, spec sandbox.ExecSpec) error {
+	return s.join(ctx, conn, spec.Container, spec.Stdin, spec.TTY, func(ctx context.Context, streams sandbox.Streams) (waiter, error) {
+		return s.Agent.Begin(ctx, spec, streams)
+	})
+}
+
+// attach joins the connection with a container's own streams. A client that goes away detaches.
+func (s *Server) attach(ctx context.Context, conn net.Conn, spec sandbox.AttachSpec) error {
+	return s.join(ctx, conn, spec.Container, spec.Stdin, true, func(ctx context.Context, streams sandbox.Streams) (waiter, error) {
+		return s.Agent.BeginAttach(ctx, spec, streams)
+	})
+}
+
+// waiter returns when a process has ended and all its output was written.
+type waiter = func() (sandbox.Exit, error)
+
+// join connects a process's streams with the connection; resizes says whether it takes the size of the client's window.
+func (s *Server) join(
+	ctx context.Context, conn net.Conn, container string, stdin, resizes bool, begin func(context.Context, sandbox.Streams) (waiter, error),
+) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	out := &sender{conn: conn}
@@ -23,16 +42,16 @@ func (s *Server) exec(ctx context.Context, conn net.Conn, spec sandbox.ExecSpec)
 	gate := make(chan struct{})
 	streams := sandbox.Streams{Out: gated{framed{out, wire.Stdout}, gate}, Err: gated{framed{out, wire.Stderr}, gate}}
 	in := &input{frames: make(chan []byte), done: ctx.Done()}
-	if spec.Stdin {
+	if stdin {
 		streams.In = in
 	}
 	sizes := make(chan sandbox.Size, 1)
-	if spec.TTY {
+	if resizes {
 		streams.Resize = sizes
 	}
-	wait, err := s.Agent.Begin(ctx, spec, streams)
+	wait, err := begin(ctx, streams)
 	if sandbox.CodeOf(err) == sandbox.CodeInternal {
-		s.Log.Error("exec", "container", spec.Container, "err", err)
+		s.Log.Error("streams", "container", container, "err", err)
 	}
 	answered := out.answer(nil, err)
 	close(gate)

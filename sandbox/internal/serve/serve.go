@@ -31,6 +31,8 @@ type Agent interface {
 	sandbox.Agent
 	// Begin starts a command; wait returns when it has ended and all its output was written. When ctx ends it is hung up.
 	Begin(ctx context.Context, spec sandbox.ExecSpec, streams sandbox.Streams) (wait func() (sandbox.Exit, error), err error)
+	// BeginAttach attaches to a container; wait is as Attach. When ctx ends it is detached.
+	BeginAttach(ctx context.Context, spec sandbox.AttachSpec, streams sandbox.Streams) (wait func() (sandbox.Exit, error), err error)
 }
 
 // Server serves an agent on any number of listeners.
@@ -163,6 +165,8 @@ func (s *Server) dispatch(ctx context.Context, conn net.Conn, r wire.Request) er
 		return s.watch(ctx, conn)
 	case wire.VerbExec:
 		return stream(conn, r, func(a sandbox.ExecSpec) error { return s.exec(ctx, conn, a) })
+	case wire.VerbAttach:
+		return stream(conn, r, func(a sandbox.AttachSpec) error { return s.attach(ctx, conn, a) })
 	case wire.VerbLogs:
 		return stream(conn, r, func(a sandbox.LogOptions) error { return s.logs(ctx, conn, a) })
 	case wire.VerbTerminal:

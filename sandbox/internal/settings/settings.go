@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"math"
+	"net/netip"
 	"os"
 	"os/user"
 	"path/filepath"
@@ -25,6 +26,7 @@ type Settings struct {
 	Run, Data string // absolute, without characters that overlayfs could mistake
 	Group     int    // gid that may use the sockets; 0 when only root may
 	MaxNodes  int
+	Spares    int              // nodes that are made ahead
 	Defaults  sandbox.NodeSpec // sizes of a node that asks for none
 }
 
@@ -41,6 +43,7 @@ func Parse(flags *flag.FlagSet, args []string) (*Settings, error) {
 	flags.StringVar(&s.Run, "run", "/run/podlab", "`folder` of sockets and state")
 	group := flags.String("group", "", "`group` whose members may use the sockets; none: root only")
 	flags.IntVar(&s.MaxNodes, "max-nodes", 0, "most `nodes` at a time; 0: as many as the host's memory holds")
+	flags.IntVar(&s.Spares, "spares", 2, "`nodes` kept ready ahead, of the sizes last asked for, while there is room; each takes some 6 MB")
 	memory := flags.String("memory", "512Mi", "a node's memory, swap excluded")
 	cpu := flags.String("cpu", "1", "a node's share of `cores`")
 	flags.Int64Var(&s.Defaults.PIDs, "pids", 512, "a node's processes and threads")
@@ -139,11 +142,18 @@ var (
 // Complete fills in what spec leaves to the daemon and refuses what it may not ask for (bad_request).
 func (s *Settings) Complete(spec sandbox.NodeSpec) (sandbox.NodeSpec, error) {
 	spec.Hostname = cmp.Or(spec.Hostname, "node")
+	spec.Subnet = cmp.Or(spec.Subnet, firstSubnet)
 	if !validID.MatchString(spec.ID) {
 		return spec, sandbox.Errorf(sandbox.CodeBadRequest, "detail", "id")
 	}
 	if !validHostname.MatchString(spec.Hostname) {
 		return spec, sandbox.Errorf(sandbox.CodeBadRequest, "detail", "hostname")
+	}
+	if spec.Owner != "" && !validID.MatchString(spec.Owner) {
+		return spec, sandbox.Errorf(sandbox.CodeBadRequest, "detail", "owner")
+	}
+	if subnet, err := netip.ParsePrefix(spec.Subnet); err != nil || !validSubnet(subnet) {
+		return spec, sandbox.Errorf(sandbox.CodeBadRequest, "detail", "subnet")
 	}
 	sizes := []struct {
 		name           string
@@ -162,6 +172,15 @@ func (s *Settings) Complete(spec sandbox.NodeSpec) (sandbox.NodeSpec, error) {
 		}
 	}
 	return spec, nil
+}
+
+// Pods' networks: each node's is a /24 of this.
+var subnets = netip.MustParsePrefix("10.88.0.0/16")
+
+const firstSubnet = "10.88.0.0/24"
+
+func validSubnet(p netip.Prefix) bool {
+	return p.Bits() == 24 && p == p.Masked() && subnets.Contains(p.Addr())
 }
 
 // Places is how many of the host's places for nodes a node of that size takes.

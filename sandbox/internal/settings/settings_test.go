@@ -16,7 +16,7 @@ func TestParse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := Settings{Run: "/run/x", Data: "/d", MaxNodes: 3, Defaults: sandbox.NodeSpec{Memory: 128 << 20, CPU: 1500, PIDs: 100, Disk: 64 << 20}}
+	want := Settings{Run: "/run/x", Data: "/d", MaxNodes: 3, Spares: 2, Defaults: sandbox.NodeSpec{Memory: 128 << 20, CPU: 1500, PIDs: 100, Disk: 64 << 20}}
 	if *s != want {
 		t.Errorf("%+v, want %+v", *s, want)
 	}
@@ -46,7 +46,7 @@ func TestComplete(t *testing.T) {
 		t.Fatal(err)
 	}
 	got, err := s.Complete(sandbox.NodeSpec{ID: "n", Memory: 200 << 20})
-	want := sandbox.NodeSpec{ID: "n", Hostname: "node", Memory: 200 << 20, CPU: 1000, PIDs: 512, Disk: 64 << 20}
+	want := sandbox.NodeSpec{ID: "n", Hostname: "node", Memory: 200 << 20, CPU: 1000, PIDs: 512, Disk: 64 << 20, Subnet: "10.88.0.0/24"}
 	if err != nil || got != want {
 		t.Errorf("%+v %v", got, err)
 	}
@@ -54,7 +54,8 @@ func TestComplete(t *testing.T) {
 		t.Errorf("200 MiB take %d places of 128 MiB", places)
 	}
 	for _, bad := range []sandbox.NodeSpec{{ID: "../x"}, {ID: ""}, {ID: "-x"}, {ID: "x", Hostname: "a b"}, {ID: "x", Memory: 1},
-		{ID: "x", Memory: 1 << 40}, {ID: "x", PIDs: 1 << 40}, {ID: "x", Disk: -1}} {
+		{ID: "x", Memory: 1 << 40}, {ID: "x", PIDs: 1 << 40}, {ID: "x", Disk: -1}, {ID: "x", Owner: "-"}, {ID: "x", Subnet: "10.88.1.1/24"},
+		{ID: "x", Subnet: "10.89.0.0/24"}, {ID: "x", Subnet: "10.88.0.0/16"}, {ID: "x", Subnet: "fd00::/24"}, {ID: "x", Subnet: "x"}} {
 		if _, err := s.Complete(bad); sandbox.CodeOf(err) != sandbox.CodeBadRequest {
 			t.Errorf("%+v: %v", bad, err)
 		}

@@ -104,7 +104,9 @@ func Run(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return err
 	}
-	a.engine, err = engine.Open(engine.Config{Images: images, State: filepath.Join(StateDir, "engine"), Disk: DiskDir, Log: cfg.Log}, cfg.Keep, a.moments.add)
+	a.engine, err = engine.Open(engine.Config{
+		Images: images, State: filepath.Join(StateDir, "engine"), Disk: DiskDir, Subnet: os.Getenv("PODLAB_SUBNET"), Log: cfg.Log,
+	}, cfg.Keep, a.moments.add)
 	if err != nil {
 		return fmt.Errorf("engine: %w", err)
 	}

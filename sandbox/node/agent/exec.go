@@ -74,6 +74,21 @@ func (a *Agent) Begin(ctx context.Context, spec sandbox.ExecSpec, streams sandbo
 	}, nil
 }
 
+// Attach joins a container's own streams to its end.
+func (a *Agent) Attach(ctx context.Context, spec sandbox.AttachSpec, streams sandbox.Streams) (sandbox.Exit, error) {
+	wait, err := a.BeginAttach(ctx, spec, streams)
+	if err != nil {
+		return sandbox.Exit{}, err
+	}
+	return wait()
+}
+
+// BeginAttach joins a container's own streams.
+func (a *Agent) BeginAttach(ctx context.Context, spec sandbox.AttachSpec, streams sandbox.Streams) (wait func() (sandbox.Exit, error), err error) {
+	defer a.trim.soon()
+	return a.engine.Attach(ctx, spec, streams)
+}
+
 // setExec takes note of a command that runs in the node. The engine does so for those in containers.
 func (a *Agent) setExec(pid int, hidden bool) {
 	if hidden {

@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"podlab/sandbox"
+	"podlab/sandbox/kubectl"
 )
 
 func (p *program) runContainer(ctx context.Context, args []string) (int, error) {
@@ -20,8 +21,8 @@ func (p *program) runContainer(ctx context.Context, args []string) (int, error) 
 	if len(words) == 0 {
 		return 0, wrongUsage("which_image")
 	}
-	if o.stdin || o.tty {
-		return 0, wrongUsage("run_it")
+	if o.tty && o.stdin && !o.detach && !isTerminal(int(p.in.Fd())) {
+		return 0, wrongUsage("not_a_terminal")
 	}
 	object, err := o.object(words[0], words[1:])
 	if err != nil {
@@ -38,10 +39,19 @@ func (p *program) runContainer(ctx context.Context, args []string) (int, error) 
 		return 0, err
 	}
 	if o.detach {
+		if _, err := p.until(ctx, object.Metadata.Name, func(c sandbox.Container) bool { return c.State != sandbox.StateWaiting }); err != nil {
+			return 0, err
+		}
 		fmt.Fprintln(p.out, object.Metadata.Name)
 		return 0, nil
 	}
-	return p.foreground(ctx, object.Metadata.Name, o.remove)
+	follow := p.follow
+	if o.stdin || o.tty {
+		follow = func(ctx context.Context, name string) (sandbox.Exit, error) {
+			return p.followAttached(ctx, name, o.stdin, o.tty)
+		}
+	}
+	return p.foreground(ctx, object.Metadata.Name, o.remove, follow)
 }
 
 // mustBeNew refuses a name that is taken: applying it again would say "unchanged" where docker run would fail.
@@ -57,8 +67,14 @@ func (p *program) mustBeNew(ctx context.Context, name string) error {
 }
 
 // foreground shows what the container prints until it ends, and passes its exit code on. ^C stops it, as docker run does.
-func (p *program) foreground(ctx context.Context, name string, remove bool) (int, error) {
-	exit, err := p.follow(ctx, name)
+func (p *program) foreground(
+	ctx context.Context, name string, remove bool, follow func(context.Context, string) (sandbox.Exit, error),
+) (int, error) {
+	exit, err := follow(ctx, name)
+	if errors.Is(err, kubectl.ErrDetached) {
+		p.complain(p.words.say("detached", "name", name))
+		return 0, nil
+	}
 	if sandbox.CodeOf(err) == sandbox.CodeCannotStart {
 		p.complain(p.words.problem(err))
 		err = nil
@@ -200,7 +216,7 @@ func (p *program) removeContainers(ctx context.Context, args []string) (int, err
 		}
 		refs = append(refs, sandbox.Ref{Kind: sandbox.ManifestContainer, Name: name})
 	}
-	return p.deleteAll(ctx, refs, 0)
+	return p.deleteAll(ctx, refs, 0, false)
 }
 
 // stopContainers ends a container's first process as docker stop does: SIGTERM, and SIGKILL after a while. The container stays.
@@ -224,26 +240,6 @@ func (p *program) stopContainers(ctx context.Context, args []string) (int, error
 		fmt.Fprintln(p.out, name)
 	}
 	return 0, nil
-}
-
-func (p *program) logsContainer(ctx context.Context, args []string) (int, error) {
-	var follow bool
-	var tail []string
-	names, _, err := flags{
-		bools:  map[string]*bool{"f": &follow, "follow": &follow},
-		values: map[string]*[]string{"tail": &tail, "n": &tail},
-	}.parse(args)
-	if err != nil {
-		return 0, err
-	}
-	if len(names) != 1 {
-		return 0, wrongUsage("which_container")
-	}
-	lines, err := linesOf(tail)
-	if err != nil {
-		return 0, err
-	}
-	return 0, p.logs(ctx, sandbox.LogOptions{Container: names[0], Follow: follow, Tail: lines})
 }
 
 func (p *program) execContainer(ctx context.Context, args []string) (int, error) {

@@ -1,6 +1,11 @@
 package main
 
-import "strings"
+import (
+	"iter"
+	"strings"
+
+	"podlab/sandbox/manifest"
+)
 
 // usageError is a command line that cannot be understood: a key of words and its parameters.
 type usageError struct {
@@ -53,7 +58,7 @@ func (f flags) long(name string, args []string) ([]string, error) {
 	}
 	v, ok := f.values[name]
 	if !ok || len(name) == 1 {
-		return nil, wrongUsage("unknown_flag", "flag", "--"+name)
+		return nil, f.unknown("--" + name)
 	}
 	if !given {
 		if len(args) == 0 {
@@ -75,7 +80,7 @@ func (f flags) short(letters string, args []string) ([]string, error) {
 		}
 		v, ok := f.values[name]
 		if !ok {
-			return nil, wrongUsage("unknown_flag", "flag", "-"+name)
+			return nil, f.unknown("-" + name)
 		}
 		value := strings.TrimPrefix(letters[i+1:], "=")
 		if i+1 == len(letters) {
@@ -88,6 +93,41 @@ func (f flags) short(letters string, args []string) ([]string, error) {
 		return args, nil
 	}
 	return args, nil
+}
+
+// unknown says what was probably meant.
+func (f flags) unknown(flag string) error {
+	if name := strings.TrimLeft(flag, "-"); len(name) > 1 {
+		long := func(yield func(string) bool) {
+			if !yield("help") {
+				return
+			}
+			for known := range f.names() {
+				if len(known) > 1 && !yield(known) {
+					return
+				}
+			}
+		}
+		if near := manifest.Nearest(name, long); near != "" {
+			return wrongUsage("unknown_flag_near", "flag", flag, "near", "--"+near)
+		}
+	}
+	return wrongUsage("unknown_flag", "flag", flag)
+}
+
+func (f flags) names() iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for name := range f.bools {
+			if !yield(name) {
+				return
+			}
+		}
+		for name := range f.values {
+			if !yield(name) {
+				return
+			}
+		}
+	}
 }
 
 // last is the last value given, or otherwise.

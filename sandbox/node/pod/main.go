@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 
 	"podlab/sandbox"
 	"podlab/sandbox/client"
+	"podlab/sandbox/manifest"
 )
 
 // agentSocket is where the node's agent answers.
@@ -37,32 +39,8 @@ type program struct {
 	readFile func(string) ([]byte, error)
 }
 
-// command is one verb. It returns the exit code when err is nil.
-type command struct {
-	usage string
-	run   func(p *program, ctx context.Context, args []string) (code int, err error)
-}
-
-var podCommands = map[string]command{
-	"apply":  {"apply -f FILE|-", (*program).apply},
-	"get":    {"get [NAME…] [-o wide|yaml|json] [-w]", (*program).getPods},
-	"delete": {"delete NAME… | -f FILE|-  [--grace-period=SECONDS] [--now]", (*program).deletePods},
-	"exec":   {"exec [-it] NAME [-c CONTAINER] -- COMMAND [ARG…]", (*program).execPod},
-	"logs":   {"logs NAME [-c CONTAINER] [-f] [--previous] [--tail=N]", (*program).logsPod},
-}
-
-var containerCommands = map[string]command{
-	"run": {"run [-d] [--rm] [--name NAME] [--net|--ipc|--pid|--uts container:NAME|host] [-v SOURCE:PATH[:ro]] [-e NAME=VALUE]" +
-		" [--memory 64m] [--cpus 0.5] [--pids-limit N] [-w DIR] [-u UID] [--privileged] [--entrypoint COMMAND] IMAGE [ARG…]", (*program).runContainer},
-	"ls":   {"ls [-a] [-q]", (*program).listContainers},
-	"rm":   {"rm [-f] NAME…", (*program).removeContainers},
-	"stop": {"stop [-t SECONDS] NAME…", (*program).stopContainers},
-	"logs": {"logs NAME [-f] [--tail=N]", (*program).logsContainer},
-	"exec": {"exec [-it] NAME COMMAND [ARG…]", (*program).execContainer},
-}
-
 // aliases are other words that people type.
-var aliases = map[string]string{"ps": "ls", "list": "ls", "log": "logs"}
+var aliases = map[string]string{"ps": "ls", "list": "ls", "log": "logs", "event": "events", "remove": "rm"}
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
@@ -95,9 +73,17 @@ func (p *program) main(ctx context.Context, args []string) int {
 	}
 	c, known := commands[verb]
 	if !known {
+		if near := manifest.Nearest(verb, maps.Keys(commands)); near != "" {
+			p.complain(p.words.say("nearest_command", "command", args[0], "near", near, "program", p.name))
+			return exitUsage
+		}
 		p.complain(p.words.say("unknown_command", "command", args[0], "program", p.name))
 		p.usage(p.err, commands)
 		return exitUsage
+	}
+	if c.wantsHelp(args[1:]) {
+		p.help(verb, c)
+		return 0
 	}
 	code, err := c.run(p, ctx, args[1:])
 	if err == nil {
@@ -124,12 +110,3 @@ func (p *program) fail(err error, c command) int {
 }
 
 func (p *program) complain(text string) { _, _ = io.WriteString(p.err, text+"\n") }
-
-func (p *program) usage(w io.Writer, commands map[string]command) {
-	order := []string{"apply", "get", "delete", "run", "ls", "exec", "logs", "stop", "rm"}
-	for _, verb := range order {
-		if c, ok := commands[verb]; ok {
-			_, _ = io.WriteString(w, "  "+p.name+" "+c.usage+"\n")
-		}
-	}
-}

@@ -86,7 +86,7 @@ func TestPodCommands(t *testing.T) {
 		{[]string{"pod", "apply", "-f", "slip.yaml"}, "zh", ``, `slip.yaml: 第 \d+ 行：容器 nginx-container 挂载了卷“shared-data”，但 spec.volumes 中没有它。现有的卷：shard-data\n`, 1},
 		{[]string{"pod", "apply", "-f", "image.yaml"}, "", ``, `image.yaml: there is no image "debiann" here. There are: busybox, debian, .*\n`, 1},
 		{[]string{"pod", "apply", "-f", "none.yaml"}, "zh", ``, `没有文件 none.yaml\n`, 1},
-		{[]string{"pod", "apply"}, "", ``, `say which file: .*\nusage: pod apply -f FILE\|-\n`, 2},
+		{[]string{"pod", "apply"}, "", ``, `say which file: .*\nusage: pod apply -f FILE\|DIR\|-\n`, 2},
 		{[]string{"pod", "apply", "-f", "two.yaml"}, "", `pod/two-containers created\n`, ``, 0},
 		{[]string{"pod", "apply", "--filename=two.yaml"}, "zh", `pod/two-containers 没有变化\n`, ``, 0},
 		{[]string{"pod", "get"}, "", `NAME +READY +STATUS +RESTARTS +AGE\ntwo-containers +1/2 +NotReady +0 +\d+s\n`, ``, 0},
@@ -95,13 +95,18 @@ func TestPodCommands(t *testing.T) {
 		{[]string{"pod", "get", "nobody"}, "", ``, `pod "nobody" not found\n`, 1},
 		{[]string{"pod", "get", "nobody"}, "zh", ``, `找不到 Pod “nobody”\n`, 1},
 		{[]string{"pod", "exec", "two-containers", "-c", "nginx-container", "--", "echo", "-n", "x"}, "", `-n x\n`, ``, 0},
-		{[]string{"pod", "exec", "two-containers", "--", "sh", "-c", "exit 5"}, "", ``, `container nginx-container is used, of: nginx-container, debian-container\n`, 5},
+		{[]string{"pod", "exec", "two-containers", "--", "sh", "-c", "exit 5"}, "", ``, `Defaulted container "nginx-container" out of: nginx-container, debian-container\n`, 5},
 		{[]string{"pod", "exec", "two-containers", "ls"}, "", ``, `put -- before the command: (?s:.*)`, 2},
 		{[]string{"pod", "exec", "two-containers", "-c", "debian-container", "--", "true"}, "", ``, `container "two-containers/debian-container" is not running\n`, 1},
 		{[]string{"pod", "exec", "two-containers", "-c", "nginx-container", "--", "frob"}, "", ``, `there is no program "frob" in container two-containers/nginx-container\n`, 127},
 		{[]string{"pod", "exec", "two-containers", "-c", "nginx-container", "--", "frob"}, "zh", ``, `容器 two-containers/nginx-container 中没有“frob”这个程序\n`, 127},
 		{[]string{"pod", "exec", "two-containers", "-c", "nginx", "--", "true"}, "", ``, `pod two-containers has no container "nginx". It has: nginx-container, debian-container\n(?s:.*)`, 2},
 		{[]string{"pod", "delete", "two-containers", "nobody", "--now"}, "", `pod/two-containers deleted\n`, `pod "nobody" not found\n`, 1},
+		{[]string{"pod", "delete", "nobody", "--ignore-not-found"}, "", ``, ``, 0},
+		{[]string{"pod", "get", "--watsh"}, "", ``, `unknown flag --watsh. Did you mean --watch\?\nusage: (?s:.*)`, 2},
+		{[]string{"pod", "get", "--watsh"}, "zh", ``, `未知的选项 --watsh。是否想用 --watch？\n(?s:.*)`, 2},
+		{[]string{"pod", "logs", "--help"}, "", `Print what a container printed.\n\nusage: pod logs (?s:.*)examples:\n  pod logs web\n(?s:.*)`, ``, 0},
+		{[]string{"pod", "descibe"}, "", ``, `pod: there is no command "descibe". Did you mean pod describe\?\n`, 2},
 		{[]string{"pod", "frob"}, "", ``, `pod: there is no command "frob". These are:\n(?s:.*)`, 2},
 	} {
 		s.check(c.lang, c.line, c.out, c.errs, c.code)
@@ -147,7 +152,7 @@ func TestContainerCommands(t *testing.T) {
 		{[]string{"container", "run", "-d", "--name", "web", "nginx"}, ``, `container "web" is there already\n`, 1},
 		{[]string{"container", "run", "-d", "--name", "late", "--net", "container:nobody", "busybox", "sleep", "9"}, ``, `container "nobody" not found\n`, 1},
 		{[]string{"container", "run", "--net", "bridge", "busybox"}, ``, `"bridge": write container:NAME or host\n(?s:.*)`, 2},
-		{[]string{"container", "run", "-it", "busybox"}, ``, `container run -i and -t are not supported(?s:.*)`, 2},
+		{[]string{"container", "run", "-it", "busybox"}, ``, `the input device is not a terminal: leave out -t\n(?s:.*)`, 2},
 		{[]string{"container", "ls"}, `NAME +IMAGE +STATUS +PID +NET +IPC +UTS\npause .*\nweb .*\n`, ``, 0},
 		{[]string{"container", "ps", "-q"}, `pause\nweb\n`, ``, 0},
 		{[]string{"container", "exec", "web", "echo", "-i"}, `-i\n`, ``, 0},
@@ -212,6 +217,25 @@ func TestAges(t *testing.T) {
 	} {
 		if got := short(d); got != want {
 			t.Errorf("%v: %s, want %s", d, got, want)
+		}
+	}
+}
+
+// TestEveryCommandHasHelp: it is listed, and --help says what it does, in both languages.
+func TestEveryCommandHasHelp(t *testing.T) {
+	for program, commands := range map[string]map[string]command{"pod": podCommands, "container": containerCommands} {
+		if len(verbs(commands)) != len(commands) {
+			t.Errorf("%s: %v are listed of %d", program, verbs(commands), len(commands))
+		}
+		for verb, c := range commands {
+			if english["help."+program+"."+verb] == "" || len(c.examples) == 0 {
+				t.Errorf("%s %s has no help", program, verb)
+			}
+			for _, example := range c.examples {
+				if !strings.Contains(example, program+" "+verb) {
+					t.Errorf("%s %s: %s", program, verb, example)
+				}
+			}
 		}
 	}
 }

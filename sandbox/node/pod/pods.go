@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"podlab/sandbox"
+	"podlab/sandbox/kubectl"
 	"podlab/sandbox/manifest"
 )
 
@@ -30,6 +31,21 @@ func readManifest(name string) ([]byte, error) {
 		err = sandbox.Errorf(sandbox.CodeTooLarge, "limit", strconv.Itoa(sandbox.MaxManifest))
 	}
 	return data, err
+}
+
+// manifestsOf puts in place of each directory its manifests.
+func manifestsOf(names []string) (files []string, err error) {
+	for _, name := range names {
+		found, err := kubectl.Manifests(name)
+		switch {
+		case errors.Is(err, kubectl.ErrNoManifests):
+			return nil, wrongUsage("no_manifests", "dir", name)
+		case err != nil:
+			return nil, &fileError{name, err}
+		}
+		files = append(files, found...)
+	}
+	return files, nil
 }
 
 // decode reads the objects of a file; an error names the file.
@@ -63,6 +79,10 @@ func (p *program) apply(ctx context.Context, args []string) (int, error) {
 	if len(files) == 0 || len(words) > 0 {
 		return 0, wrongUsage("apply_needs_file")
 	}
+	files, err = manifestsOf(files)
+	if err != nil {
+		return 0, err
+	}
 	for _, file := range files {
 		objects, err := p.decode(file)
 		if err != nil {
@@ -83,13 +103,16 @@ func (p *program) apply(ctx context.Context, args []string) (int, error) {
 
 func (p *program) getPods(ctx context.Context, args []string) (int, error) {
 	var format []string
-	var watch bool
+	var watch, noHead bool
 	names, _, err := flags{
-		bools:  map[string]*bool{"w": &watch, "watch": &watch},
+		bools:  map[string]*bool{"w": &watch, "watch": &watch, "no-headers": &noHead},
 		values: map[string]*[]string{"o": &format, "output": &format},
 	}.parse(args)
 	if err != nil {
 		return 0, err
+	}
+	if len(names) > 0 && isEvents(names[0]) {
+		return p.events(ctx, args[1:])
 	}
 	if len(names) > 0 && isKind(names[0]) {
 		names = names[1:]
@@ -109,10 +132,10 @@ func (p *program) getPods(ctx context.Context, args []string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	return 0, p.printPods(how, pods, snapshot, len(names) == 1)
+	return 0, p.printPods(how, pods, snapshot, len(names) == 1, !noHead)
 }
 
-func (p *program) printPods(how string, pods []sandbox.Pod, snapshot sandbox.Snapshot, single bool) error {
+func (p *program) printPods(how string, pods []sandbox.Pod, snapshot sandbox.Snapshot, single, head bool) error {
 	switch how {
 	case "yaml", "json":
 		return manifest.WritePods(p.out, how, pods, single)
@@ -126,7 +149,11 @@ func (p *program) printPods(how string, pods []sandbox.Pod, snapshot sandbox.Sna
 		p.complain(p.words.say("no_pods"))
 		return nil
 	}
-	return podTable(pods, snapshot, how == "wide").write(p.out)
+	rows := podTable(pods, snapshot, how == "wide")
+	if !head {
+		rows = rows[1:]
+	}
+	return rows.write(p.out)
 }
 
 // watchPods prints a row whenever something in it but its age changed, until ^C.
@@ -169,6 +196,8 @@ func (p *program) watchPods(ctx context.Context, names []string, wide bool) erro
 // isKind lets people type "pod get pods" as they would kubectl.
 func isKind(word string) bool { return word == "pods" || word == "pod" || word == "po" }
 
+func isEvents(word string) bool { return word == "events" || word == "event" || word == "ev" }
+
 // choose returns the named pods in the order asked for; without names all.
 func choose(pods []sandbox.Pod, names []string) ([]sandbox.Pod, error) {
 	if len(names) == 0 {
@@ -197,9 +226,9 @@ func findPod(pods []sandbox.Pod, name string) (sandbox.Pod, error) {
 
 func (p *program) deletePods(ctx context.Context, args []string) (int, error) {
 	var files, grace []string
-	var now, force bool
+	var now, force, all, ignore bool
 	names, _, err := flags{
-		bools:  map[string]*bool{"now": &now, "force": &force},
+		bools:  map[string]*bool{"now": &now, "force": &force, "all": &all, "ignore-not-found": &ignore},
 		values: map[string]*[]string{"f": &files, "filename": &files, "grace-period": &grace},
 	}.parse(args)
 	if err != nil {
@@ -212,6 +241,9 @@ func (p *program) deletePods(ctx context.Context, args []string) (int, error) {
 	for _, name := range names {
 		refs = append(refs, sandbox.Ref{Kind: sandbox.ManifestPod, Name: strings.TrimPrefix(name, "pod/")})
 	}
+	if files, err = manifestsOf(files); err != nil {
+		return 0, err
+	}
 	for _, file := range files {
 		objects, err := p.decode(file)
 		if err != nil {
@@ -221,21 +253,39 @@ func (p *program) deletePods(ctx context.Context, args []string) (int, error) {
 			refs = append(refs, o.Ref)
 		}
 	}
-	if len(refs) == 0 {
+	if all {
+		more, err := p.allPods(ctx)
+		if err != nil {
+			return 0, err
+		}
+		refs = append(refs, more...)
+	}
+	if len(refs) == 0 && !all {
 		return 0, wrongUsage("which_pod")
 	}
-	seconds, err := graceOf(last(grace, ""), now || force)
+	seconds, err := graceOf(last(grace, ""), now, force)
 	if err != nil {
 		return 0, err
 	}
-	return p.deleteAll(ctx, refs, seconds)
+	return p.deleteAll(ctx, refs, seconds, ignore)
 }
 
-func graceOf(text string, now bool) (int64, error) {
-	if text == "" {
-		if now {
-			return 0, nil
-		}
+func (p *program) allPods(ctx context.Context) (refs []sandbox.Ref, err error) {
+	snapshot, err := p.agent.Snapshot(ctx)
+	for _, pod := range snapshot.Pods {
+		refs = append(refs, sandbox.Ref{Kind: sandbox.ManifestPod, Name: pod.Metadata.Name})
+	}
+	return refs, err
+}
+
+// graceOf is the grace in seconds: --now means one, --force none, neither the object's own (-1).
+func graceOf(text string, now, force bool) (int64, error) {
+	switch {
+	case text == "" && now:
+		return 1, nil
+	case text == "" && force:
+		return 0, nil
+	case text == "":
 		return -1, nil
 	}
 	n, err := strconv.ParseInt(text, 10, 32)
@@ -245,13 +295,16 @@ func graceOf(text string, now bool) (int64, error) {
 	return n, nil
 }
 
-// deleteAll deletes what it can, and fails with the first thing that it could not.
-func (p *program) deleteAll(ctx context.Context, refs []sandbox.Ref, grace int64) (int, error) {
+// deleteAll deletes what it can, and fails with the first thing that it could not. What is not there is no failure with ignore.
+func (p *program) deleteAll(ctx context.Context, refs []sandbox.Ref, grace int64, ignore bool) (int, error) {
 	var first error
 	for _, ref := range refs {
 		err := p.agent.Delete(ctx, ref, grace)
 		if err == nil {
 			fmt.Fprintf(p.out, "%s/%s %s\n", strings.ToLower(ref.Kind), ref.Name, p.words.say("action.deleted"))
+			continue
+		}
+		if ignore && sandbox.CodeOf(err) == sandbox.CodeNotFound {
 			continue
 		}
 		if first != nil {
@@ -265,32 +318,27 @@ func (p *program) deleteAll(ctx context.Context, refs []sandbox.Ref, grace int64
 	return 0, first
 }
 
-// pickContainer finds the Container.ID that NAME and -c mean: with one container, -c may be left out.
-func (p *program) pickContainer(ctx context.Context, podName, container string) (string, error) {
+// pickContainer finds the container that NAME and -c mean: without -c the pod's default.
+func (p *program) pickContainer(ctx context.Context, podName, container string) (pod sandbox.Pod, name string, err error) {
 	snapshot, err := p.agent.Snapshot(ctx)
 	if err != nil {
-		return "", err
+		return pod, "", err
 	}
-	pod, err := findPod(snapshot.Pods, podName)
-	if err != nil {
-		return "", err
+	if pod, err = findPod(snapshot.Pods, podName); err != nil {
+		return pod, "", err
 	}
-	names := make([]string, 0, len(pod.Spec.Containers))
-	for _, c := range pod.Spec.Containers {
-		names = append(names, c.Name)
-	}
-	if container == "" && len(names) > 0 {
-		if len(names) > 1 {
-			p.complain(p.words.say("defaulted", "container", names[0], "known", strings.Join(names, ", ")))
+	known := strings.Join(kubectl.ContainerNames(pod), ", ")
+	if container == "" {
+		name, guessed := kubectl.DefaultContainer(pod)
+		if guessed {
+			p.complain(p.words.say("defaulted", "container", name, "known", known))
 		}
-		return pod.Metadata.Name + "/" + names[0], nil
+		return pod, name, nil
 	}
-	for _, name := range names {
-		if name == container {
-			return pod.Metadata.Name + "/" + name, nil
-		}
+	if _, ok := kubectl.Container(pod, container); !ok {
+		return pod, "", wrongUsage("no_such_container", "container", container, "pod", pod.Metadata.Name, "known", known)
 	}
-	return "", wrongUsage("no_such_container", "container", container, "pod", pod.Metadata.Name, "known", strings.Join(names, ", "))
+	return pod, container, nil
 }
 
 func (p *program) execPod(ctx context.Context, args []string) (int, error) {
@@ -311,53 +359,9 @@ func (p *program) execPod(ctx context.Context, args []string) (int, error) {
 	case len(behind) == 0:
 		return 0, wrongUsage("which_command")
 	}
-	id, err := p.pickContainer(ctx, words[0], last(container, ""))
+	pod, name, err := p.pickContainer(ctx, words[0], last(container, ""))
 	if err != nil {
 		return 0, err
 	}
-	return p.exec(ctx, id, behind, stdin, tty)
-}
-
-func (p *program) logsPod(ctx context.Context, args []string) (int, error) {
-	var follow, previous bool
-	var container, tail []string
-	words, _, err := flags{
-		bools:  map[string]*bool{"f": &follow, "follow": &follow, "p": &previous, "previous": &previous},
-		values: map[string]*[]string{"c": &container, "container": &container, "tail": &tail},
-	}.parse(args)
-	if err != nil {
-		return 0, err
-	}
-	if len(words) == 0 || len(words) > 2 {
-		return 0, wrongUsage("which_pod")
-	}
-	if len(words) == 2 {
-		container = append(container, words[1])
-	}
-	id, err := p.pickContainer(ctx, words[0], last(container, ""))
-	if err != nil {
-		return 0, err
-	}
-	lines, err := linesOf(tail)
-	if err != nil {
-		return 0, err
-	}
-	return 0, p.logs(ctx, sandbox.LogOptions{Container: id, Previous: previous, Tail: lines, Follow: follow})
-}
-
-func linesOf(tail []string) (int, error) {
-	text := last(tail, "0")
-	n, err := strconv.Atoi(text)
-	if err != nil || n < -1 {
-		return 0, wrongUsage("bad_number", "value", text)
-	}
-	return max(n, 0), nil
-}
-
-func (p *program) logs(ctx context.Context, opt sandbox.LogOptions) error {
-	err := p.agent.Logs(ctx, opt, p.out)
-	if errors.Is(err, context.Canceled) {
-		return nil // ^C ends -f
-	}
-	return err
+	return p.exec(ctx, pod.Metadata.Name+"/"+name, behind, stdin, tty)
 }

@@ -42,6 +42,7 @@ func (o *runOptions) object(image string, args []string) (sandbox.PlainContainer
 		spec.Command = []string{entry}
 	}
 	spec.WorkingDir = last(o.dir, "")
+	spec.Stdin, spec.StdinOnce, spec.TTY = o.stdin, o.stdin && !o.detach, o.tty
 	if err := errors.Join(o.limits(&spec), o.mounts(&spec), o.environment(&spec), o.security(&spec)); err != nil {
 		var first *usageError
 		errors.As(err, &first)
