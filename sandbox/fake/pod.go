@@ -135,7 +135,9 @@ func (a *Agent) addApp(p *pod, spec sandbox.ContainerSpec) {
 	}
 	c := &container{spec: spec, policy: policy, pod: p}
 	name := p.pod.Metadata.Name
-	c.view = sandbox.Container{ID: name + "/" + spec.Name, Name: spec.Name, Pod: name, Kind: sandbox.KindApp, Image: spec.Image, NS: ns, Stdin: spec.Stdin, TTY: spec.TTY}
+	c.view = sandbox.Container{
+		ID: name + "/" + spec.Name, Name: spec.Name, Pod: name, Kind: sandbox.KindApp, Image: spec.Image, NS: ns, Stdin: spec.Stdin, TTY: spec.TTY,
+	}
 	c.view.Layers = layers(name, spec)
 	c.view.Mounts = mounts(p.volumes, spec.VolumeMounts)
 	p.apps = append(p.apps, c)
