@@ -121,7 +121,8 @@ func message(m sandbox.Moment) (text string, warns bool) {
 	case "FailedCreatePodSandBox":
 		return "Failed to create pod sandbox: " + p["detail"], true
 	case "FailedMount":
-		return fmt.Sprintf("MountVolume.SetUp failed for volume %q : hostPath type check failed: %s is not a %s: %s", p["volume"], p["path"], p["type"], p["detail"]), true
+		return fmt.Sprintf("MountVolume.SetUp failed for volume %q : hostPath type check failed: %s is not a %s: %s",
+			p["volume"], p["path"], p["type"], p["detail"]), true
 	case "Evicted":
 		return fmt.Sprintf("Usage of EmptyDir volume %q exceeds the limit %q.", p["volume"], p["limit"]), true
 	case "Completed", "Error", "OOMKilled", "Deleted", "ContainerStatusUnknown":

@@ -16,7 +16,7 @@ var ErrNoManifests = fmt.Errorf("no .yaml, .yml or .json file: %w", fs.ErrNotExi
 func Manifests(name string) (files []string, err error) {
 	info, err := os.Stat(name)
 	if err != nil || !info.IsDir() {
-		return []string{name}, nil
+		return []string{name}, nil //nolint:nilerr // as said above
 	}
 	entries, err := os.ReadDir(name)
 	if err != nil {

@@ -45,7 +45,8 @@ var containerCommands = map[string]command{
 	"run": {usage: "run [-d] [-it] [--rm] [--name NAME] [--net|--ipc|--pid|--uts container:NAME|host] [-v SOURCE:PATH[:ro]] [-e NAME=VALUE]" +
 		" [--memory 64m] [--cpus 0.5] [--pids-limit N] [-w DIR] [-u UID] [--privileged] [--entrypoint COMMAND] IMAGE [ARG…]",
 		run: (*program).runContainer, foreign: true,
-		examples: []string{"container run -d --name web nginx", "container run -it --rm busybox sh", "container run -d --net container:web --name side busybox sleep 1000"}},
+		examples: []string{"container run -d --name web nginx", "container run -it --rm busybox sh",
+			"container run -d --net container:web --name side busybox sleep 1000"}},
 	"ls":      {usage: "ls [-a] [-q]", run: (*program).listContainers, examples: []string{"container ls -a"}},
 	"rm":      {usage: "rm [-f] NAME…", run: (*program).removeContainers, examples: []string{"container rm -f web"}},
 	"stop":    {usage: "stop [-t SECONDS] NAME…", run: (*program).stopContainers, examples: []string{"container stop -t 2 web"}},

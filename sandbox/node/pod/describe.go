@@ -136,10 +136,9 @@ func (p *program) portForward(ctx context.Context, args []string) (int, error) {
 	if pod.Status.Phase != "Running" {
 		return 0, sandbox.Errorf(sandbox.CodeNotRunning, "kind", sandbox.ManifestPod, "name", name)
 	}
-	err = kubectl.Forward(ctx, p.agent, name, ports, p.out, p.err)
-	if err != nil {
+	if err = kubectl.Forward(ctx, p.agent, name, ports, p.out, p.err); err != nil {
 		p.complain("error: " + err.Error())
-		return exitFailed, nil
+		return exitFailed, nil //nolint:nilerr // it is told
 	}
 	return 0, nil
 }
