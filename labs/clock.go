@@ -5,10 +5,44 @@ import (
 	"time"
 )
 
-// clock ends the session when its time is up or nobody was there for long, and stops the agent's watch while nobody looks.
+// A reading is what time it is: by the machine's clock, which its operator or NTP may set to anything, and since some moment, which goes
+// on evenly.
+type reading struct {
+	wall time.Time
+	even time.Duration
+}
+
+var began = time.Now()
+
+func read() reading {
+	now := time.Now()
+	return reading{now.Round(0), now.Sub(began)}
+}
+
+// Clocks are looked at this often; one that moved by less than slack is only kept in step.
+const (
+	look  = time.Minute
+	slack = 30 * time.Second
+)
+
+// since is by how much the machine's clock was set on, or back, after another reading.
+func (r reading) since(before reading) time.Duration {
+	moved := r.wall.Sub(before.wall) - (r.even - before.even)
+	if moved.Abs() < slack {
+		return 0
+	}
+	return moved
+}
+
+// clock ends the session when its time is up or nobody was there for long, and stops the agent's watch while nobody looks. Should the
+// machine's clock be set, the session's times move with it: a learner's hour is an hour.
 func (s *session) clock(ctx context.Context) {
+	before := s.all.read()
 	for {
-		timer := time.NewTimer(s.overdue(time.Now()))
+		now := s.all.read()
+		s.clockSet(now.since(before))
+		before = now
+		timer := time.NewTimer(min(s.overdue(now.wall), look))
 		select {
 		case <-timer.C:
 		case <-s.tick:
@@ -18,6 +52,20 @@ func (s *session) clock(ctx context.Context) {
 		}
 		timer.Stop()
 	}
+}
+
+// clockSet moves the session's times with the machine's clock.
+func (s *session) clockSet(by time.Duration) {
+	if by == 0 {
+		return
+	}
+	s.learner.mu.Lock()
+	defer s.learner.mu.Unlock()
+	s.log.Warn("the machine's clock was set", "by", by)
+	s.started += by.Milliseconds()
+	s.deadline += by.Milliseconds()
+	s.touched()
+	s.learner.notify()
 }
 
 // overdue does what is due and returns how long until it has to look again.
@@ -49,7 +97,7 @@ func (s *session) overdue(now time.Time) time.Duration {
 		{queueIdle, func() { s.want(wish{end: true}) }, s.phase == PhaseQueued},
 		{s.all.cfg.Idle, func() { s.want(wish{end: true}) }, true},
 	} {
-		left := l.left.Add(away.after).Sub(now)
+		left := away.after - time.Since(l.left) // evenly
 		switch {
 		case !away.when:
 		case left <= 0:

@@ -2,7 +2,6 @@ package labs
 
 import (
 	"context"
-	"time"
 
 	"podlab/sandbox"
 )
@@ -11,7 +10,7 @@ import (
 func (s *session) show(v *SessionView) {
 	v.Step, v.Phase, v.Stage, v.Place, v.Error = s.step.ID, s.phase, s.stage, s.place, s.err
 	v.Started, v.Deadline, v.Generation = s.started, s.deadline, s.generation
-	v.Extendable = s.extendable(time.Now())
+	v.Extendable = s.extendable(s.all.read().wall)
 	if s.attempt != nil {
 		v.Checks, v.Reached = s.attempt.checks(), append([]string{}, s.attempt.marks.Reached...)
 		v.Predictions = append([]PredictionState{}, s.attempt.marks.Predictions...)

@@ -3,7 +3,6 @@ package labs
 import (
 	"context"
 	"slices"
-	"time"
 
 	"podlab/sandbox"
 	"podlab/sandbox/manifest"
@@ -58,7 +57,7 @@ func (s *Sessions) open(who *learner, lab *Lab, step *Step) {
 // Extend moves the deadline. Errors: not_found (no session), denied (too early, or no more).
 func (s *Sessions) Extend(id, lab string) error {
 	return s.live(s.ctx, id, lab, func(live *session) error {
-		if !live.extendable(time.Now()) {
+		if !live.extendable(s.read().wall) {
 			return sandbox.Errorf(sandbox.CodeDenied)
 		}
 		live.extend()

@@ -70,7 +70,7 @@ type wish struct {
 // newSession makes a session that is not running yet. The caller holds l.mu.
 func newSession(all *Sessions, l *learner, lab *Lab, step *Step) *session {
 	one := func() chan struct{} { return make(chan struct{}, 1) }
-	now := time.Now()
+	now := all.read().wall
 	return &session{
 		all: all, learner: l, lab: lab, log: all.cfg.Log.With("learner", l.id, "lab", lab.ID),
 		wished: one(), moved: one(), tick: one(), unsaved: one(), seen: one(), judge: one(), probing: one(),

@@ -56,6 +56,7 @@ type Sessions struct {
 	stop  context.CancelFunc
 	wg    sync.WaitGroup
 	queue *queue
+	read  func() reading // the clocks
 
 	mu       sync.Mutex
 	learners map[string]*learner
@@ -68,7 +69,7 @@ type Sessions struct {
 // when the daemon is away, and keeps trying. Close before the store closes.
 func Open(ctx context.Context, cfg Config) (*Sessions, error) {
 	s := &Sessions{
-		cfg: cfg.defaults(), queue: newQueue(), learners: map[string]*learner{}, uses: map[*learner]int{}, nodes: map[string]bool{},
+		cfg: cfg.defaults(), queue: newQueue(), read: read, learners: map[string]*learner{}, uses: map[*learner]int{}, nodes: map[string]bool{},
 	}
 	s.ctx, s.stop = context.WithCancel(ctx)
 	records, err := s.cfg.Store.Sessions(ctx)

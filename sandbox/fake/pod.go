@@ -135,7 +135,9 @@ func (a *Agent) addApp(p *pod, spec sandbox.ContainerSpec) {
 	}
 	c := &container{spec: spec, policy: policy, pod: p}
 	name := p.pod.Metadata.Name
-	c.view = sandbox.Container{ID: name + "/" + spec.Name, Name: spec.Name, Pod: name, Kind: sandbox.KindApp, Image: spec.Image, NS: ns}
+	c.view = sandbox.Container{
+		ID: name + "/" + spec.Name, Name: spec.Name, Pod: name, Kind: sandbox.KindApp, Image: spec.Image, NS: ns, Stdin: spec.Stdin, TTY: spec.TTY,
+	}
 	c.view.Layers = layers(name, spec)
 	c.view.Mounts = mounts(p.volumes, spec.VolumeMounts)
 	p.apps = append(p.apps, c)
@@ -164,7 +166,10 @@ func (a *Agent) applyPlain(spec sandbox.PlainContainer) (sandbox.Applied, error)
 		return done, err
 	}
 	c := &container{spec: spec.Spec.ContainerSpec, policy: spec.Spec.RestartPolicy, plain: &spec}
-	c.view = sandbox.Container{ID: name, Name: name, Kind: sandbox.KindPlain, Image: spec.Spec.Image, NS: ns, Layers: layers("_plain", spec.Spec.ContainerSpec)}
+	c.view = sandbox.Container{
+		ID: name, Name: name, Kind: sandbox.KindPlain, Image: spec.Spec.Image, NS: ns, Layers: layers("_plain", spec.Spec.ContainerSpec),
+		Stdin: spec.Spec.Stdin, TTY: spec.Spec.TTY,
+	}
 	a.plain = append(a.plain, c)
 	a.run(c)
 	return done, nil

@@ -24,6 +24,12 @@ func ContainerNames(pod sandbox.Pod) []string {
 	for _, c := range pod.Spec.Containers {
 		names = append(names, c.Name)
 	}
+	for _, c := range pod.Spec.InitContainers {
+		names = append(names, c.Name)
+	}
+	for _, c := range pod.Spec.EphemeralContainers {
+		names = append(names, c.Name)
+	}
 	return names
 }
 
@@ -37,7 +43,7 @@ func DefaultContainer(pod sandbox.Pod) (name string, guessed bool) {
 	if len(names) == 0 {
 		return "", false
 	}
-	return names[0], len(names) > 1
+	return names[0], len(pod.Spec.Containers) > 1
 }
 
 // Container finds a container of the manifest by its name.

@@ -236,20 +236,3 @@ func TestBombsAreBounded(t *testing.T) {
 		})
 	}
 }
-
-func FuzzDecode(f *testing.F) {
-	f.Add(twoContainers)
-	f.Add("a: &a [*a]")
-	f.Fuzz(func(t *testing.T, text string) {
-		objects, err := Decode([]byte(text))
-		if err != nil && sandbox.CodeOf(err) == sandbox.CodeInternal {
-			t.Fatalf("an error without a code: %v", err)
-		}
-		for _, o := range objects {
-			again, err := Decode(o.JSON)
-			if err != nil || string(again[0].JSON) != string(o.JSON) {
-				t.Fatalf("%s is not read again as it was: %v", o.JSON, err)
-			}
-		}
-	})
-}

@@ -128,6 +128,7 @@ func TestAttachReachesTheFirstProcess(t *testing.T) {
 	read(t, cat.screen, "one\n")
 	cat.leave(t) // without stdinOnce the input stays open
 	j = join(ctx, t, agent, sh)
+	go func() { _, _ = io.Copy(io.Discard, j.screen) }()                                                                   // ends with the attachment
 	_, _ = agent.Exec(ctx, sandbox.ExecSpec{Argv: []string{"kill", "-9", fmt.Sprint(s.Node.AgentPID)}}, sandbox.Streams{}) // its connection breaks
 	<-j.done
 	if sandbox.CodeOf(j.err) != sandbox.CodeUnavailable {
@@ -145,7 +146,7 @@ func TestAttachReachesTheFirstProcess(t *testing.T) {
 	typed(t, cat.keys, "two\n")
 	read(t, cat.screen, "two\n")
 	typed(t, again.keys, "exit 7\r")
-	go func() { _, _ = io.Copy(io.Discard, again.screen) }()
+	go func() { _, _ = io.Copy(io.Discard, again.screen) }() // ends with the attachment
 	go func() { _, _ = io.Copy(io.Discard, other.screen) }()
 	<-again.done
 	<-other.done

@@ -19,6 +19,7 @@ import (
 	"podlab/sandbox/internal/isolation"
 	"podlab/sandbox/internal/rootfs"
 	"podlab/sandbox/internal/settings"
+	"podlab/sandbox/internal/spare"
 	"podlab/sandbox/internal/trace"
 	"podlab/sandbox/internal/userns"
 )
@@ -48,7 +49,7 @@ type host struct {
 	moments map[uint64]moments // by pid namespace
 	ids     *userns.Pool
 	ended   endings
-	spares  spares
+	spares  spare.Plan
 	waiting sync.WaitGroup // one goroutine for each node that lives
 }
 
@@ -78,8 +79,7 @@ func openHost(set *settings.Settings, tracer *trace.Tracer, log *slog.Logger) (_
 	for _, missing := range h.missing {
 		log.Warn("this machine lacks a feature", "feature", missing.Params["feature"], "remedy", missing.Params["remedy"])
 	}
-	h.expect()
-	return h, errors.Join(lowerLimits(), h.adoptAll())
+	return h, errors.Join(h.expect(), lowerLimits(), h.adoptAll())
 }
 
 func lockFile(path string) (*os.File, error) {

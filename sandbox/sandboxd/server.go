@@ -27,6 +27,7 @@ const (
 	callTime    = 60 * time.Second     // for all but streams
 	batch       = 256                  // moments in one message, at most
 	pace        = 2 * time.Millisecond // between two messages; the first goes out at once
+	acceptPause = 50 * time.Millisecond
 )
 
 // server answers on the daemon's socket. It serves the twelve verbs of package wire:
@@ -69,8 +70,13 @@ func (s *server) run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return nil
 		}
-		if err != nil {
+		if errors.Is(err, net.ErrClosed) {
 			return err
+		}
+		if err != nil { // out of descriptors, most likely: they come back
+			s.log.Warn("accept", "error", err)
+			time.Sleep(acceptPause)
+			continue
 		}
 		places <- struct{}{}
 		calls.Go(func() {

@@ -9,6 +9,7 @@ import (
 
 	"podlab/sandbox"
 	"podlab/sandbox/internal/sandboxtest"
+	"podlab/sandbox/internal/spare"
 )
 
 // awaitSpares waits until there are that many, ready: one that is ready has its moments' file, and its init's state.
@@ -85,7 +86,7 @@ func TestSparesFollowWhatIsAskedFor(t *testing.T) {
 	d := start(t, "--spares", "1")
 	awaitSpares(t, d, 1)
 	d.Node(t, sandbox.NodeSpec{ID: "one", Hostname: "eins"})
-	time.Sleep(calm + calm/2)
+	time.Sleep(spare.Calm + spare.Calm/2)
 	awaitSpares(t, d, 1)
 	two := d.Node(t, sandbox.NodeSpec{ID: "two", Hostname: "eins", Owner: "ann"})
 	if !strings.Contains(two.Socket, "/_") {

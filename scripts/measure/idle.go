@@ -41,6 +41,11 @@ func benchIdle(ctx context.Context, b *bench) error {
 	time.Sleep(5 * time.Second) // what starting took is given back
 	figure("idle.learners", float64(b.idlers), "nodes")
 	figure("idle.memory", float64(before-available())/float64(b.idlers)*1024/1e6, "MB")
+	charged, err := charged(ctx, daemon, nodes)
+	if err != nil {
+		return err
+	}
+	figure("idle.memory.charged", charged/1e6, "MB")
 	figure("idle.awake.cpu", cores()*100, "%")
 	for _, node := range nodes {
 		if err := daemon.Freeze(ctx, node.Spec.ID); err != nil {
@@ -49,6 +54,18 @@ func benchIdle(ctx context.Context, b *bench) error {
 	}
 	figure("idle.frozen.cpu", cores()*100, "%")
 	return touch(ctx, daemon, nodes)
+}
+
+// charged is the mean of what the kernel charges to nodes' control groups: their processes, their share of its own memory, their cached files.
+func charged(ctx context.Context, daemon client.Daemon, nodes []sandbox.Node) (mean float64, err error) {
+	for _, node := range nodes {
+		s, err := daemon.Agent(node).Snapshot(ctx)
+		if err != nil {
+			return 0, err
+		}
+		mean += float64(s.Node.Usage.Memory) / float64(len(nodes))
+	}
+	return mean, nil
 }
 
 // touch takes the time from a touch of a frozen node to its first answer.

@@ -3,7 +3,6 @@ package cli
 import (
 	"bytes"
 	"context"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -93,49 +92,6 @@ func ends(ts *testscript.TestScript, _ bool, args []string) {
 
 func prints(ts *testscript.TestScript, _ bool, args []string) {
 	node(ts).Log(args[0], strings.Join(args[1:], " ")+"\n")
-}
-
-func TestDoctorReadsTheMachine(t *testing.T) {
-	root := t.TempDir()
-	write := func(path, text string) {
-		t.Helper()
-		dir := root + "/" + path[:strings.LastIndex(path, "/")]
-		if err := os.MkdirAll(dir, 0o700); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(root+"/"+path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	bad := func() (names []string) {
-		for _, f := range machine(root, root) {
-			if !f.ok && !f.warning {
-				names = append(names, f.name)
-				if f.remedy == "" {
-					t.Errorf("%s has no remedy", f.name)
-				}
-			}
-		}
-		return names
-	}
-	if got := strings.Join(bad(), ","); got != "kernel,user namespaces,overlay,loop devices,control groups,seccomp" {
-		t.Errorf("an empty machine lacks %s", got)
-	}
-	write("proc/sys/kernel/osrelease", "6.1.0-43-amd64\n")
-	write("proc/sys/user/max_user_namespaces", "31000\n")
-	write("proc/self/ns/user", "")
-	write("proc/filesystems", "nodev\toverlay\n")
-	write("dev/loop-control", "")
-	write("sys/fs/cgroup/cgroup.controllers", "cpu memory pids\n")
-	write("proc/sys/kernel/seccomp/actions_avail", "kill_process errno allow\n")
-	if got := bad(); len(got) != 0 {
-		t.Errorf("a good machine lacks %v", got)
-	}
-	for release, want := range map[string]bool{"5.18.99": false, "5.19.0-rc1": true, "10.0": true, "4.19": false, "": false} {
-		if kernel(release).ok != want {
-			t.Errorf("kernel %q: %v", release, !want)
-		}
-	}
 }
 
 func TestCleanTakesOutWhatATerminalObeys(t *testing.T) {

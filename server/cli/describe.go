@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"podlab/sandbox"
@@ -56,6 +57,7 @@ func (c *eventsCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
+	c.Pod = strings.TrimPrefix(c.Pod, "pod/")
 	if c.Watch {
 		return kubectl.FollowEvents(e.ctx, agent, c.Pod, e.Out)
 	}
@@ -91,6 +93,9 @@ func (c *waitCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
+	for i, name := range c.Pods {
+		c.Pods[i] = strings.TrimPrefix(name, "pod/")
+	}
 	return kubectl.Wait(e.ctx, agent, c.Pods, goal, c.Timeout, e.Out)
 }
 
@@ -113,6 +118,7 @@ func (c *forwardCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
+	c.Pod = strings.TrimPrefix(c.Pod, "pod/")
 	if err := forwardable(snapshot, c.Pod); err != nil {
 		return err
 	}

@@ -5,11 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"path/filepath"
-	"strconv"
-	"strings"
-	"syscall"
 	"time"
 )
 
@@ -77,86 +72,4 @@ var tracers = map[string]string{
 	"ebpf": "by eBPF: every fork, exec and exit",
 	"proc": "by the kernel's proc connector",
 	"poll": "by looking again and again: short-lived processes may be missed",
-}
-
-// machine looks at the host itself. root is where / is, for tests.
-func machine(root, data string) []finding {
-	has := func(path string) bool { _, err := os.Stat(filepath.Join(root, path)); return err == nil }
-	out := []finding{kernel(read(root, "proc/sys/kernel/osrelease"))}
-	out = append(out,
-		finding{name: "user namespaces", ok: number(read(root, "proc/sys/user/max_user_namespaces"), 0) > 0 && has("proc/self/ns/user"),
-			says: "a user namespace for each learner", remedy: "sysctl user.max_user_namespaces=65536"},
-		finding{name: "overlay", ok: strings.Contains(read(root, "proc/filesystems"), "overlay"), says: "layered roots of containers", remedy: "modprobe overlay"},
-		finding{name: "loop devices", ok: has("dev/loop-control"), says: "a limited disk for each node", remedy: "modprobe loop"},
-		finding{name: "control groups", ok: has("sys/fs/cgroup/cgroup.controllers") || has("sys/fs/cgroup/memory"),
-			says: cgroups(has), remedy: "mount cgroup2 at /sys/fs/cgroup"},
-		finding{name: "seccomp", ok: strings.Contains(read(root, "proc/sys/kernel/seccomp/actions_avail"), "errno"),
-			says: "filters of system calls", remedy: "a kernel with CONFIG_SECCOMP_FILTER"},
-		finding{name: "BTF", ok: has("sys/kernel/btf/vmlinux"), warning: true,
-			says: "the kernel's own types, for eBPF", remedy: "a kernel with CONFIG_DEBUG_INFO_BTF, as Debian's"},
-		memory(read(root, "proc/meminfo")),
-	)
-	if disk, ok := diskFree(data); ok {
-		out = append(out, disk)
-	}
-	return out
-}
-
-func read(root, path string) string {
-	data, err := os.ReadFile(filepath.Join(root, path))
-	if err != nil {
-		return ""
-	}
-	return strings.TrimSpace(string(data))
-}
-
-func number(s string, fallback int64) int64 {
-	n, err := strconv.ParseInt(s, 10, 64)
-	if err != nil {
-		return fallback
-	}
-	return n
-}
-
-// kernel: idmapped mounts of overlay's layers came with 5.19.
-func kernel(release string) finding {
-	var major, minor int
-	_, _ = fmt.Sscanf(release, "%d.%d", &major, &minor) // zeros fail the check
-	return finding{name: "kernel", ok: major > 5 || major == 5 && minor >= 19, says: release, remedy: "5.19 or newer: Debian 12, Ubuntu 24.04"}
-}
-
-func cgroups(has func(string) bool) string {
-	if has("sys/fs/cgroup/cgroup.controllers") {
-		return "version 2"
-	}
-	return "version 1"
-}
-
-// memory: a node takes about 12 MB when idle and 256 MB at most.
-func memory(meminfo string) finding {
-	const least = 1 << 20 // KiB
-	for line := range strings.Lines(meminfo) {
-		if fields := strings.Fields(line); len(fields) > 1 && fields[0] == "MemAvailable:" {
-			free := number(fields[1], 0)
-			return finding{name: "memory", ok: free >= least, warning: true, says: fmt.Sprintf("%d MiB free", free>>10), remedy: "1 GiB free serves a small class"}
-		}
-	}
-	return finding{name: "memory", warning: true, says: "unknown"}
-}
-
-func diskFree(dir string) (finding, bool) {
-	for ; dir != "/" && dir != "."; dir = filepath.Dir(dir) {
-		if _, err := os.Stat(dir); err == nil {
-			break
-		}
-	}
-	var st syscall.Statfs_t
-	if syscall.Statfs(dir, &st) != nil {
-		return finding{}, false
-	}
-	free := int64(st.Bavail) * st.Bsize
-	return finding{
-		name: "disk", ok: free >= 2<<30, warning: true,
-		says: fmt.Sprintf("%d MiB free at %s", free>>20, dir), remedy: "2 GiB hold the images and a small class",
-	}, true
 }

@@ -88,10 +88,10 @@ func containerOf(e *env, agent sandbox.Agent, name, container string) (string, e
 		if guessed {
 			fmt.Fprintf(e.Err, "Defaulted container %q out of: %s\n", clean(first), clean(strings.Join(kubectl.ContainerNames(pod), ", ")))
 		}
-		return name + "/" + first, nil
+		return pod.Metadata.Name + "/" + first, nil
 	}
 	if _, ok := kubectl.Container(pod, container); ok {
-		return name + "/" + container, nil
+		return pod.Metadata.Name + "/" + container, nil
 	}
 	return "", sandbox.Errorf(sandbox.CodeNotFound, "kind", "container", "name", name+"/"+container)
 }

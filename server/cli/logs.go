@@ -67,5 +67,5 @@ func (c *logsCmd) all(e *env, opt sandbox.LogOptions) error {
 	if err != nil {
 		return err
 	}
-	return kubectl.AllLogs(e.ctx, agent, c.Pod, kubectl.ContainerNames(pod), opt, c.Prefix, e.Out)
+	return kubectl.AllLogs(e.ctx, agent, pod.Metadata.Name, kubectl.ContainerNames(pod), opt, c.Prefix, e.Out)
 }

@@ -106,7 +106,9 @@ func (c *getCmd) Run(e *env) error {
 	return manifest.WriteObjects(e.Out, c.Output, pods, c.Pod != "")
 }
 
+// podOf finds a pod by NAME or pod/NAME.
 func podOf(snapshot sandbox.Snapshot, name string) (sandbox.Pod, error) {
+	name = strings.TrimPrefix(name, "pod/")
 	for _, p := range snapshot.Pods {
 		if p.Metadata.Name == name {
 			return p, nil

@@ -1,7 +1,8 @@
 // Package state keeps learners' progress and live sessions in NATS JetStream key-value buckets: embedded in this process by
 // default (no port, files in one directory, every write on the disk before it is acknowledged), or on a cluster elsewhere.
 //
-// A Store owns its connection and, when embedded, the NATS server; both end in Close.
+// A Store owns its connection and, when embedded, the NATS server; both end in Close. An embedded server whose disk was full does not write
+// to it again, whatever room there is: a write without an answer makes the next call open it anew.
 package state
 
 import (
@@ -12,6 +13,8 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -32,9 +35,13 @@ const (
 
 // Store implements labs.Store.
 type Store struct {
+	dir    string // of the embedded server; empty when the cluster is elsewhere
+	lock   *os.File
+	broken atomic.Bool // what is below is to be opened anew
+
+	mu       sync.RWMutex // for reading while what is below is used
 	conn     *nats.Conn
-	embedded *server.Server // nil when the cluster is elsewhere
-	lock     *os.File
+	embedded *server.Server     // nil when the cluster is elsewhere
 	progress jetstream.KeyValue // LEARNER.LAB → labs.Progress
 	sessions jetstream.KeyValue // LEARNER → labs.Record
 }
@@ -47,18 +54,57 @@ func Open(dir string) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	embedded, err := start(dir)
-	if err != nil {
-		return nil, errors.Join(err, lock.Close())
+	s := &Store{dir: dir, lock: lock}
+	if err := s.open(); err != nil {
+		return nil, errors.Join(err, s.Close())
 	}
-	s := &Store{embedded: embedded, lock: lock}
-	if s.conn, err = nats.Connect("", nats.InProcessServer(embedded), nats.MaxReconnects(-1)); err == nil {
+	return s, nil
+}
+
+// open starts the embedded server and connects to it. The caller holds mu, or is the only one to know the store.
+func (s *Store) open() (err error) {
+	if s.embedded, err = start(s.dir); err != nil {
+		return err
+	}
+	if s.conn, err = nats.Connect("", nats.InProcessServer(s.embedded), nats.MaxReconnects(-1)); err == nil {
 		err = s.buckets(1)
 	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("state in %s: %w", dir, err), s.Close())
+		return fmt.Errorf("state in %s: %w", s.dir, err)
 	}
-	return s, nil
+	return nil
+}
+
+// use runs a call while the store is whole. When it was not, it is opened anew first, which fails as long as the reason lasts.
+func (s *Store) use(ctx context.Context, call func() error) error {
+	if s.broken.Load() {
+		if err := s.reopen(); err != nil {
+			return err
+		}
+	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	err := call()
+	for _, silence := range []error{context.DeadlineExceeded, nats.ErrTimeout, nats.ErrNoResponders, jetstream.ErrNoStreamResponse} {
+		if s.dir != "" && ctx.Err() == nil && errors.Is(err, silence) { // the last answer of all, perhaps
+			s.broken.Store(true)
+		}
+	}
+	return err
+}
+
+func (s *Store) reopen() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.broken.Load() {
+		return nil // another call did it
+	}
+	s.shut()
+	if err := s.open(); err != nil {
+		return err
+	}
+	s.broken.Store(false)
+	return nil
 }
 
 // Connect uses a NATS server or cluster with JetStream elsewhere. Buckets that are not there are made with that many replicas.
@@ -129,6 +175,17 @@ func bucket(ctx context.Context, js jetstream.JetStream, name, description strin
 
 // Close ends the connection and the embedded server.
 func (s *Store) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.shut()
+	if s.lock != nil {
+		return s.lock.Close()
+	}
+	return nil
+}
+
+// shut is called with mu held.
+func (s *Store) shut() {
 	if s.conn != nil {
 		s.conn.Close()
 	}
@@ -136,56 +193,60 @@ func (s *Store) Close() error {
 		s.embedded.Shutdown()
 		s.embedded.WaitForShutdown()
 	}
-	if s.lock != nil {
-		return s.lock.Close()
-	}
-	return nil
+	s.conn, s.embedded = nil, nil
 }
 
 // Progress implements labs.Store.
 func (s *Store) Progress(ctx context.Context, learner string) (map[string]labs.Progress, error) {
-	all := map[string]labs.Progress{}
-	err := each(ctx, s.progress, learner+".>", func(key string, value []byte) error {
-		var p labs.Progress
-		if err := json.Unmarshal(value, &p); err != nil {
-			return err
-		}
-		all[key[len(learner)+1:]] = p
-		return nil
+	var all map[string]labs.Progress
+	err := s.use(ctx, func() error {
+		all = map[string]labs.Progress{}
+		return each(ctx, s.progress, learner+".>", func(key string, value []byte) error {
+			var p labs.Progress
+			if err := json.Unmarshal(value, &p); err != nil {
+				return err
+			}
+			all[key[len(learner)+1:]] = p
+			return nil
+		})
 	})
 	return all, err
 }
 
 // SaveProgress implements labs.Store.
 func (s *Store) SaveProgress(ctx context.Context, learner, lab string, p labs.Progress) error {
-	return put(ctx, s.progress, learner+"."+lab, p)
+	return s.use(ctx, func() error { return put(ctx, s.progress, learner+"."+lab, p) })
 }
 
 // Sessions implements labs.Store.
 func (s *Store) Sessions(ctx context.Context) ([]labs.Record, error) {
 	var all []labs.Record
-	err := each(ctx, s.sessions, ">", func(_ string, value []byte) error {
-		var r labs.Record
-		if err := json.Unmarshal(value, &r); err != nil {
-			return err
-		}
-		all = append(all, r)
-		return nil
+	err := s.use(ctx, func() error {
+		return each(ctx, s.sessions, ">", func(_ string, value []byte) error {
+			var r labs.Record
+			if err := json.Unmarshal(value, &r); err != nil {
+				return err
+			}
+			all = append(all, r)
+			return nil
+		})
 	})
 	return all, err
 }
 
 // SaveSession implements labs.Store.
 func (s *Store) SaveSession(ctx context.Context, r labs.Record) error {
-	return put(ctx, s.sessions, r.Learner, r)
+	return s.use(ctx, func() error { return put(ctx, s.sessions, r.Learner, r) })
 }
 
 // DeleteSession implements labs.Store.
 func (s *Store) DeleteSession(ctx context.Context, learner string) error {
-	if err := s.sessions.Purge(ctx, learner); err != nil {
-		return fmt.Errorf("session record: %w", err)
-	}
-	return nil
+	return s.use(ctx, func() error {
+		if err := s.sessions.Purge(ctx, learner); err != nil {
+			return fmt.Errorf("session record: %w", err)
+		}
+		return nil
+	})
 }
 
 func put(ctx context.Context, kv jetstream.KeyValue, key string, value any) error {
@@ -201,6 +262,8 @@ func put(ctx context.Context, kv jetstream.KeyValue, key string, value any) erro
 
 // each calls fn with the newest value of every key that the pattern matches.
 func each(ctx context.Context, kv jetstream.KeyValue, pattern string, fn func(key string, value []byte) error) error {
+	ctx, cancel := context.WithTimeout(ctx, readyTime)
+	defer cancel()
 	watcher, err := kv.Watch(ctx, pattern, jetstream.IgnoreDeletes())
 	if err != nil {
 		return fmt.Errorf("%s %s: %w", kv.Bucket(), pattern, err)

@@ -73,14 +73,19 @@ func Again(device uint64, at string) error {
 	return nil
 }
 
-// template opens the formatted image of that size, and formats it if it is not there.
+// template opens the formatted image of that size, and formats it if it is not there or torn.
 func (d *Maker) template(size int64) (*os.File, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	path := filepath.Join(d.Dir, fmt.Sprintf("template-%d.img", size))
 	f, err := os.Open(path)
-	if !errors.Is(err, os.ErrNotExist) {
-		return f, err
+	if err == nil && whole(f, size) {
+		return f, nil
+	}
+	if err == nil {
+		f.Close()
+	} else if !errors.Is(err, os.ErrNotExist) {
+		return nil, err
 	}
 	fresh := path + unfinished
 	defer os.Remove(fresh)
@@ -91,6 +96,18 @@ func (d *Maker) template(size int64) (*os.File, error) {
 		return nil, err
 	}
 	return os.Open(path)
+}
+
+// whole reports whether an image has its size and begins as ext4 does: its superblock is at byte 1024 and has its magic number, 0xEF53, 56
+// bytes on (Documentation/filesystems/ext4/super.rst).
+func whole(image *os.File, size int64) bool {
+	info, err := image.Stat()
+	if err != nil || info.Size() != size {
+		return false
+	}
+	var magic [2]byte
+	_, err = image.ReadAt(magic[:], 1024+56)
+	return err == nil && magic == [2]byte{0x53, 0xEF}
 }
 
 // RemoveUnfinished removes what a maker left that was killed.
@@ -114,7 +131,16 @@ func format(path string, size int64) error {
 	if err != nil {
 		return fmt.Errorf("mkfs.ext4: %w: %s", err, out)
 	}
-	return nil
+	return flush(path)
+}
+
+// flush has a file written, before it gets the name under which it is trusted: the machine may lose its power.
+func flush(path string) error {
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
 }
 
 // unnamed opens a new file in dir that has no name.

@@ -72,6 +72,9 @@ func (o *output) write(stream int, p []byte) {
 	defer o.mu.Unlock()
 	o.await()
 	for a := range o.attached {
+		if a.size == 0 {
+			a.moved = time.Now() // it had nothing to take until now
+		}
 		a.pending = appendPiece(a.pending, stream, p)
 		a.size += len(p)
 		if a.size > maxLast {
@@ -182,8 +185,8 @@ type attachment struct {
 
 	// under to.mu
 	pending []piece
-	size    int // bytes in pending
-	moved   time.Time
+	size    int       // bytes in pending
+	moved   time.Time // when it last took something, or had nothing to take
 	gone    bool
 }
 

@@ -47,6 +47,9 @@ func Args(args ...string) Option { return func(d *Daemon) { d.args = append(d.ar
 // Data makes the daemon use images and programs of that directory: images/ and node/bin/.
 func Data(dir string) Option { return func(d *Daemon) { d.data = dir } }
 
+// Directories makes the daemon run on these instead of new ones: run's path is at most 70 bytes long.
+func Directories(run, data string) Option { return func(d *Daemon) { d.Run, d.Data = run, data } }
+
 // Daemon is a running daemon. Its client's methods make nodes.
 type Daemon struct {
 	client.Daemon
@@ -70,10 +73,10 @@ func Start(t testing.TB, options ...Option) *Daemon {
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	must(t, os.Chmod(dir, 0o755))
 	d := &Daemon{Run: filepath.Join(dir, "run"), Data: filepath.Join(dir, "data"), stderr: &log{t: t}}
-	d.Socket = filepath.Join(d.Run, "sandboxd.sock")
 	for _, option := range options {
 		option(d)
 	}
+	d.Socket = filepath.Join(d.Run, "sandboxd.sock")
 	must(t, d.prepare())
 	t.Cleanup(func() { d.end(t) })
 	d.launch(t)
@@ -116,6 +119,14 @@ func (d *Daemon) launch(t testing.TB) {
 			t.Fatalf("the daemon does not answer: %v", err)
 		}
 	}
+}
+
+// PID is the daemon's process, 0 while it is stopped.
+func (d *Daemon) PID() int {
+	if d.cmd == nil {
+		return 0
+	}
+	return d.cmd.Process.Pid
 }
 
 // Stop ends the daemon with a signal and waits for it: SIGTERM and SIGKILL leave the nodes running, SIGINT destroys them.

@@ -169,9 +169,9 @@ func (s *Style) apply(params string) {
 		case n >= 23 && n <= 29:
 			s.Flags &^= 1 << (n - 20)
 		case n >= 30 && n <= 37, n >= 90 && n <= 97:
-			s.Fore = parts[i]
+			s.Fore = strconv.Itoa(n)
 		case n >= 40 && n <= 47, n >= 100 && n <= 107:
-			s.Back = parts[i]
+			s.Back = strconv.Itoa(n)
 		case n == 39:
 			s.Fore = ""
 		case n == 49:

@@ -1,6 +1,7 @@
 package terminal
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -225,7 +226,8 @@ func (r *ring) replay() []byte {
 			return append(out, src...)
 		}
 		if !live(src[:n]) {
-			out = append(out, src[:n]...)
+			// Half a character must not become a whole one, perhaps a C1 control, with what comes next when something between is left out.
+			out = append(out, bytes.ToValidUTF8(src[:n], []byte("\ufffd"))...)
 		}
 		src = src[n:]
 	}

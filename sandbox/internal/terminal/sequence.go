@@ -21,9 +21,14 @@ func token(src []byte) int {
 		return sequence(src)
 	case src[0] < ' ' && src[0] != '\n' && src[0] != '\r' && src[0] != '\t':
 		return 1
+	case isC1(src):
+		return 2
 	}
 	return text(src)
 }
+
+// isC1 reports whether src begins with a C1 control character in UTF-8. To a terminal U+009B is what ESC [ is, and so on.
+func isC1(src []byte) bool { return len(src) > 1 && src[0] == 0xc2 && src[1] >= 0x80 && src[1] <= 0x9f }
 
 func text(src []byte) int {
 	n := 0
@@ -32,7 +37,7 @@ func text(src []byte) int {
 		if c == '\n' {
 			return n + 1
 		}
-		if c == esc || c < ' ' && c != '\r' && c != '\t' {
+		if c == esc || c < ' ' && c != '\r' && c != '\t' || isC1(src[n:]) {
 			return n
 		}
 		if n >= maxText && utf8.RuneStart(c) {
@@ -54,13 +59,16 @@ func sequence(src []byte) int {
 		return controlString(src)
 	case c >= 0x20 && c <= 0x2f:
 		for i := 2; i < len(src); i++ {
-			if src[i] < 0x20 || src[i] > 0x2f {
+			if src[i] < 0x20 || src[i] > 0x7e {
+				return i
+			}
+			if src[i] > 0x2f {
 				return i + 1
 			}
 		}
 		return 0
-	case c == esc:
-		return 1 // the first one is cut short by the second
+	case c < 0x20 || c > 0x7e: // such as a second ESC, by which the first one is cut short
+		return 1
 	}
 	return 2
 }
@@ -96,13 +104,17 @@ func controlString(src []byte) int {
 }
 
 // live says whether a token is only for the moment it was printed. One that makes a terminal answer would, replayed, type the
-// answer into the program; one that rings, notifies or fills the clipboard would do so again.
+// answer into the program; one that rings, notifies or fills the clipboard would do so again. One that is not whole draws nothing, and
+// would begin what stands behind it once the tokens between are left out.
 func live(tok []byte) bool {
 	if len(tok) == 1 {
-		return tok[0] == 0x05 || tok[0] == 0x07 // ENQ, BEL
+		return tok[0] == 0x05 || tok[0] == 0x07 || tok[0] == esc // ENQ, BEL
 	}
 	if tok[0] != esc {
-		return false
+		return isC1(tok)
+	}
+	if !whole(tok) {
+		return true
 	}
 	last := tok[len(tok)-1]
 	switch tok[1] {
@@ -115,6 +127,33 @@ func live(tok []byte) bool {
 		return tok[1] == 'P' && len(tok) > 3 && (tok[2] == '$' || tok[2] == '+') || tok[1] == ']' && (hasQuery(tok) || isCommand(tok))
 	}
 	return false
+}
+
+// whole reports whether an escape sequence is as ECMA-48 has it: every terminal reads it in the same way, to its end and no further.
+func whole(tok []byte) bool {
+	switch tok[1] {
+	case '[':
+		return len(tok) > 2 && between(tok[2:len(tok)-1], 0x20, 0x3f) && between(tok[len(tok)-1:], 0x40, 0x7e)
+	case ']', 'P', 'X', '^', '_':
+		text, ended := bytes.CutSuffix(tok[2:], []byte("\x1b\\"))
+		if !ended && tok[1] == ']' {
+			text, ended = bytes.CutSuffix(text, []byte("\a"))
+		}
+		for i := range text {
+			ended = ended && text[i] >= ' ' && text[i] != 0x7f && !isC1(text[i:])
+		}
+		return ended
+	}
+	return between(tok[1:len(tok)-1], 0x20, 0x2f) && between(tok[len(tok)-1:], 0x30, 0x7e)
+}
+
+func between(text []byte, least, most byte) bool {
+	for _, c := range text {
+		if c < least || c > most {
+			return false
+		}
+	}
+	return true
 }
 
 func hasIntermediate(tok []byte, c byte) bool { return len(tok) > 2 && tok[len(tok)-2] == c }

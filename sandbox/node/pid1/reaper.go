@@ -14,9 +14,11 @@ import (
 // maxOrphans is how many ends of orphans are remembered; the oldest is forgotten first.
 const maxOrphans = 4096
 
-type orphan struct {
-	pid   int
-	start uint64
+// end is how an orphan ended.
+type end struct {
+	start  uint64 // with pid it names the process for ever
+	pid    int32
+	status uint32 // syscall.WaitStatus
 }
 
 // reaper waits for every child of PID 1: the agent, and all that lost their parent.
@@ -26,12 +28,11 @@ type reaper struct {
 	ended  bool
 	status syscall.WaitStatus
 
-	ends  map[orphan]syscall.WaitStatus
-	order [maxOrphans]orphan
-	next  int
+	ends []end // maxOrphans, from the first: 64 KiB that do not grow
+	next int   // the oldest of them
 }
 
-func newReaper() *reaper { return &reaper{ends: make(map[orphan]syscall.WaitStatus)} }
+func newReaper() *reaper { return &reaper{ends: make([]end, maxOrphans)} }
 
 // fork starts the agent. The lock keeps reap from taking it for an orphan.
 func (r *reaper) fork(path string, argv []string, attr *syscall.ProcAttr) (int, error) {
@@ -80,14 +81,12 @@ func (r *reaper) reap() {
 			r.status, r.ended = status, true
 			continue
 		}
-		r.remember(orphan{pid, start}, status)
+		r.remember(end{start, int32(pid), uint32(status)})
 	}
 }
 
-func (r *reaper) remember(o orphan, status syscall.WaitStatus) {
-	delete(r.ends, r.order[r.next])
-	r.ends[o] = status
-	r.order[r.next] = o
+func (r *reaper) remember(e end) {
+	r.ends[r.next] = e
 	r.next = (r.next + 1) % maxOrphans
 }
 
@@ -96,8 +95,10 @@ func (r *reaper) exited(pid int, start uint64) (status syscall.WaitStatus, alive
 	r.reap()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if status, known := r.ends[orphan{pid, start}]; known {
-		return status, false, true
+	for _, e := range r.ends {
+		if e.pid == int32(pid) && e.start == start && pid > 0 {
+			return syscall.WaitStatus(e.status), false, true
+		}
 	}
 	now, err := procstat.Start(pid)
 	alive = err == nil && now == start

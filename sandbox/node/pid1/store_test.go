@@ -10,7 +10,6 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -233,12 +232,12 @@ func TestOrphans(t *testing.T) {
 func TestOrphansAreBounded(t *testing.T) {
 	r := newReaper()
 	for i := range 3 * maxOrphans {
-		r.remember(orphan{pid: i + 1, start: uint64(i)}, syscall.WaitStatus(0))
+		r.remember(end{pid: int32(i + 1), start: uint64(i)})
 	}
 	if len(r.ends) > maxOrphans {
 		t.Errorf("%d remembered", len(r.ends))
 	}
-	if _, ok := r.ends[orphan{pid: 3 * maxOrphans, start: uint64(3*maxOrphans - 1)}]; !ok {
+	if _, _, known := r.exited(3*maxOrphans, uint64(3*maxOrphans-1)); !known {
 		t.Error("the newest is forgotten")
 	}
 }

@@ -39,6 +39,9 @@ func (p *program) runContainer(ctx context.Context, args []string) (int, error) 
 		return 0, err
 	}
 	if o.detach {
+		if _, err := p.until(ctx, object.Metadata.Name, func(c sandbox.Container) bool { return c.State != sandbox.StateWaiting }); err != nil {
+			return 0, err
+		}
 		fmt.Fprintln(p.out, object.Metadata.Name)
 		return 0, nil
 	}

@@ -136,8 +136,7 @@ func (p *program) portForward(ctx context.Context, args []string) (int, error) {
 	if pod.Status.Phase != "Running" {
 		return 0, sandbox.Errorf(sandbox.CodeNotRunning, "kind", sandbox.ManifestPod, "name", name)
 	}
-	err = kubectl.Forward(ctx, p.agent, name, ports, p.out, p.err)
-	if err != nil {
+	if err = kubectl.Forward(ctx, p.agent, name, ports, p.out, p.err); err != nil {
 		p.complain("error: " + err.Error())
 		return exitFailed, nil //nolint:nilerr // it has been told
 	}

@@ -99,6 +99,9 @@ func (f flags) short(letters string, args []string) ([]string, error) {
 func (f flags) unknown(flag string) error {
 	if name := strings.TrimLeft(flag, "-"); len(name) > 1 {
 		long := func(yield func(string) bool) {
+			if !yield("help") {
+				return
+			}
 			for known := range f.names() {
 				if len(known) > 1 && !yield(known) {
 					return

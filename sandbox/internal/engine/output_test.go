@@ -1,0 +1,123 @@
+package engine
+
+import (
+	"errors"
+	"io"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"podlab/sandbox"
+)
+
+// printed collects what an attachment gets until its end.
+func printed(a *attachment) (text string, err error) {
+	var b strings.Builder
+	for {
+		pieces, err := a.next()
+		if err != nil {
+			return b.String(), err
+		}
+		for _, p := range pieces {
+			b.Write(p.text)
+		}
+	}
+}
+
+// TestStuckAttachmentIsCutOff: the container waits for it, for a while; another one gets all.
+func TestStuckAttachmentIsCutOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newOutput(&sandbox.ContainerSpec{})
+		stuck, reads := o.attach(false), o.attach(false)
+		text := strings.Repeat("x", 16<<10)
+		began := time.Now()
+		go func() {
+			for range 20 {
+				o.write(0, []byte(text))
+			}
+			o.hurry()
+			o.end(sandbox.Exit{Code: 3})
+		}()
+		got, err := printed(reads)
+		if len(got) != 20*len(text) || !errors.Is(err, io.EOF) || reads.to.exit.Code != 3 {
+			t.Errorf("the reader got %d bytes, %v", len(got), err)
+		}
+		if took := time.Since(began); took != stuckAfter {
+			t.Errorf("the stuck one held the container up for %v", took)
+		}
+		if text, err := printed(stuck); text != "" || sandbox.CodeOf(err) != sandbox.CodeUnavailable {
+			t.Errorf("the stuck one got %d bytes, %v", len(text), err)
+		}
+		if len(o.attached) != 1 {
+			t.Errorf("%d are attached", len(o.attached))
+		}
+	})
+}
+
+// TestFirstAttachmentMissesNothing: a container with stdinOnce waits for whom it was made, but not for ever.
+func TestFirstAttachmentMissesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		spec := &sandbox.ContainerSpec{Stdin: true, StdinOnce: true}
+		text := strings.Repeat("y", 16<<10)
+		print := func(o *output) {
+			for range 20 {
+				o.write(1, []byte(text))
+			}
+			o.hurry()
+		}
+		o := newOutput(spec)
+		go print(o)
+		time.Sleep(firstAttachment / 2)
+		a := o.attach(true)
+		go func() { time.Sleep(time.Second); o.end(sandbox.Exit{}) }()
+		if got, err := printed(a); len(got) != 20*len(text) || !errors.Is(err, io.EOF) {
+			t.Errorf("%d bytes, %v", len(got), err)
+		}
+		o = newOutput(spec)
+		began := time.Now()
+		print(o)
+		if took := time.Since(began); took != firstAttachment {
+			t.Errorf("waited %v for nobody", took)
+		}
+		if got := o.held; got > maxRecent+pieceSize {
+			t.Errorf("%d bytes are remembered", got)
+		}
+	})
+}
+
+// TestNothingIsKeptOfWhoIsNotMeantToBeAttached: a container without stdin and tty costs no memory.
+func TestNothingIsKeptOfWhoIsNotMeantToBeAttached(t *testing.T) {
+	o := newOutput(&sandbox.ContainerSpec{})
+	o.write(0, []byte("text"))
+	if o.held != 0 || len(o.recent) != 0 {
+		t.Errorf("%d bytes", o.held)
+	}
+}
+
+func TestStampsAndTimesOfLogs(t *testing.T) {
+	at := time.Date(2026, 11, 21, 3, 0, 0, 0, time.UTC)
+	entries := appendEntry(nil, at, "stdout", []byte("first\n"))
+	entries = appendEntry(entries, at.Add(time.Second), "stdout", []byte("part"))
+	entries = appendEntry(entries, at.Add(2*time.Second), "stdout", []byte(" whole\n"))
+	for _, c := range []struct {
+		opt  sandbox.LogOptions
+		want string
+	}{
+		{sandbox.LogOptions{}, "first\npart whole\n"},
+		{sandbox.LogOptions{Since: at.Add(time.Second).UnixNano()}, "part whole\n"},
+		{sandbox.LogOptions{Since: at.Add(time.Hour).UnixNano()}, ""},
+		{sandbox.LogOptions{Timestamps: true}, "2026-11-21T03:00:00.000000000Z first\n2026-11-21T03:00:01.000000000Z part whole\n"},
+	} {
+		if got := string(newLogText(c.opt).of(entries)); got != c.want {
+			t.Errorf("%+v: %q", c.opt, got)
+		}
+	}
+	var out strings.Builder
+	l := &limited{&out, 5}
+	n, err := l.Write([]byte("abc"))
+	m, full := l.Write([]byte("defg"))
+	if n != 3 || err != nil || m != 2 || !errors.Is(full, errLimit) || out.String() != "abcde" {
+		t.Errorf("%q %v %v", out.String(), err, full)
+	}
+}

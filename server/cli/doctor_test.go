@@ -1,0 +1,154 @@
+package cli
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// wrong are the names of what is wrong, and of what could be better.
+func wrong(findings []finding) (bad, warned []string) {
+	for _, f := range findings {
+		switch {
+		case !f.ok && f.warning:
+			warned = append(warned, f.name)
+		case !f.ok:
+			bad = append(bad, f.name)
+		}
+	}
+	return bad, warned
+}
+
+// fixture is the / of a machine on which all is well; files change it, "" takes one away.
+func fixture(t *testing.T, files map[string]string) string {
+	t.Helper()
+	root := t.TempDir()
+	good := map[string]string{
+		"proc/sys/kernel/osrelease": "6.1.0-43-amd64", "proc/sys/user/max_user_namespaces": "31000", "proc/self/ns/user": "x", "proc/filesystems": "nodev\toverlay",
+		"dev/loop-control": "x", "sys/fs/cgroup/cgroup.controllers": "cpuset cpu io memory pids", "proc/sys/kernel/seccomp/actions_avail": "kill_process errno allow",
+		"sys/kernel/btf/vmlinux": "x", "usr/sbin/mkfs.ext4": "x", "proc/meminfo": "MemTotal: 9 kB\nMemAvailable:  4000000 kB",
+		"proc/self/mountinfo": "30 23 0:26 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw", "proc/self/status": "CapBnd:\t000001ffffffffff",
+	}
+	for path, text := range files {
+		good[path] = text
+	}
+	for path, text := range good {
+		if text == "" {
+			continue
+		}
+		path = filepath.Join(root, path)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return root
+}
+
+func TestDoctorReadsTheMachine(t *testing.T) {
+	const v1 = "sys/fs/cgroup/"
+	for _, c := range []struct {
+		what, bad, warned, says string
+		files                   map[string]string
+	}{
+		{what: "all is well"},
+		{what: "an old kernel", bad: "kernel", says: "5.18.99 is too old", files: map[string]string{"proc/sys/kernel/osrelease": "5.18.99"}},
+		{what: "the first kernel", files: map[string]string{"proc/sys/kernel/osrelease": "5.19.0-rc1"}},
+		{what: "no namespaces allowed", bad: "user namespaces", says: "is 0", files: map[string]string{"proc/sys/user/max_user_namespaces": "0"}},
+		{what: "few namespaces", warned: "user namespaces", says: "at most 30", files: map[string]string{"proc/sys/user/max_user_namespaces": "30"}},
+		{what: "no namespaces at all", bad: "user namespaces", says: "has none", files: map[string]string{"proc/self/ns/user": ""}},
+		{what: "Ubuntu 24.04", says: "leave it on", files: map[string]string{"proc/sys/kernel/apparmor_restrict_unprivileged_userns": "1"}},
+		{what: "no overlay", bad: "overlay", says: "does not know", files: map[string]string{"proc/filesystems": "nodev\tproc\n\text4"}},
+		{what: "no loop devices", bad: "loop devices", says: "modprobe loop", files: map[string]string{"dev/loop-control": ""}},
+		{what: "no groups", bad: "control groups", says: "nothing is mounted", files: map[string]string{"sys/fs/cgroup/cgroup.controllers": ""}},
+		{what: "no memory controller", bad: "control groups", says: "cgroup_enable=memory", files: map[string]string{"sys/fs/cgroup/cgroup.controllers": "cpu pids"}},
+		{what: "version 1", says: "version 1", files: map[string]string{
+			"sys/fs/cgroup/cgroup.controllers": "", v1 + "cpu/cgroup.procs": "1", v1 + "memory/cgroup.procs": "1", v1 + "pids/cgroup.procs": "1"}},
+		{what: "version 1 without pids", bad: "control groups", says: "no controller pids", files: map[string]string{
+			"sys/fs/cgroup/cgroup.controllers": "", v1 + "cpu/cgroup.procs": "1", v1 + "memory/cgroup.procs": "1"}},
+		{what: "groups read-only", bad: "control groups", says: "read-only", files: map[string]string{
+			"proc/self/mountinfo": "30 23 0:26 / /sys/fs/cgroup ro,nosuid - cgroup2 cgroup2 rw"}},
+		{what: "no seccomp", bad: "seccomp", says: "CONFIG_SECCOMP_FILTER", files: map[string]string{"proc/sys/kernel/seccomp/actions_avail": ""}},
+		{what: "no BTF", warned: "eBPF", says: "CONFIG_DEBUG_INFO_BTF", files: map[string]string{"sys/kernel/btf/vmlinux": ""}},
+		{what: "locked down", warned: "eBPF", says: "lockdown", files: map[string]string{"sys/kernel/security/lockdown": "none integrity [confidentiality]"}},
+		{what: "no e2fsprogs", bad: "mkfs.ext4", says: "e2fsprogs", files: map[string]string{"usr/sbin/mkfs.ext4": ""}},
+		{what: "little memory", warned: "memory", says: "488 MiB", files: map[string]string{"proc/meminfo": "MemAvailable: 500000 kB"}},
+		{what: "Docker with all rights", says: "this is Docker", files: map[string]string{".dockerenv": "x"}},
+		{what: "Docker as usual", bad: "container", says: "takes CAP_NET_ADMIN, CAP_SYS_ADMIN, CAP_SYS_PTRACE", files: map[string]string{
+			".dockerenv": "x", "proc/self/status": "CapBnd:\t00000000a80425fb"}},
+		{what: "Docker without devices", bad: "loop devices", says: "--privileged", files: map[string]string{".dockerenv": "x", "dev/loop-control": ""}},
+		{what: "LXC", says: "this is LXC", files: map[string]string{"run/systemd/container": "lxc"}},
+	} {
+		t.Run(c.what, func(t *testing.T) {
+			findings := machine(fixture(t, c.files), t.TempDir())
+			bad, warned := wrong(findings)
+			warned = slices.DeleteFunc(warned, func(name string) bool { return name == "disk" }) // the real one's
+			if strings.Join(bad, ",") != c.bad || strings.Join(warned, ",") != c.warned {
+				t.Errorf("bad %v, warned %v", bad, warned)
+			}
+			var said strings.Builder
+			for _, f := range findings {
+				said.WriteString(f.says + " → " + f.remedy + "\n")
+				if !f.ok && f.remedy == "" {
+					t.Errorf("%s has no remedy", f.name)
+				}
+			}
+			if !strings.Contains(said.String(), c.says) {
+				t.Errorf("%q is not in\n%s", c.says, said.String())
+			}
+		})
+	}
+}
+
+// TestDoctorOnThisMachine takes features of the real machine away, each in namespaces of its own, and asks the doctor there.
+func TestDoctorOnThisMachine(t *testing.T) {
+	if os.Getenv("PODLAB_DOCTOR") != "" { // in there
+		bad, warned := wrong(machine("/", "/"))
+		os.Stdout.WriteString("found " + strings.Join(append(bad, warned...), ",") + ".\n")
+		return
+	}
+	if os.Getuid() != 0 {
+		if os.Getenv("CI") != "" {
+			t.Fatal("needs root")
+		}
+		t.Skip("needs root")
+	}
+	for _, c := range []struct {
+		take, missing string
+		user          bool // in a user namespace of its own
+	}{
+		{take: "true"},
+		{take: "mount -t tmpfs tmpfs /sys/fs/cgroup", missing: "control groups"},
+		{take: "mount -t tmpfs tmpfs /dev", missing: "loop devices"},
+		{take: "mount -t tmpfs tmpfs /sys/kernel", missing: "eBPF"},
+		{take: "echo 0 > /proc/sys/user/max_user_namespaces", missing: "user namespaces", user: true},
+	} {
+		cmd := exec.CommandContext(t.Context(), "sh", "-ec", c.take+"\nexec \"$0\" -test.run '^TestDoctorOnThisMachine$'", "/proc/self/exe")
+		exe, err := os.Executable()
+		if err != nil {
+			t.Fatal(err)
+		}
+		cmd.Args[len(cmd.Args)-1] = exe
+		cmd.Env = append(os.Environ(), "PODLAB_DOCTOR=1")
+		cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
+		if c.user {
+			ids := []syscall.SysProcIDMap{{ContainerID: 0, HostID: 0, Size: 65536}}
+			cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWUSER, UidMappings: ids, GidMappings: ids}
+		}
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Errorf("%s: %v: %s", c.take, err, out)
+		}
+		_, found, _ := strings.Cut(string(out), "found ")
+		found, _, _ = strings.Cut(found, ".\n")
+		if (found != "") != (c.missing != "") || !strings.Contains(found, c.missing) {
+			t.Errorf("after %q the doctor finds %q, want %q", c.take, found, c.missing)
+		}
+	}
+}
