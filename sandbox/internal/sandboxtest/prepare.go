@@ -59,6 +59,9 @@ func build(dir string, all bool) error {
 	if err := compile(dir, "node/bin/pod", "./sandbox/node/pod"); err != nil {
 		return err
 	}
+	if err := compile(dir, "bin/podlab", "./server"); err != nil {
+		return err
+	}
 	link := filepath.Join(dir, "node/bin/container")
 	if err := os.Symlink("pod", link); err != nil && !os.IsExist(err) {
 		return err
