@@ -145,7 +145,7 @@ func (n *Nodes) PowerOn(_ context.Context, id string) (sandbox.Node, error) {
 	return node.node, nil
 }
 
-// Link keeps account of cables, like Cut and Restore; nothing passes over them here.
+// Link is like the daemon's, but that nothing passes over the cable.
 func (n *Nodes) Link(_ context.Context, a, b string) error    { return n.cable(a, b, false, true) }
 func (n *Nodes) Cut(_ context.Context, a, b string) error     { return n.cable(a, b, true, false) }
 func (n *Nodes) Restore(_ context.Context, a, b string) error { return n.cable(a, b, false, false) }

@@ -66,7 +66,7 @@ func loopbackUp(t *testing.T) {
 // start starts the server and waits until it answers, which may not take long whatever its last life left.
 func (s *server) start() {
 	s.Helper()
-	prepared, err := sandboxtest.Prepare(false)
+	prepared, err := sandboxtest.Prepare(true)
 	must(s, err)
 	s.cmd = exec.Command(filepath.Join(prepared, "bin", "podlab"), "--run", s.d.Run, "serve", "--data", s.data, "--addr", site, "--preview-addr", preview, "--admin-addr", admin)
 	s.cmd.Stderr = s.Output()

@@ -1,6 +1,7 @@
 package prooftest
 
 import (
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -14,7 +15,7 @@ import (
 // TestUnusedNodeRests leaves a real node alone until it is frozen, and comes back twice: by a key at a terminal that stood open, and by the
 // page. The pods' processes are the same throughout, and none of them was restarted for the time that it missed.
 func TestUnusedNodeRests(t *testing.T) {
-	daemon := sandboxtest.Start(t)
+	daemon := sandboxtest.Start(t, sandboxtest.Args("--spares", "1", "--memory", "384Mi", "--pids", "300")) // as the lab wants it
 	course, err := labs.Load(content.FS)
 	if err != nil {
 		t.Fatal(err)
@@ -46,11 +47,20 @@ func TestUnusedNodeRests(t *testing.T) {
 		t.Fatal("the node is not frozen")
 	}
 	p := open()
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		if found, _ := filepath.Glob(filepath.Join(daemon.Run, "sandboxd", "_*", "moments")); len(found) > 0 {
+			time.Sleep(200 * time.Millisecond) // until its agent answers
+			break
+		}
+	}
 	if err := sessions.Start("ann", lab.ID, step); err != nil {
 		t.Fatal(err)
 	}
 	p.until("ready", func() bool { return p.last.Session.Phase == labs.PhaseReady && p.now != nil && len(p.lives()) >= 2 })
 	before := p.lives()
+	if nodes, err := daemon.List(t.Context()); err != nil || len(nodes) != 1 || !strings.Contains(nodes[0].Socket, "/_") {
+		t.Errorf("the session's node was no spare: %+v %v", nodes, err)
+	}
 	access, err := sessions.Agent("ann", lab.ID)
 	if err != nil {
 		t.Fatal(err)
