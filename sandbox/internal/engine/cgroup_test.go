@@ -30,7 +30,7 @@ func TestLimits(t *testing.T) {
 			return strconv.FormatUint(cgroups.ConvertCPUSharesToCgroupV2Value(shares), 10)
 		}
 		want = map[string]string{
-			"pods/p/a/memory.max": strconv.Itoa(32 << 20), "pods/p/a/memory.swap.max": "0", "pods/p/a/cpu.max": "25000 100000",
+			"pods/p/a/memory.max": strconv.Itoa(32 << 20), "pods/p/a/cpu.max": "25000 100000",
 			"pods/p/a/cpu.weight": weight(102), "pods/p/a/pids.max": "20", "pods/p/b/pids.max": "500", "pods/p/b/cpu.weight": weight(2),
 		}
 	}

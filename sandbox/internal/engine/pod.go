@@ -120,18 +120,23 @@ func cableName() string {
 	return "veth" + hex.EncodeToString(b[:])
 }
 
-// tearDownSandbox gives back the network. The address stays in the status, as a pod's does in Kubernetes.
+// tearDownSandbox gives back the network. The address stays in the status, as a pod's does in Kubernetes. The kernel takes some 20 ms to
+// remove a cable, so nobody waits for it; its address is free when it is gone.
 func (u *unit) tearDownSandbox() {
-	if u.record.Cable == "" {
+	cable, address := u.record.Cable, u.record.Address
+	if cable == "" {
 		return
 	}
-	if err := u.engine.bridge.Detach(u.record.Cable); err != nil {
-		u.log.Error("cable not removed", "err", err)
-	}
-	if addr, err := netip.ParseAddr(u.record.Address); err == nil {
-		u.engine.pool.Release(addr)
-	}
 	u.record.Cable = ""
+	u.engine.owners.Go(func() {
+		if err := u.engine.bridge.Detach(cable); err != nil {
+			u.log.Error("cable not removed", "err", err)
+		}
+		if addr, err := netip.ParseAddr(address); err == nil {
+			u.engine.pool.Release(addr)
+		}
+		u.engine.notify()
+	})
 }
 
 // postpone says why the sandbox cannot be made, and when it is tried again.
