@@ -163,7 +163,7 @@ func badValue(p map[string]string) string {
 	case manifest.WantLabel:
 		return quoted + ": not a valid label or annotation"
 	case manifest.WantOneSource:
-		return fmt.Sprintf("%s: volume %q must have exactly one source: emptyDir or hostPath", where, value)
+		return fmt.Sprintf("%s: volume %q must have exactly one source, such as emptyDir or hostPath", where, value)
 	case manifest.WantBelow:
 		return quoted + ": a request above its limit, " + p["want"]
 	case manifest.WantJoin:

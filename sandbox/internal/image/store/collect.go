@@ -127,11 +127,7 @@ func (s *Store) collectBlobs(c *Collected, images []image.Image) error {
 		if img.Manifest == "" {
 			continue
 		}
-		hash, err := v1.NewHash(img.Manifest)
-		if err != nil {
-			return err
-		}
-		data, err := os.ReadFile(s.blob(hash))
+		hash, data, err := s.manifest(img)
 		if err != nil {
 			return err
 		}

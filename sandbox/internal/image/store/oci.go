@@ -25,6 +25,16 @@ import (
 	"podlab/sandbox/internal/image/layer"
 )
 
+// manifest reads the OCI manifest of an image that has one, with its digest.
+func (s *Store) manifest(img image.Image) (v1.Hash, []byte, error) {
+	hash, err := v1.NewHash(img.Manifest)
+	if err != nil {
+		return hash, nil, err
+	}
+	data, err := os.ReadFile(s.blob(hash))
+	return hash, data, err
+}
+
 // writeLayout writes the layout's own two files (OCI image specification, image-layout.md).
 func (s *Store) writeLayout(images []image.Image) error {
 	index := v1.IndexManifest{SchemaVersion: 2, MediaType: types.OCIImageIndex, Manifests: []v1.Descriptor{}}
@@ -32,11 +42,7 @@ func (s *Store) writeLayout(images []image.Image) error {
 		if img.Manifest == "" {
 			continue
 		}
-		hash, err := v1.NewHash(img.Manifest)
-		if err != nil {
-			return err
-		}
-		data, err := os.ReadFile(s.blob(hash))
+		hash, data, err := s.manifest(img)
 		if err != nil {
 			return err
 		}
