@@ -131,7 +131,7 @@ func (c *container) started(made *launched) {
 	r.Name, r.State, r.Reason, r.Message = c.name(), running, "", ""
 	r.PID, r.Start, r.Boot, r.Started, r.Finished = made.pid, made.start, made.boot, made.at, time.Time{}
 	r.ImageID, r.Layers, r.OOM = made.imageID, made.rootfs.layers, 0
-	r.Up, r.Ready, r.StopBy, r.Signaled, r.Again = false, false, time.Time{}, false, ""
+	r.Up, r.Ready, r.StopBy, r.StopAsk, r.Signaled, r.Again = false, false, time.Time{}, time.Time{}, false, ""
 	if c.spec != nil {
 		r.Image, r.Mounts, r.As = c.spec.Image, made.mounts, asOf(made.process)
 	}
@@ -186,7 +186,7 @@ func (c *container) ended(attempt int, status syscall.WaitStatus, known bool) {
 	}
 	c.countOOM()
 	r.State, r.Finished, r.Message = exited, time.Now(), ""
-	r.Hooking, r.Up, r.Ready, r.StopBy, r.Signaled = false, false, false, time.Time{}, false
+	r.Hooking, r.Up, r.Ready, r.StopBy, r.StopAsk, r.Signaled = false, false, false, time.Time{}, time.Time{}, false
 	r.Code, r.Signal = exitCode(status)
 	r.Reason = reason(r, known)
 	if !known {

@@ -81,7 +81,8 @@ func TestPreStop(t *testing.T) {
 // TestPreStopCountsAgainstGrace: a hook that lasts too long is ended with the grace, and the container killed; one that fails is told of.
 func TestPreStopCountsAgainstGrace(t *testing.T) {
 	b := open(t)
-	b.apply(pod("p", `"terminationGracePeriodSeconds":1`, sh("a", idle, `"lifecycle":{"preStop":{"exec":{"command":["sleep","999"]}}}`)))
+	b.apply(pod("p", `"terminationGracePeriodSeconds":1`, sh("a", `trap 'sleep 0.5; exit 0' TERM; while :; do sleep 1 & wait $!; done`,
+		`"lifecycle":{"preStop":{"exec":{"command":["sleep","999"]}}}`)))
 	b.trapped("p/a")
 	began := time.Now()
 	b.delete("p", -1)

@@ -108,6 +108,7 @@ type run struct {
 	Up       bool      // started, as its status says: postStart is over and the startup probe has succeeded
 	Ready    bool      // what the readiness probe said last
 	StopBy   time.Time // SIGKILL is due; zero while it is not being stopped
+	StopAsk  time.Time // StopBy as it was asked for, before leastGrace put it off
 	Signaled bool      // preStop is over and the stop signal was sent
 	Again    string    // why it is stopped only to be started again: againImage, againProbe
 

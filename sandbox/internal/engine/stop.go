@@ -59,11 +59,11 @@ func (u *unit) stopInOrder(now time.Time) {
 // after the signal count against that time (API reference, Lifecycle.preStop).
 func (c *container) stop(now, by time.Time, why string) {
 	r := c.run
-	if !c.isRunning() || (!r.StopBy.IsZero() && !by.Before(r.StopBy)) {
+	if !c.isRunning() || (!r.StopBy.IsZero() && !by.Before(r.StopAsk)) {
 		return // it is being stopped already
 	}
 	first := r.StopBy.IsZero()
-	r.StopBy = by
+	r.StopBy, r.StopAsk = by, by
 	if !first {
 		return
 	}
