@@ -67,20 +67,21 @@ func benchPod(ctx context.Context, b *bench) error {
 
 var errReady = errors.New("ready")
 
-// applyReady applies the pod and returns when a snapshot shows all its containers running. It watches from before, as a page does.
+// applyReady applies the pod and returns when the agent has told that all its containers have started. It watches from before, as a
+// page does. Snapshots come at a pace of their own and would time that instead.
 func applyReady(ctx context.Context, agent sandbox.Agent, name string) error {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
 	watching := make(chan struct{})
 	done := make(chan error, 1)
 	go func() {
-		first := true
+		first, started := true, 0
 		done <- agent.Watch(ctx, nil, func(u sandbox.Update) error {
 			if first {
 				first = false
 				close(watching)
 			}
-			if u.Snapshot != nil && running(u.Snapshot, name) == 3 {
+			if started += startedIn(u.Moments, name); started == 3 {
 				return errReady
 			}
 			return nil
@@ -100,10 +101,13 @@ func applyReady(ctx context.Context, agent sandbox.Agent, name string) error {
 	return nil
 }
 
-func running(s *sandbox.Snapshot, pod string) int {
-	n := 0
-	for _, c := range s.Containers {
-		if c.Pod == pod && c.State == sandbox.StateRunning {
+// startedIn counts the containers of the pod, infra among them, that the moments say have started.
+func startedIn(m *sandbox.Moments, pod string) (n int) {
+	if m == nil {
+		return 0
+	}
+	for _, moment := range m.Items {
+		if moment.Kind == sandbox.MomentContainer && moment.Reason == "Started" && moment.Pod == pod {
 			n++
 		}
 	}
