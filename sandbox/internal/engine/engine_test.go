@@ -3,7 +3,6 @@ package engine
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -297,5 +296,3 @@ func TestPodSharesNamespaces(t *testing.T) {
 		t.Error("the bridge cannot be reached")
 	}
 }
-
-var _ = errors.New

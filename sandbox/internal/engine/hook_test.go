@@ -3,6 +3,7 @@ package engine
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -141,8 +142,12 @@ func TestParseSignal(t *testing.T) {
 func TestStopSignal(t *testing.T) {
 	b := open(t)
 	script := "trap 'echo usr1 >/dev/termination-log; exit 7' USR1; trap '' TERM; while :; do sleep 1 & wait $!; done"
-	b.apply(pod("p", `"activeDeadlineSeconds":20`, strings.Replace(sh("a", script), `"busybox"`, `"busybox2"`, 1)))
+	with := func(deadline int) string {
+		return pod("p", fmt.Sprintf(`"activeDeadlineSeconds":%d`, deadline), strings.Replace(sh("a", script), `"busybox"`, `"busybox2"`, 1))
+	}
+	b.apply(with(1000))
 	b.trapped("p/a")
+	b.apply(with(1)) // ends it without deleting it
 	b.until("p/a", "stopped", func(s Subject) bool { return s.State == exited && s.ExitCode == 7 })
 	if got := b.pod("p").Status.ContainerStatuses[0].State.Terminated.Message; got != "usr1\n" {
 		t.Errorf("%q", got)

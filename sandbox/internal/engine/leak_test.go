@@ -47,11 +47,10 @@ func TestNothingLeaks(t *testing.T) {
 	for range 3 {
 		round()
 	}
-	for range 100 {
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		if f, r := count(t); f <= files && r <= routines {
 			return
 		}
-		time.Sleep(20 * time.Millisecond)
 	}
 	f, r := count(t)
 	stacks := make([]byte, 1<<16)

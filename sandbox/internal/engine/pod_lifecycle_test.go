@@ -14,7 +14,6 @@ import (
 func TestActiveDeadline(t *testing.T) {
 	b := open(t)
 	b.apply(pod("p", `"activeDeadlineSeconds":10,"terminationGracePeriodSeconds":1`, sh("a", idle)))
-	b.trapped("p/a")
 	p := b.phase("p", "Failed")
 	if p.Status.Reason != "DeadlineExceeded" || p.Status.Message != "Pod was active on the node longer than the specified deadline" {
 		t.Errorf("%+v", p.Status)

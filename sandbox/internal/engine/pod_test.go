@@ -54,11 +54,8 @@ func TestRestartPolicies(t *testing.T) {
 		{"Never", "exit 0", "Succeeded", "Completed"},
 		{"Never", "exit 3", "Failed", "Error"},
 		{"OnFailure", "exit 0", "Succeeded", "Completed"},
-		{"Never", "kill -9 $$; sleep 5", "Succeeded", "Completed"}, // process 1 is immune to its own signals: sleep ends, exit 0
+		{"Never", "kill -9 $$; exit 0", "Succeeded", "Completed"}, // process 1 is immune to its own signals
 	} {
-		if strings.Contains(c.script, "sleep") {
-			c.script = "exec sleep 0"
-		}
 		b.apply(pod("p", `"restartPolicy":"`+c.policy+`"`, sh("a", c.script)))
 		p := b.phase("p", c.phase)
 		got := p.Status.ContainerStatuses[0].State.Terminated
@@ -219,6 +216,7 @@ func TestVolumes(t *testing.T) {
 // TestWrongHostPath: the pod waits with Kubernetes' reason, and starts once the path is right.
 func TestWrongHostPath(t *testing.T) {
 	b := open(t)
+	t.Cleanup(func() { os.Remove("/tmp/late") })
 	b.apply(pod("p", `"volumes":[{"name":"v","hostPath":{"path":"/tmp/late","type":"Directory"}}]`, sh("a", idle, `"volumeMounts":[{"name":"v","mountPath":"/v"}]`)))
 	b.eventually("FailedMount", func() bool { return strings.Contains(b.reasons(), "FailedMount") })
 	got := b.phase("p", "Pending").Status.ContainerStatuses[0].State.Waiting
@@ -238,7 +236,7 @@ func TestWrongHostPath(t *testing.T) {
 
 func TestSharedProcessNamespace(t *testing.T) {
 	b := open(t)
-	b.apply(pod("p", `"shareProcessNamespace":true`, sh("a", `(sleep 0.2 & exec sleep 0.1) & `+idle), sh("b", idle)))
+	b.apply(pod("p", `"shareProcessNamespace":true`, sh("a", `(sh -c 'sleep 0.2; touch /over' & exec sleep 0.1) & `+idle), sh("b", idle)))
 	a, second, infra := b.running("p/a"), b.running("p/b"), b.running("p/_infra")
 	if ns(t, a.PID, "pid") != ns(t, infra.PID, "pid") || ns(t, second.PID, "pid") != ns(t, infra.PID, "pid") {
 		t.Error("pid namespace is not shared")
@@ -249,10 +247,14 @@ func TestSharedProcessNamespace(t *testing.T) {
 	if got, _ := b.run("p/b", "cat", "/proc/1/comm"); got != "pause" {
 		t.Errorf("process 1 is %s", got)
 	}
-	time.Sleep(400 * time.Millisecond)
-	if got, _ := b.run("p/b", "sh", "-c", "grep -l '^State:.Z' /proc/[0-9]*/status"); got != "" {
-		t.Errorf("zombies: %s", got)
-	}
+	b.eventually("end of the orphan", func() bool {
+		_, exit := b.run("p/a", "test", "-e", "/over")
+		return exit.Code == 0
+	})
+	b.eventually("reaping of the orphan", func() bool {
+		got, _ := b.run("p/b", "sh", "-c", "ps -o stat,args | grep -cE '^Z|^[^ ]+ +sh -c sleep'")
+		return got == "0"
+	})
 	// A container's other processes do not outlive its first one.
 	b.run("p/a", "sh", "-c", "setsid sleep 999 >/dev/null 2>&1 &")
 	unix.Kill(a.PID, unix.SIGKILL)
@@ -366,7 +368,7 @@ func TestImageChange(t *testing.T) {
 	b := open(t)
 	b.apply(pod("p", "", sh("a", idle), sh("b", idle)))
 	a, second, infra := b.running("p/a"), b.running("p/b"), b.running("p/_infra")
-	time.Sleep(50 * time.Millisecond) // sh sets its trap
+	b.trapped("p/a")
 	applied := b.apply(pod("p", "", strings.Replace(sh("a", idle), `"busybox"`, `"busybox2"`, 1), sh("b", idle)))
 	if applied.Action != configured {
 		t.Error(applied)
@@ -388,15 +390,14 @@ func TestDeleteGrace(t *testing.T) {
 	for _, c := range []struct {
 		script     string
 		grace      int64
-		least, top time.Duration
+		least, top time.Duration // a pod's own grace is 30 s: top lies well below whatever would be waited for in vain
 	}{
-		{idle, 10, 0, 900 * time.Millisecond},
-		{"trap '' TERM; while :; do sleep 1; done", 1, time.Second, 1500 * time.Millisecond},
-		{"sleep 999", 0, 0, 300 * time.Millisecond},
+		{idle, 15, 0, 10 * time.Second},
+		{"trap '' TERM; while :; do sleep 1; done", 1, time.Second, 10 * time.Second},
+		{"trap '' TERM; while :; do sleep 1; done", 0, 0, 10 * time.Second},
 	} {
 		b.apply(pod("p", "", sh("a", c.script)))
-		b.running("p/a")
-		time.Sleep(30 * time.Millisecond) // sh sets its trap
+		b.trapped("p/a")
 		began := time.Now()
 		if err := b.Delete(context.Background(), sandbox.Ref{Kind: "Pod", Name: "p"}, c.grace); err != nil {
 			t.Fatal(err)
@@ -422,8 +423,9 @@ func TestSecondDeleteShortens(t *testing.T) {
 
 func TestLogs(t *testing.T) {
 	b := open(t)
-	b.apply(pod("p", `"restartPolicy":"Never"`, sh("a", `for i in 1 2 3; do echo line $i; done; echo bad >&2; printf unended; sleep 0.3; echo; echo last`)))
+	b.apply(pod("p", `"restartPolicy":"Never"`, sh("a", `for i in 1 2 3; do echo line $i; done; echo bad >&2; printf unended; while [ ! -e /go ]; do sleep 0.02; done; echo; echo last`)))
 	b.running("p/a")
+	b.run("p/a", "touch", "/go")
 	var out bytes.Buffer
 	if err := b.Logs(context.Background(), sandbox.LogOptions{Container: "p/a", Follow: true}, &out); err != nil {
 		t.Fatal(err)
@@ -499,7 +501,13 @@ func TestExec(t *testing.T) {
 			t.Errorf("%s: %v", id, err)
 		}
 	}
-	hidden, err := b.Exec(context.Background(), "p/a", Process{Argv: []string{"sleep", "0.2"}, Hidden: true})
+	stdin, end, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stdin.Close()
+	defer end.Close()
+	hidden, err := b.Exec(context.Background(), "p/a", Process{Argv: []string{"cat"}, Stdin: stdin, Hidden: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -507,6 +515,7 @@ func TestExec(t *testing.T) {
 	if !strings.Contains(string(group), ":/pods/p/a/"+HiddenCgroup+"\n") || len(b.State().Hidden) != 1 {
 		t.Errorf("%s %v", group, b.State().Hidden)
 	}
+	end.Close()
 	hidden.Wait()
 	b.eventually("end of hiding", func() bool { return len(b.State().Hidden) == 0 })
 }
@@ -590,8 +599,13 @@ func TestTerminalContainer(t *testing.T) {
 func TestDiskVolumeOverItsLimit(t *testing.T) {
 	b := open(t)
 	b.apply(pod("p", `"volumes":[{"name":"v","emptyDir":{"sizeLimit":"1Mi"}}]`,
-		sh("a", "dd if=/dev/zero of=/v/half bs=512k count=1; sleep 0.5; dd if=/dev/zero of=/v/more bs=1M count=1; "+idle, `"volumeMounts":[{"name":"v","mountPath":"/v"}]`), sh("b", idle)))
-	b.phase("p", "Running") // below its limit
+		sh("a", "dd if=/dev/zero of=/v/half bs=512k count=1; while [ ! -e /go ]; do sleep 0.02; done; dd if=/dev/zero of=/v/more bs=1M count=1; "+idle, `"volumeMounts":[{"name":"v","mountPath":"/v"}]`), sh("b", idle)))
+	b.phase("p", "Running")
+	time.Sleep(3 * testConfig(t).Measure) // below its limit it stays
+	if got := b.pod("p").Status.Phase; got != "Running" {
+		t.Errorf("it is %s", got)
+	}
+	b.run("p/a", "touch", "/go")
 	p := b.phase("p", "Failed")
 	if p.Status.Reason != "Evicted" || p.Status.Message != `Usage of EmptyDir volume "v" exceeds the limit "1Mi". ` {
 		t.Errorf("%+v", p.Status)

@@ -20,6 +20,11 @@ func probe(kind, action string, more ...string) string {
 
 func fileThere(file string) string { return fmt.Sprintf(`"exec":{"command":["test","-e",%q]}`, file) }
 
+// fileGone fails once the file is there: however long a container takes to start, it fails for nothing else.
+func fileGone(file string) string {
+	return fmt.Sprintf(`"exec":{"command":["test","!","-e",%q]}`, file)
+}
+
 func (b *bench) ready(name string, want bool) {
 	b.t.Helper()
 	status := map[bool]string{true: "True", false: "False"}[want]
@@ -48,10 +53,10 @@ func TestReadinessProbe(t *testing.T) {
 
 func TestLivenessProbe(t *testing.T) {
 	b := open(t)
-	b.apply(pod("p", `"terminationGracePeriodSeconds":20`, sh("a", "touch /alive; "+idle, probe("livenessProbe", fileThere("/alive"), `"failureThreshold":2`, `"initialDelaySeconds":4`)), sh("b", idle)))
+	b.apply(pod("p", `"terminationGracePeriodSeconds":20`, sh("a", idle, probe("livenessProbe", fileGone("/dead"), `"failureThreshold":2`)), sh("b", idle)))
 	b.trapped("p/a")
 	other := b.running("p/b").PID
-	b.run("p/a", "rm", "/alive")
+	b.run("p/a", "touch", "/dead")
 	s := b.until("p/a", "restarted", func(s Subject) bool { return s.Restarts == 1 && isRunning(s) })
 	last := b.pod("p").Status.ContainerStatuses[0].LastState.Terminated
 	if last == nil || last.ExitCode != 0 || s.Reason != "" {
@@ -211,12 +216,12 @@ func TestDeletionGoesOnAfterAdoption(t *testing.T) {
 func TestProbesInSharedNamespaces(t *testing.T) {
 	b := open(t)
 	b.apply(pod("p", `"shareProcessNamespace":true,"terminationGracePeriodSeconds":1`,
-		sh("a", "touch /alive; "+idle, probe("livenessProbe", fileThere("/alive"), `"failureThreshold":1`, `"initialDelaySeconds":4`)), sh("b", idle)))
+		sh("a", idle, probe("livenessProbe", fileGone("/dead"), `"failureThreshold":1`)), sh("b", idle)))
 	b.apply(pod("q", `"hostNetwork":true`, sh("a", "nc -ll -p 9191 -e true", probe("readinessProbe", `"tcpSocket":{"port":9191}`))))
 	b.trapped("p/a")
 	b.ready("p", true)
 	b.ready("q", true)
-	b.run("p/a", "rm", "/alive")
+	b.run("p/a", "touch", "/dead")
 	b.until("p/a", "restarted", func(s Subject) bool { return s.Restarts == 1 && isRunning(s) })
 	if s := b.running("p/b"); s.Restarts != 0 {
 		t.Errorf("%+v", s)
