@@ -11,6 +11,7 @@ import (
 	"reflect"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -24,7 +25,10 @@ import (
 // refused.go why the others do not. go test ./sandbox/manifest -run TestPodSpecTable -update writes it.
 var update = flag.Bool("update", false, "write docs/podspec.md")
 
-const tableFile = "../../docs/podspec.md"
+const (
+	tableFile = "../../docs/podspec.md"
+	rowFiles  = "../node/testdata/rows/*.yaml"
+)
 
 // A row is one field of one of Kubernetes' types.
 type row struct {
@@ -96,59 +100,42 @@ func plainRows() (out []row) {
 	return out
 }
 
-// shown names the test on real containers that shows a type's fields at work; a field has its own where it differs.
-var shown = map[string]string{
-	"PodSpec": "TestPodSharesNamespaces", "PodSpec.initContainers": "TestInitContainersRunInOrder", "PodSpec.ephemeralContainers": "TestEphemeralContainer",
-	"PodSpec.volumes": "TestVolumes", "PodSpec.restartPolicy": "TestRestartPolicies", "PodSpec.terminationGracePeriodSeconds": "TestDeleteGrace",
-	"PodSpec.activeDeadlineSeconds": "TestActiveDeadline", "PodSpec.shareProcessNamespace": "TestSharedProcessNamespace",
-	"PodSpec.hostNetwork": "TestHostNamespaces", "PodSpec.hostPID": "TestHostNamespaces", "PodSpec.hostIPC": "TestHostNamespaces",
-	"PodSpec.hostname": "TestNames", "PodSpec.hostAliases": "TestNames", "PodSpec.dnsPolicy": "TestNames", "PodSpec.dnsConfig": "TestNames",
-	"PodSpec.securityContext": "TestIdentity", "PodSpec.enableServiceLinks": "TestKubernetesManifests",
-	"PodSpec.automountServiceAccountToken": "TestKubernetesManifests", "PodSpec.os": "TestKubernetesManifests",
-
-	"Container": "TestPodSharesNamespaces", "Container.env": "TestEnvironment", "Container.envFrom": "TestEnvironmentFromElsewhere",
-	"Container.command": "TestEnvironment", "Container.args": "TestEnvironment", "Container.workingDir": "TestEnvironment",
-	"Container.image": "TestImageChange", "Container.imagePullPolicy": "TestKubernetesManifests", "Container.lifecycle": "TestPostStart",
-	"Container.livenessProbe": "TestLivenessProbe", "Container.readinessProbe": "TestReadinessProbe", "Container.startupProbe": "TestStartupProbe",
-	"Container.ports": "TestKubernetesManifests", "Container.resources": "TestLimits", "Container.restartPolicy": "TestSidecarStartsBeforeAndEndsAfter",
-	"Container.securityContext": "TestSecurity", "Container.stdin": "TestTerminalContainer", "Container.stdinOnce": "TestStdinOnceEnds", "Container.tty": "TestTerminalContainer",
-	"Container.terminationMessagePath": "TestTerminationMessage", "Container.terminationMessagePolicy": "TestTerminationMessage",
-	"Container.volumeMounts": "TestVolumes", "ContainerPort": "TestKubernetesManifests",
-
-	"EphemeralContainer": "TestEphemeralContainer",
-	"Probe":              "TestReadinessProbe", "Probe.exec": "TestLivenessProbe", "Probe.httpGet": "TestNetworkProbes", "Probe.tcpSocket": "TestNetworkProbes",
-	"Probe.terminationGracePeriodSeconds": "TestLivenessProbeHasItsOwnGrace", "Probe.timeoutSeconds": "TestExecProbeTimesOut",
-	"HTTPGetAction": "TestNetworkProbes", "HTTPHeader": "TestNetworkProbes", "TCPSocketAction": "TestNetworkProbes", "ExecAction": "TestLivenessProbe",
-	"Lifecycle": "TestPreStop", "Lifecycle.postStart": "TestPostStart", "LifecycleHandler": "TestPreStop",
-	"LifecycleHandler.sleep": "TestPreStopSleepsAndAsks", "LifecycleHandler.httpGet": "TestPreStopSleepsAndAsks", "SleepAction": "TestPreStopSleepsAndAsks",
-	"ResourceRequirements": "TestLimits", "VolumeMount": "TestVolumes", "VolumeMount.subPath": "TestSubPath", "VolumeMount.subPathExpr": "TestSubPath",
-	"VolumeMount.recursiveReadOnly": "TestReadOnlyMounts", "VolumeMount.readOnly": "TestReadOnlyMounts", "VolumeMount.mountPropagation": "TestReadOnlyMounts",
-
-	"EnvVar": "TestEnvironment", "EnvVar.valueFrom": "TestEnvironmentFromElsewhere", "EnvVarSource": "TestEnvironmentFromElsewhere",
-	"ObjectFieldSelector": "TestEnvironmentFromElsewhere", "ResourceFieldSelector": "TestEnvironmentFromElsewhere",
-	"ConfigMapKeySelector": "TestMissingKey", "SecretKeySelector": "TestEnvironmentFromElsewhere", "EnvFromSource": "TestEnvironmentFromElsewhere",
-	"ConfigMapEnvSource": "TestEnvironmentFromElsewhere", "SecretEnvSource": "TestEnvironmentFromElsewhere",
-
-	"Volume": "TestDataVolumes", "Volume.emptyDir": "TestVolumes", "Volume.hostPath": "TestHostPathTypes", "EmptyDirVolumeSource": "TestVolumes",
-	"EmptyDirVolumeSource.sizeLimit": "TestDiskVolumeOverItsLimit", "HostPathVolumeSource": "TestHostPathTypes",
-	"ConfigMapVolumeSource": "TestDataVolumes", "SecretVolumeSource": "TestDataVolumes", "DownwardAPIVolumeSource": "TestDataVolumes",
-	"DownwardAPIVolumeFile": "TestDataVolumes", "ProjectedVolumeSource": "TestDataVolumes", "KeyToPath": "TestDataVolumes",
-	"VolumeProjection": "TestDataVolumes", "ConfigMapProjection": "TestDataVolumes", "SecretProjection": "TestDataVolumes", "DownwardAPIProjection": "TestDataVolumes",
-
-	"PodSecurityContext": "TestIdentity", "PodSecurityContext.runAsNonRoot": "TestRunAsNonRoot", "PodSecurityContext.sysctls": "TestSysctls",
-	"PodSecurityContext.seccompProfile": "TestSeccompProfile", "PodSecurityContext.fsGroupChangePolicy": "TestKubernetesManifests",
-	"PodSecurityContext.supplementalGroupsPolicy": "TestKubernetesManifests", "Sysctl": "TestSysctls", "SeccompProfile": "TestSeccompProfile",
-	"SecurityContext": "TestSecurity", "SecurityContext.runAsNonRoot": "TestRunAsNonRoot", "SecurityContext.seccompProfile": "TestSeccompProfile",
-	"SecurityContext.allowPrivilegeEscalation": "TestIdentity", "SecurityContext.procMount": "TestKubernetesManifests", "Capabilities": "TestSecurity",
-	"PlainContainer": "TestPlainConfiguration", "PlainContainer.join": "TestPlainContainers", "PlainContainer.restartPolicy": "TestPlainRestarts",
-	"HostAlias": "TestNames", "PodDNSConfig": "TestNames", "PodDNSConfigOption": "TestNames", "PodOS": "TestKubernetesManifests",
-}
-
-func (r row) test() string {
-	if test, ok := shown[r.key()]; ok {
-		return test
+// shownIn is the files of sandbox/node/testdata/rows that show a field at work, by the row's key, in order: TestPodSpecRows there tries them on
+// a real node, once as they stand and once without the field.
+func shownIn(t *testing.T) map[string][]string {
+	t.Helper()
+	files, err := filepath.Glob(rowFiles)
+	if err != nil {
+		t.Fatal(err)
 	}
-	return shown[r.owner]
+	out := map[string][]string{}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var groups []struct {
+			Rows []struct {
+				Field string `json:"field"`
+				Same  bool   `json:"same"`
+			} `json:"rows"`
+		}
+		if err := sigsyaml.Unmarshal(text, &groups); err != nil {
+			t.Fatal(file, err)
+		}
+		for _, group := range groups {
+			for _, row := range group.Rows {
+				name := fmt.Sprintf("[%s](../sandbox/node/testdata/rows/%s)", strings.TrimSuffix(filepath.Base(file), ".yaml"), filepath.Base(file))
+				if row.Same {
+					name = "*No effect*: " + name
+				}
+				if !slices.Contains(out[row.Field], name) {
+					out[row.Field] = append(out[row.Field], name)
+				}
+			}
+		}
+	}
+	return out
 }
 
 // remarks say what differs from a cluster, or which values are refused.
@@ -181,7 +168,7 @@ var remarks = map[string]string{
 }
 
 func TestPodSpecTable(t *testing.T) {
-	want := []byte(table())
+	want := []byte(table(shownIn(t)))
 	if *update {
 		if err := os.WriteFile(tableFile, want, 0o644); err != nil {
 			t.Fatal(err)
@@ -192,12 +179,13 @@ func TestPodSpecTable(t *testing.T) {
 	}
 }
 
-func table() string {
+func table(shown map[string][]string) string {
 	var b strings.Builder
 	b.WriteString("# Which fields of a pod work\n\n" +
 		"Every field of `v1.PodSpec` and of the types it is made of (k8s.io/api " + "core/v1), as Podlab takes them. `sandbox/manifest/podspec_test.go` makes this\n" +
-		"page from the types and tries each row. A test named beside a field shows it at work on real containers: `sandbox/internal/engine`, and\n" +
-		"`TestKubernetesManifests` in `sandbox/node`.\n\n" +
+		"page from the types. Each row that works names the file of `sandbox/node/testdata/rows` that shows it: `TestPodSpecRows` applies its objects to\n" +
+		"a real node, once as they stand and once without the field (or with another value), and what containers, status and node then show must be as\n" +
+		"the file says both times. *No effect*: it is taken, and shown to change nothing.\n\n" +
 		"What does not work is refused when it is applied, with the line, the code `unsupported_field` and the sentence given here. Nothing is ignored\n" +
 		"in silence. Init and ephemeral containers have the fields of `Container` that Kubernetes lets them have. ConfigMaps and Secrets work whole.\n" +
 		"The last table is of plain containers, `podlab/v1 Container`: a container outside any pod, for contrast.\n")
@@ -207,14 +195,15 @@ func table() string {
 			owner = r.owner
 			fmt.Fprintf(&b, "\n## %s\n\n| field | | |\n|---|---|---|\n", owner)
 		}
-		switch {
-		case !r.works:
+		if !r.works {
 			fmt.Fprintf(&b, "| `%s` | refused | %s |\n", r.field, Reasons[r.why])
-		case remarks[r.key()] != "":
-			fmt.Fprintf(&b, "| `%s` | works | %s `%s` |\n", r.field, remarks[r.key()], r.test())
-		default:
-			fmt.Fprintf(&b, "| `%s` | works | `%s` |\n", r.field, r.test())
+			continue
 		}
+		says := remarks[r.key()]
+		for _, name := range shown[r.key()] {
+			says += " " + name
+		}
+		fmt.Fprintf(&b, "| `%s` | works | %s |\n", r.field, strings.TrimSpace(says))
 	}
 	return b.String()
 }
@@ -246,7 +235,7 @@ func TestRefusedRows(t *testing.T) {
 			if r.owner == plainOwner {
 				object["apiVersion"], object["kind"] = "podlab/v1", "Container"
 			}
-			text, err := json.Marshal(object)
+			text, err := sigsyaml.Marshal(object)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -254,6 +243,9 @@ func TestRefusedRows(t *testing.T) {
 			e := sandbox.Public(err)
 			if err == nil || e.Code != sandbox.CodeUnsupportedField || e.Params["detail"] != r.why || !strings.HasSuffix(e.Params["field"], r.field) {
 				t.Errorf("%s: %v, want unsupported_field of %s", text, err, r.why)
+			}
+			if line := lineOf(string(text), r.field); e.Params["line"] != line {
+				t.Errorf("%s\nsays line %s, want %s", text, e.Params["line"], line)
 			}
 			if Reasons[e.Params["detail"]] == "" {
 				t.Error("no sentence")
@@ -263,6 +255,17 @@ func TestRefusedRows(t *testing.T) {
 	if n < 50 {
 		t.Errorf("only %d fields are refused: are Kubernetes' types walked?", n)
 	}
+}
+
+// lineOf is the line of the innermost field of that name.
+func lineOf(text, field string) string {
+	lines := strings.Split(text, "\n")
+	for i, line := range slices.Backward(lines) {
+		if strings.HasPrefix(strings.TrimLeft(line, " -"), field+":") {
+			return strconv.Itoa(i + 1)
+		}
+	}
+	return ""
 }
 
 // misplaced are fields that the lean type has and a container in some places cannot have.
@@ -389,30 +392,21 @@ func orZero(is, was any) any {
 	return nil
 }
 
-// TestEveryRowNamesATest: each field that works has a test on real containers, which is there.
-func TestEveryRowNamesATest(t *testing.T) {
-	tests := ""
-	for _, dir := range []string{"../internal/engine", "../node"} {
-		files, err := filepath.Glob(dir + "/*_test.go")
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, file := range files {
-			text, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			tests += string(text)
-		}
-	}
-	used := map[string]bool{}
+// TestEveryRowIsShown: each field that works is shown on a real node, and nothing is shown, remarked or refused that is no row.
+func TestEveryRowIsShown(t *testing.T) {
+	shown, works, used := shownIn(t), map[string]bool{}, map[string]bool{}
 	for _, r := range rows() {
-		used[r.owner], used[r.key()] = true, true
-		if r.works && !strings.Contains(tests, "\nfunc "+r.test()+"(t *testing.T)") {
-			t.Errorf("%s names %q, which is no test", r.key(), r.test())
+		used[r.owner], used[r.key()], works[r.key()] = true, true, r.works
+		if r.works && len(shown[r.key()]) == 0 {
+			t.Errorf("%s works, and no file of sandbox/node/testdata/rows shows it", r.key())
 		}
 	}
-	for _, m := range []map[string]string{shown, remarks, refused} {
+	for key := range shown {
+		if !works[key] {
+			t.Errorf("sandbox/node/testdata/rows shows %s, which is no row that works", key)
+		}
+	}
+	for _, m := range []map[string]string{remarks, refused} {
 		for key := range m {
 			owner, field, _ := strings.Cut(key, ".")
 			if !used[key] && (field != "*" || !used[owner] && owner != "ObjectMeta") {

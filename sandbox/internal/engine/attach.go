@@ -73,7 +73,7 @@ func (e *Engine) join(ctx context.Context, id string) (j joined, err error) {
 		return j, missing
 	}
 	err = u.do(ctx, func() error {
-		for _, c := range u.apps {
+		for _, c := range u.members() {
 			if c.id() == id && c.run.State == running && c.alive != nil && c.alive.recorder != nil {
 				j = c.join()
 				return nil

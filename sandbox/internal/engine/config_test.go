@@ -358,7 +358,7 @@ func TestMissingVolume(t *testing.T) {
 	b.apply(pod("p", `"volumes":[{"name":"v","secret":{"secretName":"late","items":[{"key":"k","path":"f"}]}}]`, sh("a", idle, `"volumeMounts":[{"name":"v","mountPath":"/v"}]`)))
 	b.eventually("FailedMount", func() bool { return strings.Contains(b.reasons(), "FailedMount") })
 	message := func() string { return b.phase("p", "Pending").Status.ContainerStatuses[0].State.Waiting.Message }
-	b.eventually("message of the Secret", func() bool { return message() == `MountVolume.SetUp failed for volume "v": secret "late" not found` })
+	b.eventually("message of the Secret", func() bool { return message() == `MountVolume.SetUp failed for volume "v" : secret "late" not found` })
 	b.apply(secret("late", `"stringData":{"other":"x"}`))
 	b.eventually("message of the key", func() bool { return strings.Contains(message(), "references non-existent secret key: k") })
 	b.apply(secret("late", `"stringData":{"k":"here"}`))

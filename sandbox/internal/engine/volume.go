@@ -46,7 +46,7 @@ type mountError struct {
 }
 
 func (e *mountError) Error() string {
-	return fmt.Sprintf("MountVolume.SetUp failed for volume %q: %s", e.volume, e.detail)
+	return fmt.Sprintf("MountVolume.SetUp failed for volume %q : %s", e.volume, e.detail)
 }
 
 // volumePath is where a volume is on the node: where the kubelet would have it below its own directory.
