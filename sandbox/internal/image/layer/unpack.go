@@ -35,6 +35,20 @@ func Unpack(from io.Reader, root *os.Root, bounds Bounds) (Report, error) {
 	return u.report, u.setTimes()
 }
 
+// Sum reads a layer, compressed or not, and returns its DiffID: what Unpack would report, without a file written.
+func Sum(from io.Reader, bounds Bounds) (diffID string, err error) {
+	s, err := open(from, bounds)
+	if err != nil {
+		return "", err
+	}
+	defer s.closing()
+	sum := sha256.New()
+	if _, err := io.Copy(sum, s); err != nil {
+		return "", err
+	}
+	return "sha256:" + hex.EncodeToString(sum.Sum(nil)), nil
+}
+
 // unpacking is one layer while it is written.
 type unpacking struct {
 	places places

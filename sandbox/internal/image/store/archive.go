@@ -26,6 +26,9 @@ const maxArchive = 8 << 30
 // maxImages bounds the images of one archive.
 const maxImages = 64
 
+// layoutVersion is the file oci-layout of a layout.
+const layoutVersion = `{"imageLayoutVersion": "1.0.0"}`
+
 // Fetched is an image that lies as blobs in an OCI layout: a name, or none, and the digest of its manifest.
 type Fetched struct {
 	Name     string `json:"name"`
@@ -162,7 +165,7 @@ func fetchSaved(open tarball.Opener, saved tarball.Manifest, dir string) ([]Fetc
 
 func emptyLayout(dir string) (layout.Path, error) {
 	return layout.Path(dir), errors.Join(os.MkdirAll(filepath.Join(dir, "blobs", "sha256"), 0o755),
-		os.WriteFile(filepath.Join(dir, "oci-layout"), []byte(`{"imageLayoutVersion": "1.0.0"}`), 0o644))
+		os.WriteFile(filepath.Join(dir, "oci-layout"), []byte(layoutVersion), 0o644))
 }
 
 // addImage writes an image's blobs and returns its manifest's digest.

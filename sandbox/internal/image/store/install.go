@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -49,10 +50,14 @@ func (s *Store) install(ctx context.Context, stage string, got []Fetched, source
 		img.Name, img.Source = called, source
 		images = append(images, img)
 	}
-	if err := in.moveIn(); err != nil {
-		return nil, err
+	err := in.moveIn()
+	if err == nil {
+		err = s.Add(images...)
 	}
-	return images, s.Add(images...)
+	if err != nil {
+		return nil, errors.Join(err, in.moveOut(images[0]))
+	}
+	return images, nil
 }
 
 // mayBeCalled returns the name as it stands in the index. Names of images that scripts/images makes stay theirs.
@@ -85,7 +90,11 @@ type installation struct {
 	stage  string
 	blobs  map[string]bool // those to move in, by hex digits
 	layers []string        // those unpacked in stage, by DiffID
+	moved  []move
 }
+
+// move is a file or directory that became part of the store and was not there before.
+type move struct{ from, to string }
 
 func (in *installation) image(ctx context.Context, manifestDigest string) (image.Image, error) {
 	var manifest v1.Manifest
@@ -199,7 +208,8 @@ func (in *installation) document(digest string, to any) error {
 	return json.Unmarshal(data, to)
 }
 
-// layer unpacks a blob, unless its layer is here, and returns the bytes of the layer's files.
+// layer unpacks a blob, unless its layer is here, and returns the bytes of the layer's files. Either way the blob is read to its end: it
+// is kept too, and whoever it is handed on to takes it for the layer.
 func (in *installation) layer(ctx context.Context, blob, diffID string) (int64, error) {
 	if !image.IsDigest(diffID) {
 		return 0, fmt.Errorf("%.80q is no digest", diffID)
@@ -209,25 +219,53 @@ func (in *installation) layer(ctx context.Context, blob, diffID string) (int64, 
 		return 0, err
 	}
 	defer f.Close()
-	if in.store.has(diffID) {
+	here := in.store.has(diffID)
+	if here || slices.Contains(in.layers, diffID) { // or in another image of this archive
+		err = in.compare(ctx, f, diffID)
+	} else {
+		err = in.unpack(ctx, f, diffID)
+	}
+	switch {
+	case err != nil:
+		return 0, err
+	case here:
 		return in.store.bytesOf(diffID)
 	}
+	return check(in.unpacked(diffID))
+}
+
+// unpack makes the layer of a blob.
+func (in *installation) unpack(ctx context.Context, blob *os.File, diffID string) error {
 	dir := in.unpacked(diffID)
-	if info, err := os.Lstat(dir); err == nil && info.IsDir() { // of another image of this archive
-		return check(dir)
-	}
 	if err := os.Mkdir(dir, 0o700); err != nil {
-		return 0, err
+		return err
 	}
-	report, err := in.store.unpack(ctx, f, dir)
+	report, err := in.store.unpack(ctx, blob, dir)
 	if err != nil {
-		return 0, err
-	}
-	if report.DiffID != diffID {
-		return 0, fmt.Errorf("it unpacks to %s, the configuration says %s", report.DiffID, diffID)
+		return err
 	}
 	in.layers = append(in.layers, diffID)
-	return check(dir)
+	return agree(report.DiffID, diffID)
+}
+
+// compare reads a blob whose layer is here already.
+func (in *installation) compare(ctx context.Context, blob *os.File, diffID string) error {
+	empty, err := os.MkdirTemp(in.stage, "empty-*")
+	if err != nil {
+		return err
+	}
+	found, err := in.store.sum(ctx, blob, empty)
+	if err != nil {
+		return err
+	}
+	return agree(found, diffID)
+}
+
+func agree(found, said string) error {
+	if found != said {
+		return fmt.Errorf("it unpacks to %s, the configuration says %s", found, said)
+	}
+	return nil
 }
 
 func (in *installation) unpacked(diffID string) string {
@@ -384,14 +422,41 @@ func (in *installation) moveIn() error {
 	}
 	for digits := range in.blobs {
 		from, to := filepath.Join(in.stage, ociDir, "blobs", "sha256", digits), filepath.Join(in.store.dir, ociDir, "blobs", "sha256", digits)
-		if err := errors.Join(os.Chmod(from, 0o644), os.Rename(from, to)); err != nil {
+		if err := errors.Join(os.Chmod(from, 0o644), in.move(from, to, os.Rename)); err != nil {
 			return err
 		}
 	}
 	for _, diffID := range in.layers {
-		if err := in.store.AddLayer(in.unpacked(diffID), diffID); err != nil {
+		add := func(from, _ string) error { return in.store.AddLayer(from, diffID) }
+		if err := in.move(in.unpacked(diffID), in.store.LayerDir(diffID), add); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (in *installation) move(from, to string, by func(from, to string) error) error {
+	_, err := os.Lstat(to)
+	if err := by(from, to); err != nil {
+		return err
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		in.moved = append(in.moved, move{from, to})
+	}
+	return nil
+}
+
+// moveOut undoes moveIn: on a full disk there may be no room for the index. With one of the images in the index it is too late for that.
+func (in *installation) moveOut(added image.Image) error {
+	all, err := in.store.List()
+	if err != nil {
+		return err
+	}
+	if slices.ContainsFunc(all, func(img image.Image) bool { return img.Name == added.Name && img.Manifest == added.Manifest }) {
+		return nil
+	}
+	for _, m := range in.moved {
+		err = errors.Join(err, os.Rename(m.to, m.from))
+	}
+	return err
 }

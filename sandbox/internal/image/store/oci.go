@@ -3,7 +3,6 @@ package store
 import (
 	"compress/gzip"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -35,8 +34,8 @@ func (s *Store) manifest(img image.Image) (v1.Hash, []byte, error) {
 	return hash, data, err
 }
 
-// writeLayout writes the layout's own two files (OCI image specification, image-layout.md).
-func (s *Store) writeLayout(images []image.Image) error {
+// layoutIndex is the layout's index.json (OCI image specification, image-layout.md).
+func (s *Store) layoutIndex(images []image.Image) ([]byte, error) {
 	index := v1.IndexManifest{SchemaVersion: 2, MediaType: types.OCIImageIndex, Manifests: []v1.Descriptor{}}
 	for _, img := range images {
 		if img.Manifest == "" {
@@ -44,13 +43,13 @@ func (s *Store) writeLayout(images []image.Image) error {
 		}
 		hash, data, err := s.manifest(img)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		var is struct {
 			MediaType types.MediaType `json:"mediaType"`
 		}
 		if err := json.Unmarshal(data, &is); err != nil {
-			return err
+			return nil, err
 		}
 		if is.MediaType == "" {
 			is.MediaType = types.OCIManifestSchema1
@@ -62,10 +61,9 @@ func (s *Store) writeLayout(images []image.Image) error {
 	}
 	data, err := json.MarshalIndent(index, "", "  ")
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return errors.Join(replaceFile(filepath.Join(s.dir, ociDir, "oci-layout"), []byte(`{"imageLayoutVersion": "1.0.0"}`)),
-		replaceFile(filepath.Join(s.dir, ociDir, "index.json"), append(data, '\n')))
+	return append(data, '\n'), nil
 }
 
 func (s *Store) blob(h v1.Hash) string {

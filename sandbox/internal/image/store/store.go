@@ -136,17 +136,24 @@ func (s *Store) Replace(images []image.Image) error {
 	if images == nil {
 		images = []image.Image{}
 	}
-	if err := s.writeLayout(images); err != nil {
+	index, err := s.layoutIndex(images)
+	if err != nil {
 		return err
 	}
 	data, err := json.MarshalIndent(images, "", "  ")
 	if err != nil {
 		return err
 	}
-	if err := replaceFile(filepath.Join(s.dir, image.IndexFile), append(data, '\n')); err != nil {
+	err = replaceFiles(
+		newFile{filepath.Join(s.dir, ociDir, "oci-layout"), []byte(layoutVersion)},
+		newFile{filepath.Join(s.dir, ociDir, "index.json"), index},
+		newFile{filepath.Join(s.dir, image.IndexFile), append(data, '\n')},
+	)
+	if err != nil {
 		return err
 	}
-	return s.markUnused(images)
+	_ = s.markUnused(images) // on a full disk; Collect does it again before it removes anything
+	return nil
 }
 
 // Add puts images in the place of those of the same names.
@@ -203,21 +210,49 @@ func (s *Store) unpack(ctx context.Context, blob *os.File, dir string) (report l
 	return unpackInto(blob, dir)
 }
 
-// replaceFile writes a file so that a reader sees the old content or the new, whole, after a power cut too.
-func replaceFile(file string, data []byte) error {
-	tmp := file + ".new"
-	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
+// sum returns the DiffID of a blob. dir is an empty directory.
+func (s *Store) sum(ctx context.Context, blob *os.File, dir string) (diffID string, err error) {
+	if s.jailed {
+		err = jail.Run(ctx, jail.Job{Task: taskSum, Dir: dir, Stdin: blob}, &diffID)
+		return diffID, err
+	}
+	return layer.Sum(blob, layer.Default)
+}
+
+// newFile is what a file shall hold.
+type newFile struct {
+	path string
+	data []byte
+}
+
+// replaceFiles writes files so that a reader sees the old content or the new, whole, after a power cut too. All of it is on the disk before
+// the first takes its place, so that a full disk changes none.
+func replaceFiles(files ...newFile) (err error) {
+	for _, f := range files {
+		tmp := f.path + ".new"
+		defer os.Remove(tmp) // not there any more when all went well
+		if err := writeSynced(tmp, f.data); err != nil {
+			return err
+		}
+	}
+	for _, f := range files {
+		if err := os.Rename(f.path+".new", f.path); err != nil {
+			return err
+		}
+	}
+	for _, f := range files {
+		err = errors.Join(err, syncDir(filepath.Dir(f.path)))
+	}
+	return err
+}
+
+func writeSynced(file string, data []byte) error {
+	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
 	if err != nil {
 		return err
 	}
 	_, err = f.Write(data)
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(tmp, file); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(file))
+	return errors.Join(err, f.Sync(), f.Close())
 }
 
 func syncDir(dir string) error {

@@ -255,6 +255,29 @@ func TestImportRefuses(t *testing.T) {
 	}
 }
 
+// A layer that is here already is not unpacked again. Its blob is looked at all the same: it is kept, and pushed on from here.
+func TestBlobOfAKnownLayer(t *testing.T) {
+	s := opened(t)
+	good, other := layerOf(t, files{"x": "y"}), layerOf(t, files{"x": "z"})
+	if _, err := s.Import(t.Context(), saved(t, map[string]v1.Image{"good": imageOf(t, "", good)}), ""); err != nil {
+		t.Fatal(err)
+	}
+	before := listed(t, s.dir)
+	lying, err := mutate.ConfigFile(imageOf(t, "", other), &v1.ConfigFile{OS: "linux", Architecture: thisArch, RootFS: rootFS(t, good)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := s.Import(t.Context(), ociArchive(t, lying, nil), ""); err == nil || !strings.Contains(err.Error(), "the configuration says") {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if now := listed(t, s.dir); now != before {
+		t.Errorf("it left\n%s", now)
+	}
+	if _, err := s.Import(t.Context(), saved(t, map[string]v1.Image{"again": imageOf(t, "", good)}), ""); err != nil {
+		t.Errorf("the true one: %v", err)
+	}
+}
+
 func rootFS(t *testing.T, l v1.Layer) v1.RootFS {
 	t.Helper()
 	id, err := l.DiffID()

@@ -14,6 +14,7 @@ const (
 	taskImport = "import" // descriptor 0: the archive → []Fetched
 	taskPull   = "pull"   // pullArgs → []Fetched
 	taskUnpack = "unpack" // descriptor 0: the blob → layer.Report
+	taskSum    = "sum"    // descriptor 0: the blob → its DiffID
 )
 
 // Main runs a task if this process is one of Open's stores' own. A program that opens a host's store calls it first of all.
@@ -21,6 +22,7 @@ func Main() {
 	jail.Main(map[string]jail.Task{
 		taskImport: func(ctx context.Context, _ json.RawMessage) (any, error) { return fetchArchive(ctx, os.Stdin, "/") },
 		taskUnpack: func(context.Context, json.RawMessage) (any, error) { return unpackInto(os.Stdin, "/") },
+		taskSum:    func(context.Context, json.RawMessage) (any, error) { return layer.Sum(os.Stdin, layer.Default) },
 		taskPull: func(ctx context.Context, raw json.RawMessage) (any, error) {
 			var args pullArgs
 			if err := json.Unmarshal(raw, &args); err != nil {
