@@ -140,14 +140,16 @@ func (d *document) container(at string, c *sandbox.ContainerSpec, volumes []sand
 	)
 }
 
-var imageName = regexp.MustCompile(`^[a-z0-9]([a-z0-9._/-]*[a-z0-9])?(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(@sha256:[0-9a-f]{64})?$`)
+// imageName is a reference as the OCI distribution specification has it: [HOST[:PORT]/]NAME[:TAG][@DIGEST].
+var imageName = regexp.MustCompile(`^([a-z0-9][a-z0-9.-]*:[0-9]{1,5}/)?[a-z0-9]([a-z0-9._/-]*[a-z0-9])?` +
+	`(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(@sha256:[0-9a-f]{64})?$`)
 
 func (d *document) image(at, image string) error {
 	if image == "" {
 		return d.bad(at, "", WantRequired)
 	}
 	if len(image) > 255 || !imageName.MatchString(image) {
-		return d.bad(at, image, WantName)
+		return d.bad(at, image, WantImage)
 	}
 	return nil
 }

@@ -35,6 +35,7 @@ const (
 	WantMap       = "map"
 	WantRequired  = "required"  // the field must be there
 	WantName      = "name"      // a DNS-1123 label
+	WantImage     = "image"     // [HOST[:PORT]/]NAME[:TAG][@DIGEST]
 	WantUnique    = "unique"    // the value stands there twice
 	WantQuantity  = "quantity"  // sandbox.ParseQuantity
 	WantChoice    = "choice"    // one of parameter want

@@ -130,6 +130,7 @@ func TestErrors(t *testing.T) {
 		{"unsupported of a pod", pod("", "readinessGates: []"), "unsupported_field line=9;field=spec.readinessGates"},
 		{"unsupported source", pod("", "volumes:\n- name: v\n  nfs: {server: x}"), "unsupported_field line=11;field=spec.volumes[0].nfs;detail=storage"},
 		{"wrong place", pod("restartPolicy: Never", ""), "unsupported_field line=9;field=spec.containers[0].restartPolicy"},
+		{"image", strings.Replace(twoContainers, "image: nginx", "image: Nginx", 1), "bad_value line=13;field=spec.containers[0].image;value=Nginx;detail=image"},
 		{"number for text", pod("env: [{name: A, value: 1}]", ""), "bad_value line=9;field=spec.containers[0].env[0].value;value=1;detail=string"},
 		{"yes for text", pod("command: [echo, yes]", ""), "bad_value line=9;value=yes;detail=string"},
 		{"text for list", pod("command: sleep 1", ""), "bad_value line=9;field=spec.containers[0].command;detail=list"},
@@ -178,6 +179,20 @@ func TestErrors(t *testing.T) {
 
 // TestBombsAreBounded gives Decode what is short to write and long to read. Bytes allocated stand for the cost: they are the same on
 // a busy machine.
+func TestImageNames(t *testing.T) {
+	digest := "@sha256:" + strings.Repeat("a", 64)
+	for _, good := range []string{"nginx", "nginx:1.25", "team/app", "10.88.0.4:5000/team/app:v1", "localhost:5000/app", "registry.example/team/app" + digest, "app:v1" + digest} {
+		if _, err := Decode([]byte(strings.Replace(twoContainers, "image: nginx", "image: "+good, 1))); err != nil {
+			t.Errorf("%s: %v", good, err)
+		}
+	}
+	for _, bad := range []string{"Nginx", "a b", "/nginx", "nginx:", "host:port/app", "a:1:2", "nginx@sha256:1", "host:5000/"} {
+		if _, err := Decode([]byte(strings.Replace(twoContainers, "image: nginx", "image: \""+bad+"\"", 1))); err == nil {
+			t.Errorf("%s was taken", bad)
+		}
+	}
+}
+
 func TestBombsAreBounded(t *testing.T) {
 	const most = 96 << 20 // a full manifest of one-letter nodes takes some 70 MiB
 	metadata := "apiVersion: v1\nkind: Pod\nmetadata: "

@@ -148,6 +148,8 @@ func badValue(p map[string]string) string {
 		return "there is no object in it"
 	case manifest.WantName:
 		return quoted + ": not a valid name (lower-case letters, digits and -, at most 63)"
+	case manifest.WantImage:
+		return quoted + ": not a name for an image, such as nginx or registry.example:5000/team/app:v1"
 	case manifest.WantUnique:
 		return fmt.Sprintf("%s: %q stands there twice", where, value)
 	case manifest.WantQuantity:

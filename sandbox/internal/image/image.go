@@ -32,6 +32,9 @@ const (
 	LayersDir     = "layers"
 )
 
+// MaxLayers is how many layers an image may have: the options of the overlay mount must fit into a page of 4 KiB.
+const MaxLayers = 32
+
 // maxIndex bounds the index that is read, in bytes: a hundred images take about 50 KB.
 const maxIndex = 1 << 20
 

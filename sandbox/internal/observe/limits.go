@@ -29,7 +29,7 @@ const (
 	maxDirEntries   = 1024 // names read of one directory
 	maxCounted      = 4096 // entries counted for the size of a volume or a layer
 	maxContainers   = 256
-	maxLayers       = 32
+	maxLayers       = 33  // an image has at most 32 (image.MaxLayers), and a container one more
 	maxMounts       = 32  // of one container
 	maxChanges      = 64  // in one container's writable layer
 	maxUpperDirs    = 128 // directories of one writable layer that are looked into

@@ -107,6 +107,9 @@ func (b *building) all(ctx context.Context, steps []dockerfile.Step, called stri
 	return nil
 }
 
+// errLayers is in the chain when the image has no room for another layer.
+var errLayers = errors.New("too many layers")
+
 // stepError is what went wrong in a line of the build file.
 type stepError struct {
 	line int
@@ -175,6 +178,9 @@ func (b *building) commit(dir string, s dockerfile.Step) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil || len(entries) == 0 {
 		return err
+	}
+	if len(b.image.Layers) == image.MaxLayers {
+		return errLayers
 	}
 	if err := layer.Settle(dir); err != nil {
 		return err

@@ -171,11 +171,39 @@ func (p *program) tag(_ context.Context, args []string) error {
 	})
 }
 
-func (p *program) remove(_ context.Context, args []string) error {
+func (p *program) remove(ctx context.Context, args []string) error {
 	if len(args) == 0 {
 		return errUsage
 	}
-	return with(func(s *store.Store, _ *image.Store) error { return s.Remove(args...) })
+	return with(func(s *store.Store, _ *image.Store) error {
+		if err := s.Remove(args...); err != nil {
+			return err
+		}
+		used, err := p.layersInUse(ctx)
+		if err != nil {
+			return err
+		}
+		_, err = s.CollectBut(used)
+		return err
+	})
+}
+
+// layersInUse are the layers that containers stand on, by DiffID.
+func (p *program) layersInUse(ctx context.Context) (map[string]bool, error) {
+	now, err := p.agent.Snapshot(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if len(now.Truncated) > 0 {
+		return nil, fmt.Errorf("the node has too much on it to free layers: %v", now.Truncated)
+	}
+	used := map[string]bool{}
+	for _, c := range now.Containers {
+		for _, l := range c.Layers {
+			used[l.Digest] = true
+		}
+	}
+	return used, nil
 }
 
 func (p *program) images(_ context.Context, args []string) error {

@@ -115,6 +115,8 @@ func TestBuildPushPull(t *testing.T) {
 	}
 	n.must("container run -d --name back " + ref)
 	n.logs("back", "hello\npage\ntool\n")
+	n.must("printf 'apiVersion: v1\nkind: Pod\nmetadata: {name: pod}\nspec: {containers: [{name: app, image: \"" + ref + "\"}]}\n' >pod.yaml; pod apply -f pod.yaml")
+	n.logs("pod/app", "hello\npage\ntool\n")
 	if list := n.must("container images"); !strings.Contains(list, ref) || strings.Contains(list, "app:v2") {
 		t.Errorf("images: %s", list)
 	}
@@ -161,19 +163,20 @@ func TestRefusals(t *testing.T) {
 	d := sandboxtest.Start(t)
 	n := node{t, d.Agent(d.Node(t, sandbox.NodeSpec{ID: "one"}))}
 	for script, want := range map[string]string{
-		"printf 'FROM busybox\\nADD x y' >Dockerfile; container build .":              "line 2: ADD is not supported here",
-		"printf 'FROM nosuch' >Dockerfile; container build .":                         `line 1: there is no image "nosuch" here. There are: busybox`,
-		"printf 'FROM podlab/node' >Dockerfile; container build .":                    "line 1: this image is Podlab's own",
-		"printf 'FROM busybox\\nRUN exit 3' >Dockerfile; container build .":           "line 2: the command ended with exit code 3",
-		"printf 'FROM busybox\\nCOPY ../etc/shadow /' >Dockerfile; container build .": "line 2:",
-		"printf 'FROM busybox\\nCOPY no /' >Dockerfile; container build .":            "line 2:",
-		"printf 'FROM busybox' >Dockerfile; container build -t podlab/pause .":        "no name for an image",
-		"printf 'FROM busybox' >Dockerfile; container build -t 'A B' .":               "no name for an image",
-		"PODLAB_LANG=zh container push nosuch":                                        "这里没有镜像",
-		"container push busybox":                                                      "", // no registry of that name
-		"container rmi busybox":                                                       "there is no image",
-		"container pull 127.0.0.1:9/x":                                                "refused",
-		"container build":                                                             "usage: container build",
+		"printf 'FROM busybox\\nADD x y' >Dockerfile; container build .":                                       "line 2: ADD is not supported here",
+		"printf 'FROM nosuch' >Dockerfile; container build .":                                                  `line 1: there is no image "nosuch" here. There are: busybox`,
+		"printf 'FROM podlab/node' >Dockerfile; container build .":                                             "line 1: this image is Podlab's own",
+		"printf 'FROM busybox\\nRUN exit 3' >Dockerfile; container build .":                                    "line 2: the command ended with exit code 3",
+		"printf 'FROM busybox\\nCOPY ../etc/shadow /' >Dockerfile; container build .":                          "line 2:",
+		"printf 'FROM busybox\\nCOPY no /' >Dockerfile; container build .":                                     "line 2:",
+		"printf 'FROM busybox' >Dockerfile; container build -t podlab/pause .":                                 "no name for an image",
+		"printf 'FROM busybox' >Dockerfile; container build -t 'A B' .":                                        "no name for an image",
+		"(echo FROM busybox; for i in $(seq 33); do echo RUN touch /f$i; done) >Dockerfile; container build .": "line 33: an image can have 32 layers",
+		"PODLAB_LANG=zh container push nosuch":                                                                 "这里没有镜像",
+		"container push busybox":                                                                               "", // no registry of that name
+		"container rmi busybox":                                                                                "there is no image",
+		"container pull 127.0.0.1:9/x":                                                                         "refused",
+		"container build":                                                                                      "usage: container build",
 	} {
 		out, code := n.sh("mkdir -p /tmp/x; cd /tmp/x; " + script)
 		if code == 0 || !strings.Contains(out, want) {
@@ -186,4 +189,35 @@ func TestRefusals(t *testing.T) {
 	if list := n.must("container images"); strings.Contains(list, "build") {
 		t.Errorf("images: %s", list)
 	}
+}
+
+// What is removed gives its room back, but for layers that containers stand on.
+func TestRoom(t *testing.T) {
+	d := sandboxtest.Start(t)
+	n := node{t, d.Agent(d.Node(t, sandbox.NodeSpec{ID: "one", Disk: 64 << 20}))}
+	const layers = "ls /var/lib/podlab/disk/images/layers | wc -l"
+	n.must("printf 'FROM busybox\nRUN head -c 20000000 /dev/urandom >/big\nCMD sleep 600\n' >Dockerfile; container build -t big .; container run -d --name stands big")
+	n.must("container rmi big")
+	if left := n.must(layers); left != "1\n" {
+		t.Errorf("a container stands on a layer, and there are %s", left)
+	}
+	n.must("container rm -f stands; container build -t other .; container rmi other")
+	if left := n.must(layers); left != "0\n" {
+		t.Errorf("nothing stands on a layer, and there are %s", left)
+	}
+	n.must("container build -t big .; cat /dev/zero >/root/ballast 2>/dev/null; sync; true")
+	for _, said := range []struct{ script, want string }{
+		{"container build -t more .", "the command ended with exit code 1"}, // what it said is lost: there is no room for a log either
+		{"printf 'FROM busybox\nCOPY ballast /' >Full; container build -f Full -t more .", "there is no room on the node's disk"},
+		{"PODLAB_LANG=zh container build -f Full -t more .", "磁盘已满"},
+	} {
+		if out, code := n.sh(said.script); code == 0 || !strings.Contains(strings.ToLower(out), said.want) {
+			t.Errorf("%s: exit %d: %s", said.script, code, out)
+		}
+	}
+	n.must("rm /root/ballast")
+	if left := n.must("ls -A /var/lib/podlab/disk/build; find /var/lib/podlab/disk/images -name '*.new*'; " + layers); left != "1\n" {
+		t.Errorf("left behind: %s", left)
+	}
+	n.must("container run --rm big true")
 }

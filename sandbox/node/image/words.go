@@ -9,6 +9,8 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"golang.org/x/sys/unix"
+
 	"podlab/sandbox"
 	"podlab/sandbox/internal/image"
 	"podlab/sandbox/internal/image/dockerfile"
@@ -24,6 +26,8 @@ var english = words{
 	"pushed":        "%s is in the registry: %s",
 	"line":          "line %s: %s",
 	"exit":          "the command ended with exit code %s",
+	"layers":        "an image can have %s layers. One RUN may hold several commands: a && b",
+	"full":          "there is no room on the node's disk: remove images (container rmi) or files",
 	"unknown_image": "there is no image %q here. There are: %s",
 	"buildable":     "there is no image %q here. The operator can make it: scripts/images %s",
 	"denied":        "this image is Podlab's own",
@@ -48,6 +52,8 @@ var chinese = words{
 	"pushed":        "%s 已推送到镜像仓库：%s",
 	"line":          "第 %s 行：%s",
 	"exit":          "命令以退出码 %s 结束",
+	"layers":        "一个镜像最多有 %s 层。一条 RUN 可以写多个命令：a && b",
+	"full":          "节点的磁盘已满：请删除镜像（container rmi）或文件",
 	"unknown_image": "这里没有镜像 %q。现有镜像：%s",
 	"buildable":     "这里没有镜像 %q。管理员可以构建它：scripts/images %s",
 	"denied":        "这是 Podlab 自用的镜像",
@@ -91,7 +97,12 @@ func (w words) problem(err error) string {
 	if in, ok := errors.AsType[*nameError](err); ok {
 		return w.say("name", in.name)
 	}
-	if errors.Is(err, errExit) {
+	switch {
+	case errors.Is(err, errLayers):
+		return w.say("layers", strconv.Itoa(image.MaxLayers))
+	case errors.Is(err, unix.ENOSPC):
+		return w.say("full")
+	case errors.Is(err, errExit):
 		return w.say("exit", strings.TrimPrefix(err.Error(), errExit.Error()+" "))
 	}
 	if e, ok := errors.AsType[*sandbox.Error](err); ok {

@@ -107,6 +107,7 @@ var chinese = words{
 	"error.bad_value.map":                "{field} 必须是映射，每行写成“名称: 值”",
 	"error.bad_value.required":           "缺少 {field}",
 	"error.bad_value.name":               "{field} 的值“{value}”不是有效的名称：只能用小写字母、数字和 -，最多 63 个字符，首尾须为字母或数字",
+	"error.bad_value.image":              "{field} 的值“{value}”不是有效的镜像名，应写成 nginx 或 registry.example:5000/team/app:v1 这样",
 	"error.bad_value.unique":             "{field} 的值“{value}”重复出现",
 	"error.bad_value.quantity":           "{field} 的值“{value}”不是有效的数量，应写成 64Mi 或 500m 这样",
 	"error.bad_value.choice":             "{field} 的值“{value}”不在可选范围内：{want}",

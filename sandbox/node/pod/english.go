@@ -106,6 +106,7 @@ var english = words{
 	"error.bad_value.map":                "{field} must be a map: lines like name: value",
 	"error.bad_value.required":           "{field} is missing",
 	"error.bad_value.name":               "{field}: \"{value}\" is not a valid name: small letters, digits and -, at most 63, with a letter or digit at both ends",
+	"error.bad_value.image":              "{field}: \"{value}\" is not a name for an image, such as nginx or registry.example:5000/team/app:v1",
 	"error.bad_value.unique":             "{field}: \"{value}\" stands there twice",
 	"error.bad_value.quantity":           "{field}: \"{value}\" is not a quantity, such as 64Mi or 500m",
 	"error.bad_value.choice":             "{field}: \"{value}\" is none of: {want}",

@@ -59,6 +59,20 @@ type Collected struct {
 // on it may stand on any layer that an image named since then, so those stay. Layers that were in an image less than quiet ago
 // stay too: a node may just be coming into being.
 func (s *Store) Collect(oldest time.Time, quiet time.Duration) (c Collected, err error) {
+	before := time.Now().Add(-quiet)
+	if !oldest.IsZero() && oldest.Before(before) {
+		before = oldest
+	}
+	return s.collect(func(_ string, since time.Time) bool { return since.After(before) })
+}
+
+// CollectBut removes layers and blobs that no image names, but for the layers whose DiffIDs are in use.
+func (s *Store) CollectBut(inUse map[string]bool) (Collected, error) {
+	return s.collect(func(layer string, _ time.Time) bool { return inUse["sha256:"+layer] })
+}
+
+// collect asks of each layer that is in no image, by its hex digits and since when it is so, whether it must stay.
+func (s *Store) collect(held func(layer string, since time.Time) bool) (c Collected, err error) {
 	images, err := s.List()
 	if err != nil {
 		return c, err
@@ -66,17 +80,13 @@ func (s *Store) Collect(oldest time.Time, quiet time.Duration) (c Collected, err
 	if err := s.markUnused(images); err != nil {
 		return c, err
 	}
-	before := time.Now().Add(-quiet)
-	if !oldest.IsZero() && oldest.Before(before) {
-		before = oldest
-	}
-	if err := s.collectLayers(&c, before); err != nil {
+	if err := s.collectLayers(&c, held); err != nil {
 		return c, err
 	}
 	return c, s.collectBlobs(&c, images)
 }
 
-func (s *Store) collectLayers(c *Collected, before time.Time) error {
+func (s *Store) collectLayers(c *Collected, held func(layer string, since time.Time) bool) error {
 	marks, err := os.ReadDir(filepath.Join(s.dir, unusedDir))
 	if err != nil {
 		return err
@@ -87,7 +97,7 @@ func (s *Store) collectLayers(c *Collected, before time.Time) error {
 		if err != nil {
 			return err
 		}
-		if info.ModTime().After(before) {
+		if held(e.Name(), info.ModTime()) {
 			c.Held++
 			continue
 		}

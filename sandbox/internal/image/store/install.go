@@ -24,7 +24,6 @@ import (
 
 // Limits of an image's own description.
 const (
-	maxLayers    = 32      // overlayfs' options must fit into a page of 4 KiB
 	maxDocument  = 4 << 20 // bytes of a manifest or a configuration
 	maxCreatedBy = 512
 	maxWords     = 256     // arguments, environment variables
@@ -135,8 +134,8 @@ func fits(m *v1.Manifest, c *v1.ConfigFile) error {
 		return fmt.Errorf("its manifest has %d layers, its configuration %d", len(m.Layers), len(c.RootFS.DiffIDs))
 	case len(m.Layers) == 0:
 		return errors.New("it has no layer")
-	case len(m.Layers) > maxLayers:
-		return fmt.Errorf("it has %d layers; a container here can stand on %d", len(m.Layers), maxLayers)
+	case len(m.Layers) > image.MaxLayers:
+		return fmt.Errorf("it has %d layers; a container here can stand on %d", len(m.Layers), image.MaxLayers)
 	}
 	return nil
 }

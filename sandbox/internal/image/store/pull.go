@@ -144,8 +144,8 @@ func fetchRemote(ctx context.Context, args pullArgs, dir string) ([]Fetched, err
 	}
 	total := manifest.Config.Size
 	for _, l := range manifest.Layers {
-		if total += l.Size; l.Size < 0 || total > maxArchive || len(manifest.Layers) > maxLayers {
-			return nil, fmt.Errorf("the image is larger than %d bytes or has more than %d layers", int64(maxArchive), maxLayers)
+		if total += l.Size; l.Size < 0 || total > maxArchive || len(manifest.Layers) > image.MaxLayers {
+			return nil, fmt.Errorf("the image is larger than %d bytes or has more than %d layers", int64(maxArchive), image.MaxLayers)
 		}
 	}
 	to, err := emptyLayout(dir)

@@ -209,7 +209,7 @@ func TestImportRefuses(t *testing.T) {
 	s := opened(t)
 	good := layerOf(t, files{"x": "y"})
 	evil := static.NewLayer(tarWith(t, &tar.Header{Name: "../../up", Typeflag: tar.TypeReg, Mode: 0o644}), types.DockerUncompressedLayer)
-	many := make([]v1.Layer, maxLayers+1)
+	many := make([]v1.Layer, image.MaxLayers+1)
 	for i := range many {
 		many[i] = layerOf(t, files{"x": strings.Repeat("y", i)})
 	}
