@@ -12,12 +12,13 @@ type EphemeralContainer struct {
 	TargetContainerName string `json:"targetContainerName,omitempty"`
 }
 
-// Probe is v1.Probe: exactly one of Exec, HTTPGet and TCPSocket. A zero number means Kubernetes' default: period 10 s, timeout 1 s,
+// Probe is v1.Probe: exactly one of Exec, HTTPGet, TCPSocket and GRPC. A zero number means Kubernetes' default: period 10 s, timeout 1 s,
 // success threshold 1, failure threshold 3.
 type Probe struct {
 	Exec                          *ExecAction      `json:"exec,omitempty"`
 	HTTPGet                       *HTTPGetAction   `json:"httpGet,omitempty"`
 	TCPSocket                     *TCPSocketAction `json:"tcpSocket,omitempty"`
+	GRPC                          *GRPCAction      `json:"grpc,omitempty"`
 	InitialDelaySeconds           int              `json:"initialDelaySeconds,omitempty"`
 	TimeoutSeconds                int              `json:"timeoutSeconds,omitempty"`
 	PeriodSeconds                 int              `json:"periodSeconds,omitempty"`
@@ -44,7 +45,8 @@ type ExecAction struct {
 	Command []string `json:"command,omitempty"`
 }
 
-// HTTPGetAction is v1.HTTPGetAction. It succeeds with a status from 200 to 399. Host is the pod's address by default; Scheme is HTTP.
+// HTTPGetAction is v1.HTTPGetAction. It succeeds with a status from 200 to 399. Host is the pod's address by default; Scheme is HTTP (the default) or HTTPS,
+// which takes any certificate.
 type HTTPGetAction struct {
 	Path        string       `json:"path,omitempty"`
 	Port        IntOrString  `json:"port"`
@@ -63,6 +65,19 @@ type HTTPHeader struct {
 type TCPSocketAction struct {
 	Port IntOrString `json:"port"`
 	Host string      `json:"host,omitempty"`
+}
+
+// GRPCAction is v1.GRPCAction (KEP-2727): it succeeds when the server says, by the gRPC Health Checking Protocol, that the service is serving.
+type GRPCAction struct {
+	Port    int     `json:"port"`
+	Service *string `json:"service,omitempty"` // default: the server as a whole
+}
+
+// ProbeAnswer is what podlab-probe prints of what a server answered. Error is why there is no answer, or no healthy one.
+type ProbeAnswer struct {
+	Status   int    `json:"status,omitempty"`   // of HTTP
+	Location string `json:"location,omitempty"` // that it redirects to
+	Error    string `json:"error,omitempty"`
 }
 
 // SleepAction is v1.SleepAction (KEP-3960).

@@ -77,6 +77,7 @@ build_programs() {
 	step "podlab-sandboxd: root daemon" go build -trimpath -tags "$TAGS" -ldflags "$STATIC" -o bin/podlab-sandboxd ./sandbox/sandboxd
 	step "podlab-node: node init and agent" go build -trimpath -tags "$TAGS" -ldflags "$STATIC" -o bin/podlab-node ./sandbox/node
 	step "pod and container commands" env CGO_ENABLED=0 go build -trimpath -ldflags "-s -w" -o bin/pod ./sandbox/node/pod
+	step "probes over TLS and gRPC" env CGO_ENABLED=0 go build -trimpath -ldflags "-s -w" -o bin/podlab-probe ./sandbox/node/probe
 	step "container build, push and pull" env CGO_ENABLED=0 go build -trimpath -ldflags "-s -w" -o bin/podlab-image ./sandbox/node/image
 	ln -sf pod bin/container
 }
@@ -89,7 +90,7 @@ install_programs() {
 	local name
 	mkdir -p "$1/bin" "$1/node/bin"
 	for name in podlab podlab-sandboxd podlab-images; do install -C -m 0755 "bin/$name" "$1/bin/$name"; done
-	for name in podlab-node podlab-image pod; do install -C -m 0755 "bin/$name" "$1/node/bin/$name"; done
+	for name in podlab-node podlab-image podlab-probe pod; do install -C -m 0755 "bin/$name" "$1/node/bin/$name"; done
 	ln -sfn pod "$1/node/bin/container"
 }
 

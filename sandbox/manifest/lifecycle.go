@@ -142,8 +142,8 @@ func (d *document) probes(at string, c *sandbox.ContainerSpec) error {
 }
 
 func (d *document) probe(at string, p *sandbox.Probe, c *sandbox.ContainerSpec, readiness bool) error {
-	if count(p.Exec != nil, p.HTTPGet != nil, p.TCPSocket != nil) != 1 {
-		return d.bad(at, "", WantChoice, "want", "exec, httpGet, tcpSocket")
+	if count(p.Exec != nil, p.HTTPGet != nil, p.TCPSocket != nil, p.GRPC != nil) != 1 {
+		return d.bad(at, "", WantChoice, "want", "exec, httpGet, tcpSocket, grpc")
 	}
 	mostSuccesses := int64(1)
 	if readiness {
@@ -166,16 +166,26 @@ func (d *document) probe(at string, p *sandbox.Probe, c *sandbox.ContainerSpec, 
 			return err
 		}
 	}
-	if p.TCPSocket != nil {
-		return d.port(at+".tcpSocket.port", p.TCPSocket.Port, c)
-	}
 	return first(
+		func() error { return d.serverOf(at, p, c) },
 		func() error {
 			return d.bounded(at+".terminationGracePeriodSeconds", p.TerminationGracePeriodSeconds, 1, 3600)
 		},
 		func() error { return d.execAction(at+".exec", p.Exec) },
 		func() error { return d.httpGet(at+".httpGet", p.HTTPGet, c) },
 	)
+}
+
+// serverOf checks which port a probe of a server asks; gRPC's has a number only.
+func (d *document) serverOf(at string, p *sandbox.Probe, c *sandbox.ContainerSpec) error {
+	switch {
+	case p.TCPSocket != nil:
+		return d.port(at+".tcpSocket.port", p.TCPSocket.Port, c)
+	case p.GRPC != nil:
+		port := int64(p.GRPC.Port)
+		return d.bounded(at+".grpc.port", &port, 1, 65535)
+	}
+	return nil
 }
 
 func (d *document) hooks(at string, c *sandbox.ContainerSpec, grace *int64) error {
@@ -232,7 +242,7 @@ func (d *document) httpGet(at string, h *sandbox.HTTPGetAction, c *sandbox.Conta
 		}
 	}
 	return first(
-		func() error { return d.choice(at+".scheme", h.Scheme, "HTTP") },
+		func() error { return d.choice(at+".scheme", h.Scheme, "HTTP", "HTTPS") },
 		func() error { return d.port(at+".port", h.Port, c) },
 	)
 }

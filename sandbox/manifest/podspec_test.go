@@ -164,7 +164,7 @@ var remarks = map[string]string{
 	"ConfigMapVolumeSource.name":               "Changes of the ConfigMap reach the files at once; in Kubernetes within a minute.",
 	"PlainContainer.join":                      "network, ipc, pid, uts: container:NAME, or host for the node's own. What docker run says with --net=container:NAME.",
 	"PlainContainer.restartPolicy":             "Never by default, as docker run.",
-	"HTTPGetAction.scheme":                     "HTTP. HTTPS is refused.",
+	"HTTPGetAction.scheme":                     "HTTP or HTTPS, which takes any certificate.",
 }
 
 func TestPodSpecTable(t *testing.T) {

@@ -27,7 +27,6 @@ const (
 	WhyUnmasked   = "unmasked"
 	WhyPlace      = "place"
 	WhyPlain      = "plain"
-	WhyProbe      = "probe"
 	WhyDead       = "dead"
 	WhyGate       = "gate"
 	WhyYet        = "yet" // no reason is given for the field
@@ -53,7 +52,6 @@ var Reasons = map[string]string{
 	WhyUnmasked:   "What /proc tells of the shared kernel stays masked.",
 	WhyPlace:      "A container in this place cannot have it.",
 	WhyPlain:      "A container outside a pod is called by its own name, and join says what it shares.",
-	WhyProbe:      "Probes ask by exec, httpGet and tcpSocket.",
 	WhyDead:       "Kubernetes itself does nothing with it.",
 	WhyGate:       "Kubernetes has it behind a feature gate only: it is new, and may change.",
 	WhyYet:        "Podlab does not support it.",
@@ -101,8 +99,8 @@ var refused = map[string]string{
 	"EphemeralContainer.volumeDevices":        WhyDevices,
 	"Lifecycle.stopSignal":                    WhyGate,
 	"LifecycleHandler.tcpSocket":              WhyDead,
-	"Probe.grpc":                              WhyProbe,
 	"HTTPGetAction.protocol":                  WhyGate,
+	"GRPCAction.mode":                         WhyGate,
 	"ConfigMapVolumeSource.defaultUser":       WhyGate,
 	"SecretVolumeSource.defaultUser":          WhyGate,
 	"DownwardAPIVolumeSource.defaultUser":     WhyGate,

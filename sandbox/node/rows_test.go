@@ -4,9 +4,16 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/base64"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"maps"
+	"math/big"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -58,7 +65,8 @@ const (
 // TestPodSpecRows tries every field of a pod that works: docs/podspec.md is made from the same files.
 func TestPodSpecRows(t *testing.T) {
 	d := sandboxtest.Start(t)
-	trial := &rowTrial{agent: d.Agent(d.Node(t, sandbox.NodeSpec{})), room: make(chan struct{}, atOnce)}
+	key, certificate := selfSigned(t)
+	trial := &rowTrial{key: key, certificate: certificate, agent: d.Agent(d.Node(t, sandbox.NodeSpec{})), room: make(chan struct{}, atOnce)}
 	files, err := filepath.Glob("testdata/rows/*.yaml")
 	if err != nil || len(files) == 0 {
 		t.Fatal("no files", err)
@@ -81,9 +89,31 @@ func TestPodSpecRows(t *testing.T) {
 	}
 }
 
+// selfSigned makes a certificate that nobody vouches for, in the name of nobody.
+func selfSigned(t *testing.T) (key, certificate string) {
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
+	signed, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bare, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	encoded := func(kind string, data []byte) string {
+		return base64.StdEncoding.EncodeToString(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: data}))
+	}
+	return encoded("PRIVATE KEY", bare), encoded("CERTIFICATE", signed)
+}
+
 type rowTrial struct {
-	agent sandbox.Agent
-	room  chan struct{}
+	key, certificate string // PEM in base64: testkey and testcertificate in Secrets
+	agent            sandbox.Agent
+	room             chan struct{}
 }
 
 // group tries the objects as they are, for all rows, and then once for each row without its field.
@@ -119,7 +149,7 @@ func (r *rowTrial) try(t *testing.T, name string, objects []map[string]any, rows
 	r.room <- struct{}{}
 	defer func() { <-r.room }()
 	ctx, deadline := t.Context(), time.Now().Add(time.Minute)
-	named := func(text string) string { return strings.ReplaceAll(text, placeholder, name) }
+	named := strings.NewReplacer(placeholder, name, "testkey", r.key, "testcertificate", r.certificate).Replace
 	ref, refusal := r.apply(ctx, t, objects, named)
 	typing, stop := context.WithCancel(ctx)
 	var typed sync.WaitGroup

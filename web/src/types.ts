@@ -192,10 +192,16 @@ export interface TCPSocketAction {
   host?: string;
 }
 
+export interface GRPCAction {
+  port: number;
+  service?: string;
+}
+
 export interface Probe {
   exec?: ExecAction;
   httpGet?: HTTPGetAction;
   tcpSocket?: TCPSocketAction;
+  grpc?: GRPCAction;
   initialDelaySeconds?: number;
   timeoutSeconds?: number;
   periodSeconds?: number;

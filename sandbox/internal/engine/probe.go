@@ -206,6 +206,8 @@ func (p *prober) check(ctx context.Context) (found verdict, detail string, warni
 		return p.c.checkHTTP(ctx, s.HTTPGet)
 	case s.TCPSocket != nil:
 		found, detail = p.c.checkTCP(ctx, s.TCPSocket)
+	case s.GRPC != nil:
+		found, detail = p.c.checkGRPC(ctx, s.GRPC)
 	}
 	return found, detail, false
 }

@@ -25,6 +25,9 @@ const (
 // agentName is what a kubelet of this version calls itself to the servers it probes.
 const agentName = "kube-probe/1.34"
 
+// errNoAnswer is net/http's error of a request whose time is over.
+var errNoAnswer = errors.New("context deadline exceeded (Client.Timeout exceeded while awaiting headers)")
+
 // errNoHTTP is an answer that is not HTTP.
 var errNoHTTP = errors.New("malformed HTTP response")
 
@@ -41,6 +44,22 @@ func (c *container) checkHTTP(ctx context.Context, g *sandbox.HTTPGetAction) (fo
 		return failed, "HTTP probe failed with statuscode: " + strconv.Itoa(status), false
 	}
 	return success, "", false
+}
+
+// checkGRPC is a grpc probe (KEP-2727).
+func (c *container) checkGRPC(ctx context.Context, g *sandbox.GRPCAction) (verdict, string) {
+	service := ""
+	if g.Service != nil {
+		service = *g.Service
+	}
+	address := net.JoinHostPort(c.unit.view.Load().pod.Status.PodIP, strconv.Itoa(g.Port))
+	switch _, err := askProgram(ctx, "grpc", address, service); {
+	case ctx.Err() != nil:
+		return failed, fmt.Sprintf("timeout: failed to connect service %q: %v", address, ctx.Err())
+	case err != nil:
+		return failed, err.Error()
+	}
+	return success, ""
 }
 
 func (c *container) checkTCP(ctx context.Context, t *sandbox.TCPSocketAction) (verdict, string) {
@@ -93,7 +112,11 @@ func (c *container) httpGet(ctx context.Context, g *sandbox.HTTPGetAction) (stat
 	if !strings.HasPrefix(path, "/") {
 		path = "/" + path
 	}
-	target, err := url.Parse("http://" + address + path)
+	scheme := "http"
+	if g.Scheme == "HTTPS" {
+		scheme = "https"
+	}
+	target, err := url.Parse(scheme + "://" + address + path)
 	if err != nil {
 		return 0, false, err
 	}
@@ -109,7 +132,7 @@ func (c *container) httpGet(ctx context.Context, g *sandbox.HTTPGetAction) (stat
 		if err != nil {
 			return 0, false, err
 		}
-		if next.Hostname() != target.Hostname() || next.Scheme != "http" {
+		if next.Hostname() != target.Hostname() || next.Scheme != "http" && next.Scheme != "https" {
 			return status, true, nil
 		}
 		target = next
@@ -120,6 +143,10 @@ func (c *container) httpGet(ctx context.Context, g *sandbox.HTTPGetAction) (stat
 // get sends one HTTP/1.1 request and reads the head of its answer. net/http would cost every container's first stage 0.4 ms: it is the
 // same program.
 func get(ctx context.Context, target *url.URL, headers []sandbox.HTTPHeader) (status int, location string, err error) {
+	headers = withOwn(target, headers)
+	if target.Scheme == "https" {
+		return getSecurely(ctx, target, headers)
+	}
 	address := target.Host
 	if target.Port() == "" {
 		address = net.JoinHostPort(target.Hostname(), "80")
@@ -135,7 +162,7 @@ func get(ctx context.Context, target *url.URL, headers []sandbox.HTTPHeader) (st
 		status, location, err = readHead(io.LimitReader(conn, maxHead))
 	}
 	if ctx.Err() != nil {
-		return 0, "", errors.New("context deadline exceeded (Client.Timeout exceeded while awaiting headers)")
+		return 0, "", errNoAnswer
 	}
 	return status, location, err
 }
@@ -144,17 +171,22 @@ func get(ctx context.Context, target *url.URL, headers []sandbox.HTTPHeader) (st
 func request(target *url.URL, headers []sandbox.HTTPHeader) string {
 	var b strings.Builder
 	b.WriteString("GET " + target.RequestURI() + " HTTP/1.1\r\n")
+	for _, h := range headers {
+		b.WriteString(oneLine.Replace(h.Name) + ": " + oneLine.Replace(h.Value) + "\r\n")
+	}
+	b.WriteString("Connection: close\r\n\r\n")
+	return b.String()
+}
+
+// withOwn adds what a kubelet sends of itself, where the probe does not say otherwise.
+func withOwn(target *url.URL, headers []sandbox.HTTPHeader) []sandbox.HTTPHeader {
 	own := []sandbox.HTTPHeader{{Name: "Host", Value: target.Host}, {Name: "User-Agent", Value: agentName}, {Name: "Accept", Value: "*/*"}}
 	for _, h := range own {
 		if !names(headers, h.Name) {
 			headers = append([]sandbox.HTTPHeader{h}, headers...)
 		}
 	}
-	for _, h := range headers {
-		b.WriteString(oneLine.Replace(h.Name) + ": " + oneLine.Replace(h.Value) + "\r\n")
-	}
-	b.WriteString("Connection: close\r\n\r\n")
-	return b.String()
+	return headers
 }
 
 var oneLine = strings.NewReplacer("\r", "", "\n", "")

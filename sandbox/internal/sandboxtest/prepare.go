@@ -62,6 +62,9 @@ func build(dir string, all bool) error {
 	if err := compile(dir, "node/bin/podlab-image", "./sandbox/node/image"); err != nil {
 		return err
 	}
+	if err := compile(dir, "node/bin/podlab-probe", "./sandbox/node/probe"); err != nil {
+		return err
+	}
 	if err := compile(dir, "bin/podlab", "./server"); err != nil {
 		return err
 	}

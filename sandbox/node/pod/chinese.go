@@ -95,7 +95,6 @@ var chinese = words{
 	"error.unsupported_field.unmasked":   "{field}：/proc 中涉及共享内核的内容始终被屏蔽",
 	"error.unsupported_field.place":      "{field}：这个位置的容器不能有它",
 	"error.unsupported_field.plain":      "{field}：Pod 之外的容器以自己的名称为主机名；与谁共享由 join 说明",
-	"error.unsupported_field.probe":      "{field}：探针只支持 exec、httpGet 和 tcpSocket",
 	"error.unsupported_field.dead":       "{field}：Kubernetes 自己也不处理它",
 	"error.unsupported_field.gate":       "{field}：它在 Kubernetes 中需要打开特性门控：还很新，可能会变",
 	"error.bad_value":                    "{field} 的值“{value}”无效（{detail}）",

@@ -94,7 +94,6 @@ var english = words{
 	"error.unsupported_field.unmasked":   "{field}: What /proc tells of the shared kernel stays masked",
 	"error.unsupported_field.place":      "{field}: A container in this place cannot have it",
 	"error.unsupported_field.plain":      "{field}: A container outside a pod is called by its own name, and join says what it shares",
-	"error.unsupported_field.probe":      "{field}: Probes ask by exec, httpGet and tcpSocket",
 	"error.unsupported_field.dead":       "{field}: Kubernetes itself does nothing with it",
 	"error.unsupported_field.gate":       "{field}: Kubernetes has it behind a feature gate only: it is new, and may change",
 	"error.bad_value":                    "{field}: \"{value}\" is not valid ({detail})",
