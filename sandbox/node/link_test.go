@@ -48,7 +48,7 @@ func (l linked) reaches(ctx context.Context, t *testing.T, other linked) bool {
 
 func TestPodsOfLinkedNodes(t *testing.T) {
 	d := sandboxtest.Start(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), sandboxtest.Within(2*time.Minute))
 	defer cancel()
 	a, b, c := serving(ctx, t, d, "a", "ann", 1), serving(ctx, t, d, "b", "ann", 2), serving(ctx, t, d, "c", "ann", 3)
 	both := func(want bool, when string) {
@@ -102,7 +102,7 @@ func TestPodsOfLinkedNodes(t *testing.T) {
 		}
 	}
 	card := "link2"
-	for end := time.Now().Add(5 * time.Second); strings.Contains(card, "link2") && time.Now().Before(end); { // the kernel takes networks down later
+	for end := time.Now().Add(sandboxtest.Within(5 * time.Second)); strings.Contains(card, "link2") && time.Now().Before(end); { // the kernel takes networks down later
 		card, _ = in(ctx, t, a.agent, "", "ip", "-o", "link")
 	}
 	if strings.Contains(card, "link2") {
@@ -114,7 +114,7 @@ func TestPodsOfLinkedNodes(t *testing.T) {
 // frame more.
 func TestNoFrameReachesAnotherLearner(t *testing.T) {
 	d := sandboxtest.Start(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), sandboxtest.Within(2*time.Minute))
 	defer cancel()
 	a, b, other := serving(ctx, t, d, "a", "ann", 1), serving(ctx, t, d, "b", "ann", 2), serving(ctx, t, d, "other", "bob", 3)
 	if err := d.Link(ctx, "a", "b"); err != nil {

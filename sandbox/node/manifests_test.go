@@ -60,7 +60,7 @@ func TestKubernetesManifests(t *testing.T) {
 	agent := d.Agent(d.Node(t, sandbox.NodeSpec{}))
 	for _, m := range manifests {
 		t.Run(m.file, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(t.Context(), 40*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), sandboxtest.Within(40*time.Second))
 			defer cancel()
 			text, err := os.ReadFile(filepath.Join("../manifest/testdata/kubernetes", m.file+".yaml"))
 			if err != nil {

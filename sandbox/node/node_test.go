@@ -20,7 +20,7 @@ func newNode(t *testing.T) (context.Context, sandbox.Agent) {
 	t.Helper()
 	d := sandboxtest.Start(t)
 	n := d.Node(t, sandbox.NodeSpec{})
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), sandboxtest.Within(2*time.Minute))
 	t.Cleanup(cancel)
 	return ctx, d.Agent(n)
 }
@@ -46,7 +46,7 @@ func apply(ctx context.Context, t *testing.T, agent sandbox.Agent, object string
 // until watches the node until fn is content with what it sees, and returns that.
 func until(ctx context.Context, t *testing.T, agent sandbox.Agent, what string, fn func(sandbox.Snapshot) bool) (out sandbox.Snapshot) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, sandboxtest.Within(20*time.Second))
 	defer cancel()
 	seen := errors.New("seen")
 	for {

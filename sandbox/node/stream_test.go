@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"podlab/sandbox"
+	"podlab/sandbox/internal/sandboxtest"
 	"podlab/sandbox/kubectl"
 )
 
@@ -241,7 +242,7 @@ func TestLogsBySelection(t *testing.T) {
 		if err != nil || !strings.Contains(followed.String(), "line ") {
 			t.Errorf("followed: %q %v", followed.String(), err)
 		}
-	case <-time.After(10 * time.Second):
+	case <-time.After(sandboxtest.Within(10 * time.Second)):
 		t.Error("a follower outlives the run it follows")
 	}
 	until(ctx, t, agent, "the restart", func(s sandbox.Snapshot) bool {
@@ -286,7 +287,7 @@ func TestForwardReachesThePod(t *testing.T) {
 		if !errors.Is(err, kubectl.ErrLostPod) {
 			t.Errorf("the pod's end: %v", err)
 		}
-	case <-time.After(5 * time.Second):
+	case <-time.After(sandboxtest.Within(5 * time.Second)):
 		t.Error("forwarding outlives the pod")
 	}
 }

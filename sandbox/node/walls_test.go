@@ -122,7 +122,7 @@ func TestHogsLeaveTheNeighbour(t *testing.T) {
 			p50, p99 := echoes(t, d.Agent(quiet))
 			t.Logf("the neighbour's key echo: p50 %v, p99 %v", p50, p99)
 			// The promise is 100 ms at p99 (scripts/measure holds it to that); here other tests may have the machine too.
-			if p50 > 100*time.Millisecond || p99 > time.Second {
+			if p50 > sandboxtest.Within(100*time.Millisecond) || p99 > sandboxtest.Within(time.Second) {
 				t.Errorf("p50 %v, p99 %v", p50, p99)
 			}
 			began := time.Now()
@@ -130,7 +130,7 @@ func TestHogsLeaveTheNeighbour(t *testing.T) {
 				t.Fatal(err)
 			}
 			d.Node(t, sandbox.NodeSpec{ID: "hog"})
-			if took := time.Since(began); took > 2*time.Second {
+			if took := time.Since(began); took > sandboxtest.Within(2*time.Second) {
 				t.Errorf("a new node took %v", took)
 			}
 			<-ended

@@ -98,7 +98,7 @@ func start(t testing.TB, args ...string) *sandboxtest.Daemon {
 func sh(t testing.TB, node sandbox.Node, script string) string {
 	t.Helper()
 	var out bytes.Buffer
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), sandboxtest.Within(20*time.Second))
 	defer cancel()
 	_, err := client.Agent{Socket: node.Socket}.Exec(ctx, sandbox.ExecSpec{Argv: []string{"/bin/sh", "-c", script + " 2>&1"}}, sandbox.Streams{Out: &out})
 	if err != nil {
@@ -440,7 +440,7 @@ echo $! > a/b/cgroup.procs; echo FROZEN > a/b/freezer.state; sleep 0.1; cat a/b/
 		if err := d.Destroy(t.Context(), id); err != nil {
 			t.Error(err)
 		}
-		if took := time.Since(began); took > 2*time.Second {
+		if took := time.Since(began); took > sandboxtest.Within(2*time.Second) {
 			t.Errorf("destroying %s took %v", id, took)
 		}
 	}
@@ -525,7 +525,7 @@ func TestBrokenNode(t *testing.T) {
 	if _, err := d.Create(t.Context(), sandbox.NodeSpec{ID: "n"}); code(err) != sandbox.CodeInternal {
 		t.Errorf("creating: %v", err)
 	}
-	if took := time.Since(began); took > 2*time.Second {
+	if took := time.Since(began); took > sandboxtest.Within(2*time.Second) {
 		t.Errorf("it took %v to see that init had ended", took)
 	}
 	nothingLeft(t, d)

@@ -16,7 +16,7 @@ import (
 func awaitSpares(t testing.TB, d *sandboxtest.Daemon, want int) {
 	t.Helper()
 	got := 0
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(sandboxtest.Within(10 * time.Second)); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		groups, err := groupsOf(d)
 		if err != nil {
 			t.Fatal(err)
@@ -47,7 +47,7 @@ func TestSpareIsTaken(t *testing.T) {
 	}
 	before := time.Now()
 	one := d.Node(t, sandbox.NodeSpec{ID: "one"})
-	if took := time.Since(before); took > 100*time.Millisecond {
+	if took := time.Since(before); took > sandboxtest.Within(100*time.Millisecond) {
 		t.Errorf("a spare was taken in %v", took)
 	} else {
 		t.Logf("a spare was taken in %v", took)

@@ -17,6 +17,7 @@ import (
 
 	"podlab/sandbox"
 	"podlab/sandbox/internal/image"
+	"podlab/sandbox/internal/sandboxtest"
 )
 
 // fakeKeeper keeps descriptors in the test's own process, and waits for orphans as their subreaper.
@@ -191,7 +192,7 @@ const idle = `trap 'exit 0' TERM; while :; do sleep 1 & wait $!; done`
 // until waits for a container to be as wanted.
 func (b *bench) until(id, what string, want func(Subject) bool) Subject {
 	b.t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(sandboxtest.Within(10 * time.Second))
 	for {
 		_, s, ok := b.find(id)
 		if ok && want(s) {

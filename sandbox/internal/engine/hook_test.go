@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"podlab/sandbox"
+	"podlab/sandbox/internal/sandboxtest"
 )
 
 func readProc(name string) string {
@@ -87,7 +88,7 @@ func TestPreStopCountsAgainstGrace(t *testing.T) {
 	b.trapped("p/a")
 	began := time.Now()
 	b.delete("p", -1)
-	if took := time.Since(began); took < time.Second || took > 2900*time.Millisecond {
+	if took := time.Since(began); took < time.Second || took > sandboxtest.Within(2900*time.Millisecond) {
 		t.Errorf("took %v", took)
 	}
 	if got := b.order("Completed"); got != "p/a" {

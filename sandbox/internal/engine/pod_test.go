@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"podlab/sandbox"
+	"podlab/sandbox/internal/sandboxtest"
 )
 
 func (b *bench) remove(name string) {
@@ -25,7 +26,7 @@ func (b *bench) remove(name string) {
 
 func (b *bench) phase(name, want string) sandbox.Pod {
 	b.t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(sandboxtest.Within(10 * time.Second))
 	for {
 		p := b.pod(name)
 		if p.Status.Phase == want {
@@ -127,7 +128,7 @@ func TestMemoryLimitOfChild(t *testing.T) {
 
 func (b *bench) eventually(what string, ok func() bool) {
 	b.t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !ok(); time.Sleep(2 * time.Millisecond) {
+	for deadline := time.Now().Add(sandboxtest.Within(10 * time.Second)); !ok(); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			b.t.Fatalf("no %s", what)
 		}
@@ -402,7 +403,7 @@ func TestDeleteGrace(t *testing.T) {
 		if err := b.Delete(context.Background(), sandbox.Ref{Kind: "Pod", Name: "p"}, c.grace); err != nil {
 			t.Fatal(err)
 		}
-		if took := time.Since(began); took < c.least || took > c.top {
+		if took := time.Since(began); took < c.least || took > sandboxtest.Within(c.top) {
 			t.Errorf("%q with %d s took %v", c.script, c.grace, took)
 		}
 	}

@@ -17,6 +17,8 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"podlab/sandbox/internal/sandboxtest"
 )
 
 // The tests of innode_test.go, and the benchmarks, run in a node of their own: this program again, as PID 1 of new pid, mount,
@@ -237,7 +239,7 @@ func tree(t testing.TB, names ...string) string {
 // soon tries for a second: what another process does needs a moment to be seen.
 func soon(t testing.TB, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(sandboxtest.Within(time.Second)); !ok(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("not within a second")
 		}

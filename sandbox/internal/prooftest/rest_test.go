@@ -39,7 +39,7 @@ func TestUnusedNodeRests(t *testing.T) {
 	}
 	rests := func() {
 		t.Helper()
-		for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		for end := time.Now().Add(sandboxtest.Within(20 * time.Second)); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
 			if nodes, err := daemon.List(t.Context()); err == nil && len(nodes) == 1 && nodes[0].Frozen {
 				return
 			}
@@ -47,7 +47,7 @@ func TestUnusedNodeRests(t *testing.T) {
 		t.Fatal("the node is not frozen")
 	}
 	p := open()
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(sandboxtest.Within(10 * time.Second)); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
 		if found, _ := filepath.Glob(filepath.Join(daemon.Run, "sandboxd", "_*", "moments")); len(found) > 0 {
 			time.Sleep(200 * time.Millisecond) // until its agent answers
 			break

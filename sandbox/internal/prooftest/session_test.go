@@ -26,7 +26,7 @@ type page struct {
 
 func (p *page) until(what string, wanted func() bool) {
 	p.Helper()
-	ctx, cancel := context.WithTimeout(p.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(p.Context(), sandboxtest.Within(20*time.Second))
 	defer cancel()
 	for {
 		frame, err := p.frames.Next(ctx)
@@ -102,7 +102,7 @@ func TestSessionOutlivesDaemons(t *testing.T) {
 	p.until("reset", func() bool { return ready() && p.last.Session.Generation == 2 })
 	reset := time.Since(began)
 	t.Logf("reset: %v", reset.Round(time.Millisecond))
-	if reset > 2*time.Second {
+	if reset > sandboxtest.Within(2*time.Second) {
 		t.Errorf("a reset takes %v", reset)
 	}
 	before := p.lives()
@@ -208,7 +208,7 @@ func TestSessionOutlivesDaemons(t *testing.T) {
 	if err := sessions.End("ann", lab.ID); err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(sandboxtest.Within(10 * time.Second)); ; time.Sleep(50 * time.Millisecond) {
 		nodes, err := daemon.List(t.Context())
 		if err == nil && len(nodes) == 0 {
 			return

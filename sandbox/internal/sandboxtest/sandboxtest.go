@@ -9,12 +9,14 @@
 package sandboxtest
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"sync"
 	"syscall"
 	"testing"
@@ -102,13 +104,25 @@ func (d *Daemon) prepare() error {
 	return os.Symlink(filepath.Join(d.data, "node", "bin"), filepath.Join(d.Data, "node", "bin"))
 }
 
+// Within is the time that something may take on this machine: d, times PODLAB_TEST_SLOW where that is set. scripts/vm sets it in its
+// guest, whose processor is emulated; everywhere else bounds are what they say.
+func Within(d time.Duration) time.Duration { return d * slow() }
+
+var slow = sync.OnceValue(func() time.Duration {
+	factor, err := strconv.Atoi(cmp.Or(os.Getenv("PODLAB_TEST_SLOW"), "1"))
+	if err != nil || factor < 1 {
+		panic("PODLAB_TEST_SLOW is no factor: " + os.Getenv("PODLAB_TEST_SLOW"))
+	}
+	return time.Duration(factor)
+})
+
 func (d *Daemon) launch(t testing.TB) {
 	t.Helper()
 	cmd := exec.Command(d.program, append([]string{"--run", d.Run, "--data", d.Data, "--spares", "0"}, d.args...)...)
 	cmd.Stderr = d.stderr
 	must(t, cmd.Start())
 	d.cmd = cmd
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(Within(10 * time.Second)); ; time.Sleep(5 * time.Millisecond) {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second) // clean-up comes here too
 		_, err := d.Info(ctx)
 		cancel()

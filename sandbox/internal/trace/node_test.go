@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"podlab/sandbox"
+	"podlab/sandbox/internal/sandboxtest"
 )
 
 // The test program is also the PID 1 of the pid namespaces it makes, when this is set: it runs the script that comes on its
@@ -183,7 +184,7 @@ func (g *told) missing(node uint64) int {
 // until waits until the node's moments satisfy the condition and returns them.
 func (g *told) until(t testing.TB, node uint64, ok func([]sandbox.Moment) bool) []sandbox.Moment {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(sandboxtest.Within(10 * time.Second)); ; time.Sleep(5 * time.Millisecond) {
 		g.mu.Lock()
 		all := append([]sandbox.Moment(nil), g.moments[node]...)
 		lost := g.lost[node]

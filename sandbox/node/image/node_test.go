@@ -63,7 +63,7 @@ func (n node) container(id string) (found sandbox.Container, ok bool) {
 func (n node) logs(id, want string) {
 	n.t.Helper()
 	var out bytes.Buffer
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(sandboxtest.Within(10 * time.Second)); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
 		out.Reset()
 		if err := n.agent.Logs(n.t.Context(), sandbox.LogOptions{Container: id}, &out); err == nil && out.String() == want {
 			return
