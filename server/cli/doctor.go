@@ -6,18 +6,21 @@ import (
 	"fmt"
 	"io/fs"
 	"time"
+
+	"podlab/sandbox"
 )
 
 type doctorCmd struct {
 	Data string `help:"Data directory, for the disk check." default:"/var/lib/podlab" placeholder:"DIR"`
+	Lang string `help:"Language of the answer, en or zh; that of the shell by default." env:"PODLAB_LANG,LC_ALL,LANG" placeholder:"LANG"`
 }
 
 // finding is one line of the doctor's answer.
 type finding struct {
 	name    string
 	ok      bool
-	says    string
-	remedy  string
+	says    phrase
+	remedy  phrase
 	warning bool // it works without, but less well
 }
 
@@ -34,9 +37,9 @@ func (c *doctorCmd) Run(e *env) error {
 			mark = "BAD "
 			bad++
 		}
-		fmt.Fprintf(e.Out, "%s  %-16s %s\n", mark, f.name, f.says)
-		if !f.ok && f.remedy != "" {
-			fmt.Fprintf(e.Out, "      %-16s → %s\n", "", f.remedy)
+		fmt.Fprintf(e.Out, "%s  %-16s %s\n", mark, f.name, f.says.in(c.Lang))
+		if remedy := f.remedy.in(c.Lang); !f.ok && remedy != "" {
+			fmt.Fprintf(e.Out, "      %-16s → %s\n", "", remedy)
 		}
 	}
 	if bad > 0 {
@@ -51,25 +54,49 @@ func (e *env) daemon() []finding {
 	defer cancel()
 	info, err := e.nodes.Info(ctx)
 	if err != nil {
-		remedy := "start it: sudo ./scripts/run"
-		if errors.Is(err, fs.ErrPermission) {
-			remedy = "its socket is for root and group podlab: use sudo"
+		f := finding{name: "daemon", says: text("it gives no answer: %s", explain(err)), remedy: text("start it: sudo ./scripts/run")}
+		switch {
+		case errors.Is(err, fs.ErrPermission):
+			f.says, f.remedy = text("you may not ask it: its socket is for root and group podlab"), text("use sudo")
+		case sandbox.CodeOf(err) == sandbox.CodeNotFound:
+			f.says = text("the root daemon does not run here, or --run names another directory")
 		}
-		return []finding{{name: "daemon", says: explain(err), remedy: remedy}}
+		return []finding{f}
 	}
 	out := []finding{
-		{name: "daemon", ok: true, says: fmt.Sprintf("answers; %d of %d nodes", info.Nodes, info.MaxNodes)},
+		{name: "daemon", ok: true, says: text("answers; %d of %d nodes", info.Nodes, info.MaxNodes)},
 		{name: "kernel events", ok: info.Tracer == "ebpf", warning: true, says: tracers[info.Tracer],
-			remedy: "a kernel with BTF and BPF, and root's CAP_BPF, give all events at once"},
+			remedy: text("a kernel with BTF and BPF, and root's CAP_BPF, give all events at once")},
 	}
 	for _, missing := range info.Missing {
-		out = append(out, finding{name: "missing", says: missing.Params["feature"], remedy: missing.Params["remedy"]})
+		feature := missing.Params["feature"]
+		says, known := features[feature]
+		if !known {
+			says = command(feature)
+		}
+		out = append(out, finding{name: feature, warning: feature == "btf", says: says, remedy: command(missing.Params["remedy"])})
 	}
 	return out
 }
 
-var tracers = map[string]string{
-	"ebpf": "by eBPF: every fork, exec and exit",
-	"proc": "by the kernel's proc connector",
-	"poll": "by looking again and again: short-lived processes may be missed",
+// tracers are the ways in which the daemon learns of processes.
+var tracers = map[string]phrase{
+	"ebpf": text("by eBPF: every fork, exec and exit"),
+	"proc": text("by the kernel's proc connector"),
+	"poll": text("by looking again and again: short-lived processes may be missed"),
+}
+
+// features says what each one that the daemon may miss (sandbox/internal/features) is for.
+var features = map[string]phrase{
+	"overlay":         text("containers' roots cannot be made of layers: the kernel has no file system overlay"),
+	"ext4":            text("nodes' disks cannot be mounted: the kernel has no file system ext4"),
+	"loop":            text("nodes' disks cannot be limited: there are no loop devices"),
+	"seccomp":         text("the kernel cannot filter system calls"),
+	"btf":             text("kernel events come slower, or by looking again and again: the kernel does not tell its types"),
+	"mkfs.ext4":       text("there is no such program: nodes' disks cannot be formatted"),
+	"cgroup_memory":   text("a node's memory cannot be limited: control groups lack the controller"),
+	"cgroup_pids":     text("a node's processes cannot be limited: control groups lack the controller"),
+	"cgroup_cpu":      text("a node's processor time cannot be limited: control groups lack the controller"),
+	"user_namespaces": text("the kernel made no user namespace when the daemon asked for one"),
+	"idmapped_mounts": text("the images cannot be given to nodes: no mount with other ids, by this kernel or the file system of --data"),
 }

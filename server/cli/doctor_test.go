@@ -4,10 +4,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
+	"unicode"
 )
 
 // wrong are the names of what is wrong, and of what could be better.
@@ -94,15 +96,60 @@ func TestDoctorReadsTheMachine(t *testing.T) {
 			}
 			var said strings.Builder
 			for _, f := range findings {
-				said.WriteString(f.says + " → " + f.remedy + "\n")
-				if !f.ok && f.remedy == "" {
+				said.WriteString(f.says.in("en") + " → " + f.remedy.in("en") + "\n")
+				if !f.ok && f.remedy.format == "" {
 					t.Errorf("%s has no remedy", f.name)
 				}
+				inChinese(t, f)
 			}
 			if !strings.Contains(said.String(), c.says) {
 				t.Errorf("%q is not in\n%s", c.says, said.String())
 			}
 		})
+	}
+}
+
+// inChinese wants what a finding says in words of that language, with the same names and numbers in them.
+func inChinese(t *testing.T, f finding) {
+	t.Helper()
+	for _, p := range []phrase{f.says, f.remedy} {
+		said := p.in("zh_CN.UTF-8")
+		if strings.Contains(said, "%!") || !p.same && p.format != "" && !strings.ContainsFunc(said, func(r rune) bool { return unicode.Is(unicode.Han, r) }) {
+			t.Errorf("%s: %q is in Chinese %q", f.name, p.in("en"), said)
+		}
+	}
+}
+
+// TestDoctorKnowsEveryFeature: what the daemon may find missing is said in words, in both languages.
+func TestDoctorKnowsEveryFeature(t *testing.T) {
+	source, err := os.ReadFile("../../sandbox/internal/features/features.go") // the daemon's own, which this program may not import
+	if err != nil {
+		t.Fatal(err)
+	}
+	essential := regexp.MustCompile(`"([a-z0-9_.]+)": true`).FindAllStringSubmatch(string(source), -1)
+	if len(essential) < 10 {
+		t.Errorf("only %d features in features.go", len(essential))
+	}
+	for _, found := range append(essential, []string{"", "btf"}) {
+		says, ok := features[found[1]]
+		if !ok {
+			t.Errorf("no words for %s", found[1])
+		}
+		inChinese(t, finding{name: found[1], says: says})
+	}
+	for _, says := range tracers {
+		inChinese(t, finding{name: "kernel events", says: says})
+	}
+}
+
+// TestDoctorSpeaks runs the command itself, without a daemon, in both languages.
+func TestDoctorSpeaks(t *testing.T) {
+	for lang, want := range map[string]string{"en_GB.UTF-8": "→ start it: sudo ./scripts/run", "zh_CN.UTF-8": "→ 启动它：sudo ./scripts/run"} {
+		var out, errs strings.Builder
+		New(nil, &out, &errs).Main(t.Context(), []string{"--run", t.TempDir(), "doctor", "--lang", lang, "--data", "/"})
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%s: %s%s", lang, out.String(), errs.String())
+		}
 	}
 }
 

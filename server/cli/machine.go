@@ -57,23 +57,24 @@ func kernel(release string) finding {
 	var major, minor int
 	_, _ = fmt.Sscanf(release, "%d.%d", &major, &minor) // zeros fail the check
 	if major > 5 || major == 5 && minor >= 19 {
-		return finding{name: "kernel", ok: true, says: release + ": overlay takes idmapped layers"}
+		return finding{name: "kernel", ok: true, says: text("%s: overlay takes idmapped layers", release)}
 	}
-	return finding{name: "kernel", says: release + " is too old: overlay takes idmapped layers from 5.19 on", remedy: "5.19 or newer: Debian 12, Ubuntu 24.04"}
+	return finding{name: "kernel", says: text("%s is too old: overlay takes idmapped layers from 5.19 on", release),
+		remedy: text("a kernel 5.19 or newer: Debian 12, Ubuntu 24.04")}
 }
 
 // userNamespaces: each learner has one (user_namespaces(7)). The limit is of this user namespace: a container may have its own.
 func (h host) userNamespaces() finding {
-	f := finding{name: "user namespaces", remedy: "sysctl -w user.max_user_namespaces=65536"}
+	f := finding{name: "user namespaces", remedy: command("sysctl -w user.max_user_namespaces=65536")}
 	switch most := h.number("proc/sys/user/max_user_namespaces", -1); {
 	case !h.has("proc/self/ns/user"):
-		f.says, f.remedy = "the kernel has none", "a kernel with CONFIG_USER_NS, as Debian's and Ubuntu's"
+		f.says, f.remedy = text("the kernel has none"), text("a kernel with CONFIG_USER_NS, as Debian's and Ubuntu's")
 	case most == 0:
-		f.says = "user.max_user_namespaces is 0: none may be made"
+		f.says = text("user.max_user_namespaces is 0: none may be made")
 	case most > 0 && most < leastNamespaces:
-		f.ok, f.warning, f.says = false, true, fmt.Sprintf("at most %d: so many learners and no more", most)
+		f.ok, f.warning, f.says = false, true, text("at most %d: so many learners and no more", most)
 	default:
-		f.ok, f.says = true, "one for each learner"
+		f.ok, f.says = true, text("one for each learner")
 	}
 	return f
 }
@@ -84,27 +85,27 @@ const leastNamespaces = 256
 // apparmor: Ubuntu 24.04 lets a program without CAP_SYS_ADMIN or a profile do nothing in a user namespace of its own. The daemon has the
 // capability when it makes a node's (sandbox/internal/userns), so the answer is no reason to change the setting.
 func (h host) apparmor() finding {
-	f := finding{name: "AppArmor", ok: true, says: "does not restrict user namespaces"}
+	f := finding{name: "AppArmor", ok: true, says: text("does not restrict user namespaces")}
 	if h.number("proc/sys/kernel/apparmor_restrict_unprivileged_userns", 0) != 0 {
-		f.says = "restricts user namespaces of programs without rights: the daemon's are not concerned, leave it on"
+		f.says = text("restricts user namespaces of programs without rights: the daemon's are not concerned, leave it on")
 	}
 	return f
 }
 
 func (h host) overlay() finding {
 	if slices.Contains(strings.Fields(h.read("proc/filesystems")), "overlay") {
-		return finding{name: "overlay", ok: true, says: "layered roots of containers"}
+		return finding{name: "overlay", ok: true, says: text("layered roots of containers")}
 	}
-	return finding{name: "overlay", says: "the kernel does not know the file system overlay", remedy: "modprobe overlay"}
+	return finding{name: "overlay", says: text("the kernel does not know the file system overlay"), remedy: command("modprobe overlay")}
 }
 
 func (h host) loop() finding {
 	if h.has("dev/loop-control") {
-		return finding{name: "loop devices", ok: true, says: "a limited disk for each node"}
+		return finding{name: "loop devices", ok: true, says: text("a limited disk for each node")}
 	}
-	f := finding{name: "loop devices", says: "there is no /dev/loop-control", remedy: "modprobe loop"}
+	f := finding{name: "loop devices", says: text("there is no /dev/loop-control"), remedy: command("modprobe loop")}
 	if h.container() != "" {
-		f.remedy = "on the host: modprobe loop; then give the container the host's devices (docker run --privileged)"
+		f.remedy = text("on the host: modprobe loop; then give the container the host's devices (docker run --privileged)")
 	}
 	return f
 }
@@ -125,16 +126,16 @@ func (h host) controlGroups() finding {
 	}
 	switch {
 	case !second && len(missing) == len(controllers):
-		f.says, f.remedy = "nothing is mounted at /sys/fs/cgroup", "mount -t cgroup2 cgroup2 /sys/fs/cgroup"
+		f.says, f.remedy = text("nothing is mounted at /sys/fs/cgroup"), command("mount -t cgroup2 cgroup2 /sys/fs/cgroup")
 	case len(missing) > 0:
-		f.says = "no controller " + strings.Join(missing, ", ")
-		f.remedy = "boot with cgroup_enable=" + strings.Join(missing, " cgroup_enable=") + "; in a container: the host's groups (docker run --privileged)"
+		f.says = text("no controller %s", strings.Join(missing, ", "))
+		f.remedy = text("boot with %s; in a container: the host's groups (docker run --privileged)", "cgroup_enable="+strings.Join(missing, " cgroup_enable="))
 	case h.readOnly("/sys/fs/cgroup"):
-		f.says, f.remedy = "/sys/fs/cgroup is mounted read-only", "run the container with --privileged; LXC: lxc.mount.auto = cgroup:rw"
+		f.says, f.remedy = text("/sys/fs/cgroup is mounted read-only"), text("run the container with --privileged; LXC: lxc.mount.auto = cgroup:rw")
 	case second:
-		f.ok, f.says = true, "version 2, with "+strings.Join(controllers, ", ")
+		f.ok, f.says = true, text("version 2, with %s", strings.Join(controllers, ", "))
 	default:
-		f.ok, f.says = true, "version 1, with "+strings.Join(controllers, ", ")
+		f.ok, f.says = true, text("version 1, with %s", strings.Join(controllers, ", "))
 	}
 	return f
 }
@@ -152,9 +153,9 @@ func (h host) readOnly(dir string) (yes bool) {
 
 func (h host) seccomp() finding {
 	if slices.Contains(strings.Fields(h.read("proc/sys/kernel/seccomp/actions_avail")), "errno") {
-		return finding{name: "seccomp", ok: true, says: "filters of system calls"}
+		return finding{name: "seccomp", ok: true, says: text("filters of system calls")}
 	}
-	return finding{name: "seccomp", says: "the kernel cannot filter system calls", remedy: "a kernel with CONFIG_SECCOMP_FILTER, as Debian's and Ubuntu's"}
+	return finding{name: "seccomp", says: text("the kernel cannot filter system calls"), remedy: text("a kernel with CONFIG_SECCOMP_FILTER, as Debian's and Ubuntu's")}
 }
 
 // events: eBPF reads the kernel's own types. A kernel locked down for confidentiality keeps them from root too (kernel_lockdown(7)).
@@ -162,11 +163,12 @@ func (h host) events() finding {
 	f := finding{name: "eBPF", warning: true}
 	switch {
 	case !h.has("sys/kernel/btf/vmlinux"):
-		f.says, f.remedy = "no /sys/kernel/btf/vmlinux: kernel events come slower, or by looking again and again", "a kernel with CONFIG_DEBUG_INFO_BTF, as Debian's"
+		f.says = text("no /sys/kernel/btf/vmlinux: kernel events come slower, or by looking again and again")
+		f.remedy = text("a kernel with CONFIG_DEBUG_INFO_BTF, as Debian's")
 	case strings.Contains(h.read("sys/kernel/security/lockdown"), "[confidentiality]"):
-		f.says, f.remedy = "the kernel is locked down: no program may read its events", "boot without lockdown=confidentiality"
+		f.says, f.remedy = text("the kernel is locked down: no program may read its events"), text("boot without lockdown=confidentiality")
 	default:
-		f.ok, f.says = true, "every fork, exec and exit as it happens"
+		f.ok, f.says = true, text("every fork, exec and exit as it happens")
 	}
 	return f
 }
@@ -175,9 +177,9 @@ func (h host) events() finding {
 func (h host) formatter() finding {
 	dirs := append(filepath.SplitList(os.Getenv("PATH")), "/usr/local/sbin", "/usr/sbin", "/sbin")
 	if slices.ContainsFunc(dirs, func(dir string) bool { return h.has(filepath.Join(dir, "mkfs.ext4")) }) {
-		return finding{name: "mkfs.ext4", ok: true, says: "formats nodes' disks"}
+		return finding{name: "mkfs.ext4", ok: true, says: text("formats nodes' disks")}
 	}
-	return finding{name: "mkfs.ext4", says: "there is no such program: nodes' disks cannot be formatted", remedy: "apt-get install e2fsprogs"}
+	return finding{name: "mkfs.ext4", says: text("there is no such program: nodes' disks cannot be formatted"), remedy: command("apt-get install e2fsprogs")}
 }
 
 // container says in what this machine is itself contained, "" when it is not.
@@ -198,7 +200,7 @@ var capabilities = map[string]uint{"CAP_SYS_ADMIN": 21, "CAP_NET_ADMIN": 12, "CA
 
 // nesting: a container must leave the daemon its rights. The bounding set says what root can have in here.
 func (h host) nesting(inside string) finding {
-	f := finding{name: "container", ok: true, says: "this is " + inside + ", and it leaves root its rights"}
+	f := finding{name: "container", ok: true, says: text("this is %s, and it leaves root its rights", inside)}
 	var bound uint64
 	for line := range strings.Lines(h.read("proc/self/status")) {
 		if text, found := strings.CutPrefix(line, "CapBnd:"); found {
@@ -213,8 +215,8 @@ func (h host) nesting(inside string) finding {
 	}
 	if len(missing) > 0 {
 		slices.Sort(missing)
-		f.ok, f.says = false, "this is "+inside+", and it takes "+strings.Join(missing, ", ")+" from root"
-		f.remedy = "docker run --privileged; LXC: security.nesting=true and a privileged container"
+		f.ok, f.says = false, text("this is %s, and it takes %s from root", inside, strings.Join(missing, ", "))
+		f.remedy = text("docker run --privileged; LXC: security.nesting=true and a privileged container")
 	}
 	return f
 }
@@ -222,11 +224,11 @@ func (h host) nesting(inside string) finding {
 // memory: a node takes about 12 MB when idle and 512 MB at most.
 func memory(meminfo string) finding {
 	const least = 1 << 20 // KiB
-	f := finding{name: "memory", warning: true, says: "unknown", remedy: "1 GiB free serves a small class"}
+	f := finding{name: "memory", warning: true, says: text("unknown"), remedy: text("1 GiB free serves a small class")}
 	for line := range strings.Lines(meminfo) {
 		if fields := strings.Fields(line); len(fields) > 1 && fields[0] == "MemAvailable:" {
 			free, _ := strconv.ParseInt(fields[1], 10, 64) // 0 warns
-			f.ok, f.says = free >= least, fmt.Sprintf("%d MiB free", free>>10)
+			f.ok, f.says = free >= least, text("%d MiB free", free>>10)
 		}
 	}
 	return f
@@ -245,6 +247,6 @@ func diskFree(dir string) (finding, bool) {
 	free := int64(st.Bavail) * st.Bsize
 	return finding{
 		name: "disk", ok: free >= 2<<30, warning: true,
-		says: fmt.Sprintf("%d MiB free at %s", free>>20, dir), remedy: "2 GiB hold the images and a small class",
+		says: text("%d MiB free at %s", free>>20, dir), remedy: text("2 GiB hold the images and a small class"),
 	}, true
 }
