@@ -155,7 +155,8 @@ func (h host) seccomp() finding {
 	if slices.Contains(strings.Fields(h.read("proc/sys/kernel/seccomp/actions_avail")), "errno") {
 		return finding{name: "seccomp", ok: true, says: text("filters of system calls")}
 	}
-	return finding{name: "seccomp", says: text("the kernel cannot filter system calls"), remedy: text("a kernel with CONFIG_SECCOMP_FILTER, as Debian's and Ubuntu's")}
+	return finding{name: "seccomp", says: text("the kernel cannot filter system calls"),
+		remedy: text("a kernel with CONFIG_SECCOMP_FILTER, as Debian's and Ubuntu's")}
 }
 
 // events: eBPF reads the kernel's own types. A kernel locked down for confidentiality keeps them from root too (kernel_lockdown(7)).

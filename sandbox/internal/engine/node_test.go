@@ -223,14 +223,8 @@ func makeImages(dir string) error {
 			return err
 		}
 	}
-	root, err := filepath.Abs("../../../content/images/podlab/pause")
-	if err != nil {
+	if err := makePause(pauseDir); err != nil {
 		return err
-	}
-	build := exec.Command("sh", "build", pauseDir)
-	build.Dir = root
-	if out, err := build.CombinedOutput(); err != nil {
-		return fmt.Errorf("pause: %s", out)
 	}
 	if out, err := exec.Command("sh", "-c", `cp /bin/busybox $0/bin/ && for a in $(/bin/busybox --list); do ln -s busybox $0/bin/$a; done &&
 		echo root:x:0:0:root:/root:/bin/sh >$0/etc/passwd && echo root:x:0: >$0/etc/group && echo old >$0/usr/share/old/file`, busyboxDir).CombinedOutput(); err != nil {
@@ -249,4 +243,29 @@ func makeImages(dir string) error {
 		return err
 	}
 	return os.WriteFile(filepath.Join(dir, image.IndexFile), index, 0o644)
+}
+
+// makePause puts pause into dir: the one of the images that are there (scripts/test, scripts/vm), else one that it builds.
+func makePause(dir string) error {
+	if data := os.Getenv("PODLAB_DATA"); data != "" {
+		store, err := image.Open(filepath.Join(data, "images"))
+		if err != nil {
+			return err
+		}
+		made, err := store.Lookup(pauseImage)
+		if err != nil {
+			return err
+		}
+		program, err := os.ReadFile(filepath.Join(store.LayerPath(made.Layers[0]), "pause"))
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(filepath.Join(dir, "pause"), program, 0o755)
+	}
+	build := exec.Command("sh", "build", dir)
+	build.Dir = "../../../content/images/podlab/pause"
+	if out, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("pause: %s", out)
+	}
+	return nil
 }
