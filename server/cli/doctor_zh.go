@@ -65,7 +65,7 @@ var doctorChinese = map[string]string{
 
 	"kernel events come slower, or by looking again and again: the kernel does not tell its types": "内核事件来得较慢，或者要反复查看：内核没有给出它的类型信息",
 
-	"on the host: modprobe loop; then give the container the host's devices (docker run --privileged)": "在宿主机上运行 modprobe loop，再把宿主机的设备交给容器（docker run --privileged）",
+	"modprobe loop on the host, and the host's devices for the container (docker run --privileged)": "在宿主机上运行 modprobe loop，再把宿主机的设备交给容器（docker run --privileged）",
 
 	"docker run --privileged; LXC: security.nesting=true and a privileged container": "docker run --privileged；LXC：设置 security.nesting=true，并使用特权容器",
 

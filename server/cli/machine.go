@@ -105,7 +105,7 @@ func (h host) loop() finding {
 	}
 	f := finding{name: "loop devices", says: text("there is no /dev/loop-control"), remedy: command("modprobe loop")}
 	if h.container() != "" {
-		f.remedy = text("on the host: modprobe loop; then give the container the host's devices (docker run --privileged)")
+		f.remedy = text("modprobe loop on the host, and the host's devices for the container (docker run --privileged)")
 	}
 	return f
 }
