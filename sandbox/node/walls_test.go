@@ -157,3 +157,41 @@ func echoes(t *testing.T, agent sandbox.Agent) (p50, p99 time.Duration) {
 	slices.Sort(took)
 	return took[len(took)/2], took[len(took)*99/100-1]
 }
+
+// TestGroupsThatPodsNeed: on cgroup v1 a node and its containers see the hierarchies of six controllers alone, and a container's processes are
+// in its own group of each of them, or in the node's where it has none.
+func TestGroupsThatPodsNeed(t *testing.T) {
+	ctx, agent := newNode(t)
+	if out, _ := in(ctx, t, agent, "", "ls", "/sys/fs/cgroup"); strings.Contains(out, "cgroup.controllers") {
+		return // v2: one hierarchy
+	}
+	apply(ctx, t, agent, `{"apiVersion":"v1","kind":"Pod","metadata":{"name":"p"},"spec":{"containers":[{"name":"c","image":"busybox","command":["sleep","1000"]}]}}`)
+	until(ctx, t, agent, "the pod", func(s sandbox.Snapshot) bool { return find(s, "p/c").State == sandbox.StateRunning })
+	for _, where := range []string{"", "p/c"} {
+		out, _ := in(ctx, t, agent, where, "ls", "/sys/fs/cgroup")
+		for name := range strings.FieldsSeq(strings.ReplaceAll(out, ",", " ")) { // "cpu,cpuacct" where the host joins them
+			if !slices.Contains([]string{"cpu", "cpuacct", "devices", "freezer", "memory", "pids"}, name) {
+				t.Errorf("%q sees %s", where, name)
+			}
+		}
+	}
+	out, _ := in(ctx, t, agent, "", "sh", "-c", "cat /proc/$(pgrep -x sleep)/cgroup")
+	for line := range strings.Lines(out) {
+		parts := strings.SplitN(strings.TrimSpace(line), ":", 3)
+		if parts[0] == "0" || strings.Contains(parts[1], "=") {
+			continue
+		}
+		want := "/"
+		if slices.ContainsFunc(strings.Split(parts[1], ","), func(c string) bool {
+			return slices.Contains([]string{"cpu", "cpuacct", "devices", "freezer", "memory", "pids"}, c)
+		}) {
+			want = "/pods/p/c"
+		}
+		if parts[2] != want {
+			t.Errorf("%s is in %s, want %s", parts[1], parts[2], want)
+		}
+	}
+	if !strings.Contains(out, ":/pods/p/c\n") {
+		t.Errorf("groups of the container's process:\n%s", out)
+	}
+}

@@ -46,6 +46,14 @@ func benchPod(ctx context.Context, b *bench) error {
 	}
 	defer destroy()
 	agent := b.host.daemon.Agent(n)
+	cpu, err := meterOf(n.PID)
+	if err != nil {
+		return err
+	}
+	before, err := cpu.read()
+	if err != nil {
+		return err
+	}
 	var ready, gone times
 	for i := range b.rounds {
 		name := fmt.Sprintf("demo-%d", i)
@@ -60,8 +68,13 @@ func benchPod(ctx context.Context, b *bench) error {
 		}
 		gone = append(gone, time.Since(start))
 	}
+	after, err := cpu.read()
+	if err != nil {
+		return err
+	}
 	ready.print("pod.ready")
 	gone.print("pod.deleted")
+	figure("pod.cpu", (after-before).Seconds()*1e3/float64(b.rounds), "ms") // of a start and a deletion, in the node
 	return nil
 }
 

@@ -41,7 +41,8 @@ func skeleton(rootfs, cgroup string) *configs.Config {
 	}
 }
 
-// infraConfig is the configuration of a pod's pause container: it only holds namespaces.
+// infraConfig is the configuration of a pod's pause container: it only holds namespaces. Whatever is mounted or masked for it is time before
+// the pod's first container, so it has no devices, and a /proc of processes alone (proc(5), subset=pid: Linux 5.8) with nothing to mask.
 func (u *unit) infraConfig(rootfs string) *configs.Config {
 	c := skeleton(rootfs, u.cgroup(infraName))
 	c.OomScoreAdj = &infraOOMScore
@@ -61,9 +62,15 @@ func (u *unit) infraConfig(rootfs string) *configs.Config {
 	if !spec.HostNetwork {
 		c.Hostname = u.hostname()
 	}
-	c.Sysctl = sysctls(spec.SecurityContext)
-	c.MaskPaths, c.ReadonlyPaths = masked, readOnly
-	c.Mounts = []*configs.Mount{procMount(), devMount(), shmMount(u.shm())}
+	if c.Sysctl = sysctls(spec.SecurityContext); c.Sysctl != nil { // they are written below /proc/sys
+		c.MaskPaths, c.ReadonlyPaths = masked, readOnly
+		c.Mounts = []*configs.Mount{procMount(), devMount()}
+		return c
+	}
+	processes := procMount()
+	processes.Data = "subset=pid"
+	nothing := bind(u.engine.emptyDir(), "/dev", quiet|unix.MS_RDONLY) // a bound /dev needs no device
+	c.Mounts, c.Devices = []*configs.Mount{processes, nothing}, nil
 	return c
 }
 
@@ -188,8 +195,10 @@ func device(name string, major, minor int64) *devices.Device {
 	}
 }
 
+const quiet = unix.MS_NOEXEC | unix.MS_NOSUID | unix.MS_NODEV
+
 func procMount() *configs.Mount {
-	return &configs.Mount{Source: "proc", Device: "proc", Destination: "/proc", Flags: unix.MS_NOEXEC | unix.MS_NOSUID | unix.MS_NODEV}
+	return &configs.Mount{Source: "proc", Device: "proc", Destination: "/proc", Flags: quiet}
 }
 
 func devMount() *configs.Mount {
@@ -198,11 +207,10 @@ func devMount() *configs.Mount {
 
 // shmMount is the /dev/shm that all containers of one IPC namespace share.
 func shmMount(source string) *configs.Mount {
-	return bind(source, "/dev/shm", unix.MS_NOEXEC|unix.MS_NOSUID|unix.MS_NODEV)
+	return bind(source, "/dev/shm", quiet)
 }
 
 func systemMounts() []*configs.Mount {
-	const quiet = unix.MS_NOEXEC | unix.MS_NOSUID | unix.MS_NODEV
 	return []*configs.Mount{
 		procMount(),
 		devMount(),

@@ -596,3 +596,13 @@ func TestReadOnlyMounts(t *testing.T) {
 	b.sees("p/a", "touch /flat/x 2>&1; touch /flat/inner/x && echo wrote; touch /deep/inner/y 2>&1",
 		"touch: /flat/x: Read-only file system\nwrote\ntouch: /deep/inner/y: Read-only file system")
 }
+
+// TestInfraTellsNothing: who reaches infra's files through a process namespace that it shares finds its program and nothing of the kernel's.
+func TestInfraTellsNothing(t *testing.T) {
+	b := open(t)
+	b.apply(pod("p", `"shareProcessNamespace":true`, sh("a", idle)))
+	b.running("p/a")
+	b.sees("p/a", "ls /proc/1/root /proc/1/root/dev", "/proc/1/root:\ndev\npause\nproc\n\n/proc/1/root/dev:")
+	b.sees("p/a", "ls /proc/1/root/proc | grep -v '^[0-9]'", "self\nthread-self")
+	b.sees("p/a", "touch /proc/1/root/dev/x 2>&1", "touch: /proc/1/root/dev/x: Read-only file system")
+}

@@ -125,7 +125,7 @@ func Open(cfg Config, keeper Keeper, sink func(sandbox.Moment)) (*Engine, error)
 		changed: make(chan struct{}, 1), closing: make(chan struct{}),
 		units: map[sandbox.Ref]*unit{}, data: map[sandbox.Ref]*data{}, hidden: map[int]bool{},
 	}
-	for _, dir := range []string{filepath.Join(cfg.State, "objects"), e.runtimeDir(), cfg.Disk} {
+	for _, dir := range []string{filepath.Join(cfg.State, "objects"), e.runtimeDir(), e.emptyDir(), cfg.Disk} {
 		if err := os.MkdirAll(dir, 0o711); err != nil {
 			return nil, err
 		}
@@ -176,6 +176,9 @@ func fallback[T comparable](v *T, to T) {
 		*v = to
 	}
 }
+
+// emptyDir is where nothing is.
+func (e *Engine) emptyDir() string { return filepath.Join(e.cfg.State, "empty") }
 
 // runtimeDir is libcontainer's state directory.
 func (e *Engine) runtimeDir() string { return filepath.Join(e.cfg.State, "runtime") }

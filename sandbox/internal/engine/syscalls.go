@@ -2,10 +2,21 @@
 
 package engine
 
-import libseccomp "github.com/seccomp/libseccomp-golang"
+import (
+	"sync"
 
-// exists reports whether this machine has a system call of that name. libseccomp gives those of other machines negative numbers.
-func exists(name string) bool {
-	call, err := libseccomp.GetSyscallFromName(name)
-	return err == nil && call >= 0
-}
+	libseccomp "github.com/seccomp/libseccomp-golang"
+)
+
+// mostCalls is more than any architecture has system calls.
+const mostCalls = 1024
+
+// calls are the system calls of this machine that libseccomp has a name for.
+var calls = sync.OnceValue(func() (names []string) {
+	for number := range libseccomp.ScmpSyscall(mostCalls) {
+		if name, err := number.GetName(); err == nil {
+			names = append(names, name)
+		}
+	}
+	return names
+})

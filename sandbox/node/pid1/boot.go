@@ -31,6 +31,9 @@ func boot(log *slog.Logger) error {
 	if err := loopbackUp(); err != nil {
 		errs = append(errs, fmt.Errorf("loopback: %w", err))
 	}
+	if err := cgroup.Narrow(shell.CgroupRoot); err != nil {
+		errs = append(errs, fmt.Errorf("cgroup: %w", err))
+	}
 	if err := cgroup.HandDown(shell.CgroupRoot, "pods", "containers"); err != nil {
 		errs = append(errs, fmt.Errorf("cgroup: %w", err))
 	}
