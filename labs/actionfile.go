@@ -90,9 +90,11 @@ func (r *labReader) applied(p fieldPath, name string) {
 	if data == nil {
 		return
 	}
-	if _, err := manifest.Decode(data); err != nil {
+	objects, err := manifest.Decode(data)
+	if err != nil {
 		r.at(p, "%s: %v", name, err)
 	}
+	r.images(objects)
 }
 
 // plain makes the JSON of a plain container out of its fields.
@@ -112,6 +114,7 @@ func (r *labReader) plain(p fieldPath, fields map[string]any) []byte {
 		r.at(p, "%v", err)
 		return nil
 	}
+	r.images(objects)
 	return bytes.Join(manifest.Bytes(objects), nil)
 }
 

@@ -12,6 +12,7 @@ type Lab struct {
 	Number  string // "3.1"
 	Minutes int
 	Node    NodeSize
+	Images  []string // that it uses, by name
 	Steps   []*Step
 	Files   map[string][]byte // pods/*.yaml by their path in the folder
 

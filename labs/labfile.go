@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"podlab/labs/expr"
+	"podlab/sandbox/manifest"
 )
 
 var viewNames = []string{ViewNamespaces, ViewProcesses, ViewNetwork, ViewVolumes, ViewResources, ViewTimeline}
@@ -74,6 +75,12 @@ func (r *labReader) whole(raw *labYAML) {
 	r.minutes(fieldPath{"minutes"}, raw.Minutes)
 	r.lab.Minutes = raw.Minutes
 	r.lab.Node = r.nodeSize(fieldPath{"node"}, raw.Node)
+	for i, name := range raw.Images {
+		if name == "" {
+			r.at(fieldPath{"images", i}, "is empty")
+		}
+		r.image(name)
+	}
 	if len(raw.Steps) == 0 {
 		r.at(fieldPath{"steps"}, "a lab has at least one step")
 	}
@@ -201,7 +208,9 @@ func (r *labReader) manifests(p fieldPath, raw []writeYAML) []Manifest {
 	var all []Manifest
 	for i, m := range raw {
 		r.fileName(p.to(i, "file"), m.File)
-		r.file(p.to(i, "from"), m.From)
+		if objects, err := manifest.Decode(r.file(p.to(i, "from"), m.From)); err == nil { // one with a slip in it is the lesson's business
+			r.images(objects)
+		}
 		if m.Text != nil {
 			r.at(p.to(i, "text"), "a manifest is a file of the lab's folder: use from")
 		}

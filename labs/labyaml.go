@@ -5,6 +5,7 @@ type (
 	labYAML struct {
 		Minutes int        `yaml:"minutes"`
 		Node    nodeYAML   `yaml:"node"`
+		Images  []string   `yaml:"images"`
 		Steps   []stepYAML `yaml:"steps"`
 	}
 	nodeYAML struct {

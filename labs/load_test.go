@@ -123,18 +123,21 @@ func TestCourseMap(t *testing.T) {
 
 // TestScaffold holds the lab that authors begin with against the loader.
 func TestScaffold(t *testing.T) {
-	written, err := Scaffold("1.4-new")
+	files := demoFiles(t)
+	written, err := Scaffold(files, "1.4-new")
 	if err != nil {
 		t.Fatal(err)
 	}
-	files := demoFiles(t)
 	for name, data := range written {
 		files[path.Join("labs/1.4-new", name)] = &fstest.MapFile{Data: data}
 	}
 	if _, err := Load(files); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Scaffold("../x"); err == nil {
+	if _, err := Scaffold(files, "../x"); err == nil {
 		t.Fatal("an id that is none is taken")
+	}
+	if _, err := Scaffold(files, "9.1-new"); err == nil || !strings.Contains(err.Error(), "course.yaml has no module 9 (it has 1)") {
+		t.Errorf("a module that is not in the course: %v", err)
 	}
 }

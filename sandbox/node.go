@@ -45,6 +45,7 @@ type HostInfo struct {
 	Kernel   string   `json:"kernel"`
 	MaxNodes int      `json:"maxNodes"`
 	Nodes    int      `json:"nodes"`
+	Absent   []string `json:"absent,omitempty"`  // names of images that scripts/images could make here, and has not
 	Missing  []*Error `json:"missing,omitempty"` // missing_feature: what this host lacks, and how to get it
 }
 

@@ -26,4 +26,12 @@ func tabIndex(selected bool) string {
 	return "-1"
 }
 
+// list is what views show as a list of names.
+func list(lang string, names []string) string {
+	if lang == "zh" {
+		return strings.Join(names, "、")
+	}
+	return strings.Join(names, ", ")
+}
+
 func join(list []string) string { return strings.Join(list, " ") }

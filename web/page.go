@@ -76,6 +76,7 @@ type Lesson struct {
 	Compare   labs.Compare // what stands side by side
 	Terminals []string     // open at first: "node" or a Container.ID
 	Files     []string     // names of the manifests that can be edited
+	Absent    []string     // images that the lab uses and this machine does not have yet
 }
 
 // StepLink is one dot of the steps.

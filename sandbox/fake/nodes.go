@@ -20,6 +20,7 @@ type Nodes struct {
 	MaxNodes int           // set before use
 	Delay    time.Duration // how long Create takes; set before use
 	Missing  []*sandbox.Error
+	Absent   []string // optional images that its operator has not made
 
 	mu    sync.Mutex
 	nodes map[string]*node
@@ -45,7 +46,7 @@ func New() *Nodes {
 func (n *Nodes) Info(context.Context) (sandbox.HostInfo, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return sandbox.HostInfo{Tracer: "ebpf", Cgroup: 2, Kernel: "6.1.0-fake", MaxNodes: n.MaxNodes, Nodes: len(n.nodes), Missing: n.Missing}, nil
+	return sandbox.HostInfo{Tracer: "ebpf", Cgroup: 2, Kernel: "6.1.0-fake", MaxNodes: n.MaxNodes, Nodes: len(n.nodes), Missing: n.Missing, Absent: n.Absent}, nil
 }
 
 var validID = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,39}$`)

@@ -16,6 +16,7 @@ import (
 	"podlab/sandbox/internal/cgroup"
 	"podlab/sandbox/internal/disk"
 	"podlab/sandbox/internal/features"
+	"podlab/sandbox/internal/image"
 	"podlab/sandbox/internal/isolation"
 	"podlab/sandbox/internal/rootfs"
 	"podlab/sandbox/internal/settings"
@@ -126,6 +127,7 @@ func (h *host) removeDirectories() error {
 
 func (h *host) info() sandbox.HostInfo {
 	info := sandbox.HostInfo{Tracer: h.tracer.Kind(), Cgroup: 1, Kernel: features.KernelRelease(), MaxNodes: h.set.MaxNodes, Missing: h.missing}
+	info.Absent = image.Buildable(h.set.Images())
 	if h.groups.Unified {
 		info.Cgroup = 2
 	}

@@ -41,7 +41,7 @@ type labNewCmd struct {
 }
 
 func (c *labNewCmd) Run(e *env) error {
-	files, err := labs.Scaffold(c.Lab)
+	files, err := labs.Scaffold(os.DirFS(c.Content), c.Lab)
 	if err != nil {
 		return err
 	}

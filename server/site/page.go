@@ -138,6 +138,7 @@ func (s *Site) lab(w http.ResponseWriter, r *http.Request) error {
 	}
 	page := s.page(r, step.Text(labs.Lang(chi.URLParam(r, "lang"))).Title)
 	lesson := web.LessonOf(s.Course, lab, step, page.Lang, stepsDone(done[lab.ID]))
+	lesson.Absent = s.Sessions.Absent(r.Context(), lab)
 	if r.Header.Get("HX-Request") == "true" && r.Header.Get("HX-History-Restore-Request") != "true" {
 		return render(w, r, web.LessonPartial(lesson))
 	}

@@ -31,6 +31,7 @@ type Sessions interface {
 	Live(learner string) (lab, step string, ok bool)
 	File(ctx context.Context, learner, lab, step, name string) ([]byte, error)
 	Apply(ctx context.Context, learner, lab, step, name string, data []byte) ([]sandbox.Applied, error)
+	Absent(ctx context.Context, lab *labs.Lab) []string
 	Agent(learner, lab string) (labs.Access, error)
 	Subscribe(learner, lab, step string) (*labs.Subscription, error)
 }

@@ -87,6 +87,7 @@ func lab(w http.ResponseWriter, r *http.Request) {
 		http.SetCookie(w, &http.Cookie{Name: "frames", Value: name, Path: "/"})
 	}
 	lesson := sample(r.PathValue("lang"), r.PathValue("step"))
+	lesson.Absent = r.URL.Query()["absent"]
 	if r.Header.Get("HX-Request") == "true" {
 		show(w, r, web.Nonce(), web.LessonPartial(lesson))
 		return

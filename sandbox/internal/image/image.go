@@ -181,7 +181,7 @@ func (s *Store) Lookup(ref string) (Image, error) {
 		}
 	}
 	err := sandbox.Errorf(sandbox.CodeUnknownImage, "image", ref, "known", strings.Join(s.public(), ", "))
-	if slices.Contains(s.buildable(), name) {
+	if slices.Contains(Buildable(s.dirs[0].dir), name) {
 		err.Params["buildable"], err.Params["detail"] = name, "buildable"
 	}
 	return Image{}, err
@@ -249,9 +249,9 @@ func (s *Store) public() []string {
 	return names
 }
 
-// buildable returns the names that scripts/images could make.
-func (s *Store) buildable() []string {
-	data, err := readBounded(filepath.Join(s.dirs[0].dir, BuildableFile))
+// Buildable returns the names of the images that scripts/images could make in the directory, and has not.
+func Buildable(dir string) []string {
+	data, err := readBounded(filepath.Join(dir, BuildableFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
