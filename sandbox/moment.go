@@ -11,15 +11,25 @@ const (
 	MomentFork = "fork"
 	MomentExec = "exec"
 	MomentExit = "exit"
+
+	// By eBPF only. PID is the process, whichever of its threads did it.
+	MomentSetns    = "setns"    // it joined namespaces: Params "kinds" ("ipc net", empty: the descriptor's), and the inode of each by its kind
+	MomentUnshare  = "unshare"  // it made namespaces of its own: the same Params
+	MomentMount    = "mount"    // Path as the process named it; Params "type" of a file system, or Reason Bind, Move, Remount, Propagation, PivotRoot
+	MomentUnmount  = "unmount"  // Path
+	MomentListen   = "listen"   // TCP: Params "net" inode of the network, "local" 0.0.0.0:80
+	MomentConnect  = "connect"  // also "remote"; Reason Failed: refused, or nobody answered
+	MomentAccept   = "accept"   // the other end of a connection, of the process that listens
+	MomentClose    = "close"    // a connection, or who listened, is gone
+	MomentOOM      = "oom"      // PID is the kernel's victim; from the agent: Container is the one whose limit it was
+	MomentReparent = "reparent" // PID has lost its parent; PPID is its new one
 )
 
-// Kinds of Moment from the agent. The finer word is in Reason: Kubernetes' event reasons (Scheduled, Pulled, Created, Started,
+// Kinds of Moment from the agent, besides MomentOOM and MomentMount (a volume's). The finer word is in Reason: Kubernetes' event reasons (Scheduled, Pulled, Created, Started,
 // Killing, BackOff, SandboxChanged …).
 const (
 	MomentPod       = "pod"
 	MomentContainer = "container"
-	MomentOOM       = "oom"
-	MomentMount     = "mount"
 	MomentNetwork   = "network"
 	MomentAgent     = "agent" // the agent started, or found again what it had made in an earlier life
 	// MomentHidden says that PID is a check's probe (ExecSpec.Hidden): readers leave out what the kernel tells of it and of what it

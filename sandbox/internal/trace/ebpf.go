@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -20,14 +21,18 @@ import (
 // quiet is how long after the last event the kernel's counts of lost events are read once more.
 const quiet = 200 * time.Millisecond
 
-// kernelSource is three programs in the kernel and the ring they write to.
+// kernelSource is the programs in the kernel and the ring they write to.
 type kernelSource struct {
 	nodes  *ebpf.Map
+	owners *ebpf.Map // of sockets
 	reader *ringbuf.Reader
 	closer []func() error // in the order of opening; links must stay referenced or the garbage collector detaches them
 
-	mu    sync.Mutex
-	known map[uint32]uint64 // node → lost events that were reported
+	mu       sync.Mutex
+	known    map[uint32]uint64 // node → lost events that were reported
+	families map[uint32]*family
+	orphans  []orphan
+	settled  time.Time // when the orphans were last looked at
 
 	ended  [64]processID // processes whose end was reported, the last ones: see firstEnd
 	endedN int
@@ -48,38 +53,58 @@ type limits struct {
 }
 
 func openKernel(at offsets, lim limits) (_ *kernelSource, err error) {
-	s := &kernelSource{known: map[uint32]uint64{}}
+	s := &kernelSource{known: map[uint32]uint64{}, families: map[uint32]*family{}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.close())
 		}
 	}()
-	ring, err := s.maps(lim.ring)
+	ring, err := s.openMaps(lim.ring)
 	if err != nil {
 		return nil, err
 	}
+	fds := mapFDs{nodes: s.nodes.FD(), ring: ring.FD(), owners: s.owners.FD()}
 	// The ring is open for reading before the first program can write.
-	for _, p := range []struct {
-		tracepoint string
-		program    func(*assembly)
-	}{
-		{"sched_process_fork", forkProgram},
-		{"sched_process_exec", execProgram},
-		{"sched_process_exit", exitProgram},
-	} {
-		if err := s.attach(p.tracepoint, assemble(p.program, at, s.nodes.FD(), ring.FD(), lim.allowance)); err != nil {
+	for _, p := range programs(at) {
+		if err := s.attach(p.tracepoint, assemble(p.program, at, fds, lim.allowance)); err != nil {
 			return nil, fmt.Errorf("%s: %w", p.tracepoint, err)
 		}
 	}
 	return s, nil
 }
 
-func (s *kernelSource) maps(ringSize uint32) (ring *ebpf.Map, err error) {
+// attachment is a program and its tracepoint.
+type attachment struct {
+	tracepoint string
+	program    func(*assembly)
+}
+
+// programs are what this kernel can tell of.
+func programs(at offsets) []attachment {
+	list := []attachment{
+		{"sched_process_fork", forkProgram},
+		{"sched_process_exec", execProgram},
+		{"sched_process_exit", exitProgram},
+		{"sys_exit", callProgram},
+		{"inet_sock_set_state", tcpProgram},
+	}
+	if at.oomHasTask {
+		list = append(list, attachment{"mark_victim", oomProgram})
+	}
+	return list
+}
+
+func (s *kernelSource) openMaps(ringSize uint32) (ring *ebpf.Map, err error) {
 	s.nodes, err = ebpf.NewMap(&ebpf.MapSpec{Name: "podlab_nodes", Type: ebpf.Hash, KeySize: 4, ValueSize: entrySize, MaxEntries: maxNodes})
 	if err != nil {
 		return nil, fmt.Errorf("map of nodes: %w", err)
 	}
 	s.closer = append(s.closer, s.nodes.Close)
+	s.owners, err = ebpf.NewMap(&ebpf.MapSpec{Name: "podlab_sockets", Type: ebpf.LRUHash, KeySize: 8, ValueSize: ownerSize, MaxEntries: maxOwners})
+	if err != nil {
+		return nil, fmt.Errorf("map of sockets: %w", err)
+	}
+	s.closer = append(s.closer, s.owners.Close)
 	ring, err = ebpf.NewMap(&ebpf.MapSpec{Name: "podlab_events", Type: ebpf.RingBuf, MaxEntries: ringSize})
 	if err != nil {
 		return nil, fmt.Errorf("ring of events: %w", err)
@@ -94,7 +119,7 @@ func (s *kernelSource) maps(ringSize uint32) (ring *ebpf.Map, err error) {
 
 func (s *kernelSource) attach(tracepoint string, instructions asm.Instructions) error {
 	program, err := ebpf.NewProgram(&ebpf.ProgramSpec{
-		Name: "podlab_" + tracepoint[len("sched_process_"):], Type: ebpf.RawTracepoint, Instructions: instructions,
+		Name: "podlab_" + tracepoint[strings.LastIndexByte(tracepoint, '_')+1:], Type: ebpf.RawTracepoint, Instructions: instructions,
 		License: "GPL", // the helpers that read kernel memory ask for it
 	})
 	if err != nil {
@@ -118,13 +143,14 @@ func (s *kernelSource) close() error {
 	return errors.Join(errs...)
 }
 
-func (s *kernelSource) add(pidns uint64, _ int) error {
+func (s *kernelSource) add(pidns uint64, initHostPID int) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := s.nodes.Put(uint32(pidns), make([]byte, entrySize)); err != nil {
 		return fmt.Errorf("trace: node of pid namespace %d: %w", pidns, err)
 	}
 	s.known[uint32(pidns)] = 0
+	s.families[uint32(pidns)] = newFamily(initHostPID)
 	return nil
 }
 
@@ -132,6 +158,7 @@ func (s *kernelSource) remove(pidns uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.known, uint32(pidns))
+	delete(s.families, uint32(pidns))
 	_ = s.nodes.Delete(uint32(pidns)) // it may never have been there
 }
 
@@ -146,6 +173,10 @@ func (s *kernelSource) run(ctx context.Context, sink Sink) error {
 			// ctx has ended, or it did in an earlier Run that did not read again.
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			s.reader.SetDeadline(time.Time{})
+			if s.settleOrphans(sink) {
+				s.reader.SetDeadline(time.Now().Add(orphanEvery))
+				continue
+			}
 			s.reportLost(sink)
 		case err != nil:
 			return fmt.Errorf("trace: ring of events: %w", err)
@@ -153,7 +184,10 @@ func (s *kernelSource) run(ctx context.Context, sink Sink) error {
 			if err := s.deliver(rec.RawSample, sink); err != nil {
 				return err
 			}
-			if rec.Remaining == 0 {
+			switch {
+			case s.settleOrphans(sink):
+				s.reader.SetDeadline(time.Now().Add(orphanEvery))
+			case rec.Remaining == 0:
 				s.reader.SetDeadline(time.Now().Add(quiet))
 			}
 		}
@@ -169,6 +203,7 @@ func (s *kernelSource) deliver(b []byte, sink Sink) error {
 	if !s.countLost(r.u32(recNode), r.u64(recLost), sink) {
 		return nil // removed meanwhile
 	}
+	s.follow(r)
 	switch r.u32(recKind) {
 	case recordFork:
 		sink.Moment(r.node(), r.task(sandbox.MomentFork))
@@ -180,6 +215,14 @@ func (s *kernelSource) deliver(b []byte, sink Sink) error {
 				sink.Moment(r.node(), m)
 			}
 		}
+	case recordCall:
+		if m, ok := r.call(); ok {
+			sink.Moment(r.node(), m)
+		}
+	case recordTCP:
+		sink.Moment(r.node(), r.tcp())
+	case recordOOM:
+		sink.Moment(r.node(), r.oom())
 	}
 	return nil
 }

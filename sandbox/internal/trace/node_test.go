@@ -52,7 +52,12 @@ func runAsInit() {
 
 // runThreads is what the script may call: a program with threads, and with "leader" one whose first thread ends before the last.
 func runThreads(how string) {
-	if how != "leader" {
+	switch how {
+	case "tcp":
+		runTCP()
+		return
+	case "leader":
+	default:
 		return
 	}
 	go func() {
@@ -206,4 +211,12 @@ func must(t testing.TB, err error) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// namespaceOf is the inode of a namespace of the test itself, which the pid namespaces of tests share.
+func namespaceOf(t testing.TB, kind string) string {
+	t.Helper()
+	link, err := os.Readlink("/proc/self/ns/" + kind)
+	must(t, err)
+	return strings.Trim(link[len(kind)+1:], "[]")
 }

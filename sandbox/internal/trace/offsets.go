@@ -20,6 +20,17 @@ type offsets struct {
 	bprmFilename uint32
 	// sched_process_exit(task, group_dead): since Linux 6.16
 	exitHasGroupDead bool
+	// mark_victim(task, uid): since Linux 6.8
+	oomHasTask bool
+	// pt_regs at the end of a system call
+	regsCall, regsCallSize uint32
+	regsArgs               [callArgs]uint32
+	// task_struct, nsproxy and the namespaces in it
+	taskNSProxy    uint32
+	nsproxy, inums [len(namespaceKinds)]uint32
+	// sock
+	sockProtocol, sockFamily, sockPort, sockPeerPort, sockNet, netInum uint32
+	sockAddr, sockPeer, sockAddr6, sockPeer6             uint32
 }
 
 // kernelOffsets reads them from the running kernel's type information, /sys/kernel/btf/vmlinux.
@@ -32,11 +43,7 @@ func kernelOffsets() (offsets, error) {
 }
 
 func findOffsets(spec *btf.Spec) (o offsets, err error) {
-	want := []struct {
-		into *uint32
-		typ  string
-		path []string
-	}{
+	want := []wanted{
 		{&o.taskPID, "task_struct", []string{"pid"}},
 		{&o.taskTGID, "task_struct", []string{"tgid"}},
 		{&o.taskThreadPID, "task_struct", []string{"thread_pid"}},
@@ -55,8 +62,22 @@ func findOffsets(spec *btf.Spec) (o offsets, err error) {
 		{&o.signalFlags, "signal_struct", []string{"flags"}},
 		{&o.signalCode, "signal_struct", []string{"group_exit_code"}},
 		{&o.bprmFilename, "linux_binprm", []string{"filename"}},
+		{&o.taskNSProxy, "task_struct", []string{"nsproxy"}},
+		{&o.sockProtocol, "sock", []string{"sk_protocol"}},
+		{&o.sockFamily, "sock", []string{"__sk_common", "skc_family"}},
+		{&o.sockPort, "inet_sock", []string{"inet_sport"}},
+		{&o.sockPeerPort, "sock", []string{"__sk_common", "skc_dport"}},
+		{&o.sockNet, "sock", []string{"__sk_common", "skc_net", "net"}},
+		{&o.netInum, "net", []string{"ns", "inum"}},
+		{&o.sockAddr, "sock", []string{"__sk_common", "skc_rcv_saddr"}},
+		{&o.sockPeer, "sock", []string{"__sk_common", "skc_daddr"}},
+		{&o.sockAddr6, "sock", []string{"__sk_common", "skc_v6_rcv_saddr"}},
+		{&o.sockPeer6, "sock", []string{"__sk_common", "skc_v6_daddr"}},
 	}
-	for _, w := range want {
+	for i, kind := range namespaceKinds {
+		want = append(want, wanted{&o.nsproxy[i], "nsproxy", []string{kind.field}}, wanted{&o.inums[i], kind.typ, []string{"ns", "inum"}})
+	}
+	for _, w := range append(want, o.registers()...) {
 		if *w.into, err = offsetIn(spec, w.typ, w.path...); err != nil {
 			return o, err
 		}
@@ -69,8 +90,19 @@ func findOffsets(spec *btf.Spec) (o offsets, err error) {
 	if o.upidSize > upidRoom {
 		return o, fmt.Errorf("struct upid has %d bytes, more than the %d that the programs hold", o.upidSize, upidRoom)
 	}
-	o.exitHasGroupDead = exitHasGroupDead(spec)
+	for i := range o.regsArgs {
+		o.regsArgs[i] += registerShift[i]
+	}
+	o.exitHasGroupDead = len(tracepointParams(spec, "sched_process_exit")) >= 2
+	o.oomHasTask = oomHasTask(spec)
 	return o, nil
+}
+
+// wanted is one offset to find.
+type wanted struct {
+	into *uint32
+	typ  string
+	path []string
 }
 
 func offsetIn(spec *btf.Spec, name string, path ...string) (uint32, error) {
@@ -115,16 +147,19 @@ func members(typ btf.Type) []btf.Member {
 	return nil
 }
 
-// exitHasGroupDead looks at the tracepoint's prototype; its first parameter is the kernel's own.
-func exitHasGroupDead(spec *btf.Spec) bool {
+// tracepointParams are a raw tracepoint's arguments; in its prototype the first parameter is the kernel's own.
+func tracepointParams(spec *btf.Spec, name string) []btf.FuncParam {
 	var def *btf.Typedef
-	if err := spec.TypeByName("btf_trace_sched_process_exit", &def); err != nil {
-		return false
+	if err := spec.TypeByName("btf_trace_"+name, &def); err != nil {
+		return nil
 	}
 	ptr, ok := def.Type.(*btf.Pointer)
 	if !ok {
-		return false
+		return nil
 	}
 	proto, ok := ptr.Target.(*btf.FuncProto)
-	return ok && len(proto.Params) >= 3
+	if !ok || len(proto.Params) == 0 {
+		return nil
+	}
+	return proto.Params[1:]
 }

@@ -2,7 +2,7 @@ package trace
 
 import "github.com/cilium/ebpf/asm"
 
-// The three programs, assembled here so that neither a compiler nor kernel headers are needed. Each does the same:
+// The programs, assembled here so that neither a compiler nor kernel headers are needed. Each does the same:
 //
 //  1. find the outermost pid namespace around the task that is a registered node (map nodes); none: the event ends here;
 //  2. count the event against the node's allowance, so that one node cannot fill the ring that all share;
@@ -32,15 +32,18 @@ const maxLevel = 32
 
 // assembly collects instructions; a label that was set marks the next one.
 type assembly struct {
-	ins         asm.Instructions
-	symbol      string
-	at          offsets
-	nodes, ring int // descriptors of the maps
-	allowance   int32
+	ins    asm.Instructions
+	symbol string
+	at     offsets
+	mapFDs
+	allowance int32
 }
 
-func assemble(program func(*assembly), at offsets, nodes, ring int, allowance int32) asm.Instructions {
-	a := &assembly{at: at, nodes: nodes, ring: ring, allowance: allowance}
+// mapFDs are the descriptors of the programs' maps.
+type mapFDs struct{ nodes, ring, owners int }
+
+func assemble(program func(*assembly), at offsets, m mapFDs, allowance int32) asm.Instructions {
+	a := &assembly{at: at, mapFDs: m, allowance: allowance}
 	program(a)
 	return a.ins
 }

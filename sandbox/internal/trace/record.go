@@ -63,15 +63,21 @@ const (
 	recordFork = iota + 1
 	recordExec
 	recordExit
+	recordCall
+	recordTCP
+	recordOOM
 )
+
+// tails are the bytes that a kind's record has after the common part.
+var tails = map[uint32]int{recordExec: pathSize, recordCall: int(callSize), recordTCP: tcpSize}
 
 // record is one event as the kernel's programs wrote it.
 type record []byte
 
 func parseRecord(b []byte) (record, error) {
 	want := recordSize
-	if len(b) >= recordSize && record(b).u32(recKind) == recordExec {
-		want += pathSize
+	if len(b) >= recordSize {
+		want += tails[record(b).u32(recKind)]
 	}
 	if len(b) < want {
 		return nil, fmt.Errorf("trace: record of %d bytes", len(b))
