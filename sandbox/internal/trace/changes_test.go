@@ -3,10 +3,13 @@ package trace
 import (
 	"fmt"
 	"net"
+	"os/exec"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"podlab/sandbox"
 )
@@ -114,14 +117,22 @@ func TestEBPFTellsConnections(t *testing.T) {
 	}
 }
 
-// A process whose parent ends goes to PID 1, and the moment comes after the parent's end.
-func TestEBPFTellsNewParents(t *testing.T) {
-	needRoot(t)
-	tr, got := listen(t, KindEBPF)
-	node := newPIDNS(t)
-	must(t, tr.Add(node.inode, node.pid))
-	node.run(t, "20*\tsh\t-c\tsh -c 'sleep 0.2; exit 0' & exit 0\n")
-	all := got.until(t, node.inode, func(all []sandbox.Moment) bool { return len(ofKind(all, sandbox.MomentReparent)) >= 20 })
+// runSubreaper adopts a grandchild whose parent ends, and waits for it.
+func runSubreaper() {
+	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+		panic(err)
+	}
+	if err := exec.Command("sh", "-c", "sh -c 'sleep 0.1; exit 5' & exit 0").Run(); err != nil {
+		panic(err)
+	}
+	if _, err := unix.Wait4(-1, nil, 0, nil); err != nil {
+		panic(err)
+	}
+}
+
+// newParents are the moments of new parents, each of which must come after its old parent's end and before its own.
+func newParents(t *testing.T, all []sandbox.Moment) (orphans []sandbox.Moment) {
+	t.Helper()
 	forked, ended := map[int]int{}, map[int]bool{}
 	for _, m := range all {
 		switch m.Kind {
@@ -130,9 +141,40 @@ func TestEBPFTellsNewParents(t *testing.T) {
 		case sandbox.MomentExit:
 			ended[m.PID] = true
 		case sandbox.MomentReparent:
-			if m.PPID != 1 || !ended[forked[m.PID]] || ended[m.PID] {
+			orphans = append(orphans, m)
+			if !ended[forked[m.PID]] || ended[m.PID] {
 				t.Errorf("%+v, forked by %d", m, forked[m.PID])
 			}
 		}
+	}
+	return orphans
+}
+
+func TestEBPFTellsNewParents(t *testing.T) {
+	needRoot(t)
+	tr, got := listen(t, KindEBPF)
+	node := newPIDNS(t)
+	must(t, tr.Add(node.inode, node.pid))
+	node.run(t, "20*\tsh\t-c\tsh -c 'sleep 0.01; exit 0' & exit 0\n")
+	all := got.until(t, node.inode, func(all []sandbox.Moment) bool { return len(ofKind(all, sandbox.MomentReparent)) >= 20 })
+	for _, m := range newParents(t, all) {
+		if m.PPID != 1 {
+			t.Errorf("%+v", m)
+		}
+	}
+}
+
+// A process may ask for the orphans below it (prctl(2), PR_SET_CHILD_SUBREAPER), as shims of container runtimes do.
+func TestEBPFTellsSubreapers(t *testing.T) {
+	needRoot(t)
+	tr, got := listen(t, KindEBPF)
+	node := newPIDNS(t)
+	must(t, tr.Add(node.inode, node.pid))
+	node.run(t, "/proc/self/exe\tsubreaper\n")
+	all := got.until(t, node.inode, ends("exe", 1))
+	orphans := newParents(t, all)
+	i := slices.IndexFunc(all, func(m sandbox.Moment) bool { return m.Kind == sandbox.MomentExec && strings.HasSuffix(m.Path, "/exe") })
+	if len(orphans) != 1 || orphans[0].PPID != all[i].PID {
+		t.Errorf("%+v, want one to %d", orphans, all[i].PID)
 	}
 }

@@ -30,9 +30,7 @@ type kernelSource struct {
 
 	mu       sync.Mutex
 	known    map[uint32]uint64 // node → lost events that were reported
-	families map[uint32]*family
-	orphans  []orphan
-	settled  time.Time // when the orphans were last looked at
+	families map[uint32]family
 
 	ended  [64]processID // processes whose end was reported, the last ones: see firstEnd
 	endedN int
@@ -53,7 +51,7 @@ type limits struct {
 }
 
 func openKernel(at offsets, lim limits) (_ *kernelSource, err error) {
-	s := &kernelSource{known: map[uint32]uint64{}, families: map[uint32]*family{}}
+	s := &kernelSource{known: map[uint32]uint64{}, families: map[uint32]family{}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.close())
@@ -143,14 +141,14 @@ func (s *kernelSource) close() error {
 	return errors.Join(errs...)
 }
 
-func (s *kernelSource) add(pidns uint64, initHostPID int) error {
+func (s *kernelSource) add(pidns uint64, _ int) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := s.nodes.Put(uint32(pidns), make([]byte, entrySize)); err != nil {
 		return fmt.Errorf("trace: node of pid namespace %d: %w", pidns, err)
 	}
 	s.known[uint32(pidns)] = 0
-	s.families[uint32(pidns)] = newFamily(initHostPID)
+	s.families[uint32(pidns)] = newFamily()
 	return nil
 }
 
@@ -173,10 +171,6 @@ func (s *kernelSource) run(ctx context.Context, sink Sink) error {
 			// ctx has ended, or it did in an earlier Run that did not read again.
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			s.reader.SetDeadline(time.Time{})
-			if s.settleOrphans(sink) {
-				s.reader.SetDeadline(time.Now().Add(orphanEvery))
-				continue
-			}
 			s.reportLost(sink)
 		case err != nil:
 			return fmt.Errorf("trace: ring of events: %w", err)
@@ -184,10 +178,7 @@ func (s *kernelSource) run(ctx context.Context, sink Sink) error {
 			if err := s.deliver(rec.RawSample, sink); err != nil {
 				return err
 			}
-			switch {
-			case s.settleOrphans(sink):
-				s.reader.SetDeadline(time.Now().Add(orphanEvery))
-			case rec.Remaining == 0:
+			if rec.Remaining == 0 {
 				s.reader.SetDeadline(time.Now().Add(quiet))
 			}
 		}
@@ -203,7 +194,7 @@ func (s *kernelSource) deliver(b []byte, sink Sink) error {
 	if !s.countLost(r.u32(recNode), r.u64(recLost), sink) {
 		return nil // removed meanwhile
 	}
-	s.follow(r)
+	orphans := s.orphans(r)
 	switch r.u32(recKind) {
 	case recordFork:
 		sink.Moment(r.node(), r.task(sandbox.MomentFork))
@@ -214,6 +205,9 @@ func (s *kernelSource) deliver(b []byte, sink Sink) error {
 			if m.Thread || s.firstEnd(r) {
 				sink.Moment(r.node(), m)
 			}
+		}
+		for _, m := range orphans {
+			sink.Moment(r.node(), m)
 		}
 	case recordCall:
 		if m, ok := r.call(); ok {

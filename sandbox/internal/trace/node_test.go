@@ -56,6 +56,9 @@ func runThreads(how string) {
 	case "tcp":
 		runTCP()
 		return
+	case "subreaper":
+		runSubreaper()
+		return
 	case "leader":
 	default:
 		return

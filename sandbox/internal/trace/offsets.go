@@ -12,8 +12,10 @@ type offsets struct {
 	taskPID, taskTGID, taskThreadPID, taskLeader, taskParent, taskSignal, taskExitCode, taskComm, taskStart uint32
 	// pid, upid
 	pidLevel, pidNumbers, upidSize, upidNr, upidNS uint32
-	// pid_namespace: ns.inum
-	nsInum uint32
+	// pid_namespace: ns.inum, child_reaper
+	nsInum, nsReaper uint32
+	// signal_struct: whether it adopts orphans, and whether an ancestor does
+	isSubreaper, hasSubreaper flagOffset
 	// signal_struct
 	signalLive, signalFlags, signalCode uint32
 	// linux_binprm
@@ -30,7 +32,7 @@ type offsets struct {
 	nsproxy, inums [len(namespaceKinds)]uint32
 	// sock
 	sockProtocol, sockFamily, sockPort, sockPeerPort, sockNet, netInum uint32
-	sockAddr, sockPeer, sockAddr6, sockPeer6             uint32
+	sockAddr, sockPeer, sockAddr6, sockPeer6                           uint32
 }
 
 // kernelOffsets reads them from the running kernel's type information, /sys/kernel/btf/vmlinux.
@@ -58,6 +60,7 @@ func findOffsets(spec *btf.Spec) (o offsets, err error) {
 		{&o.upidNr, "upid", []string{"nr"}},
 		{&o.upidNS, "upid", []string{"ns"}},
 		{&o.nsInum, "pid_namespace", []string{"ns", "inum"}},
+		{&o.nsReaper, "pid_namespace", []string{"child_reaper"}},
 		{&o.signalLive, "signal_struct", []string{"live"}},
 		{&o.signalFlags, "signal_struct", []string{"flags"}},
 		{&o.signalCode, "signal_struct", []string{"group_exit_code"}},
@@ -90,12 +93,37 @@ func findOffsets(spec *btf.Spec) (o offsets, err error) {
 	if o.upidSize > upidRoom {
 		return o, fmt.Errorf("struct upid has %d bytes, more than the %d that the programs hold", o.upidSize, upidRoom)
 	}
+	for name, into := range map[string]*flagOffset{"is_child_subreaper": &o.isSubreaper, "has_child_subreaper": &o.hasSubreaper} {
+		if *into, err = flagIn(spec, "signal_struct", name); err != nil {
+			return o, err
+		}
+	}
 	for i := range o.regsArgs {
 		o.regsArgs[i] += registerShift[i]
 	}
 	o.exitHasGroupDead = len(tracepointParams(spec, "sched_process_exit")) >= 2
 	o.oomHasTask = oomHasTask(spec)
 	return o, nil
+}
+
+// flagOffset is a field of one bit: the four bytes that hold it, and its place there.
+type flagOffset struct {
+	word uint32
+	mask int32
+}
+
+func flagIn(spec *btf.Spec, name, field string) (flagOffset, error) {
+	var s *btf.Struct
+	if err := spec.TypeByName(name, &s); err != nil {
+		return flagOffset{}, fmt.Errorf("struct %s: %w", name, err)
+	}
+	const bits = 32
+	for _, m := range s.Members {
+		if m.Name == field && m.BitfieldSize == 1 && m.Offset%bits < bits-1 { // the last would be a sign
+			return flagOffset{word: uint32(m.Offset / bits * 4), mask: 1 << (m.Offset % bits)}, nil
+		}
+	}
+	return flagOffset{}, fmt.Errorf("struct %s has no flag %s", name, field)
 }
 
 // wanted is one offset to find.

@@ -1,6 +1,10 @@
 package trace
 
-import "github.com/cilium/ebpf/asm"
+import (
+	"strconv"
+
+	"github.com/cilium/ebpf/asm"
+)
 
 // The programs, assembled here so that neither a compiler nor kernel headers are needed. Each does the same:
 //
@@ -186,10 +190,11 @@ func (a *assembly) copyNumber(into int16) {
 	)
 }
 
-// parent writes the node's pid of the process of the task in slotArg, 0 when that is not on the node.
-func (a *assembly) parent() {
+// relative writes the node's pid of the process of the task in slotArg, 0 when that is not on the node.
+func (a *assembly) relative(into int16) {
+	done := "relative" + strconv.Itoa(int(into))
 	a.add(
-		asm.StoreImm(asm.R9, recPPID, 0, asm.Word),
+		asm.StoreImm(asm.R9, into, 0, asm.Word),
 		asm.Mov.Imm(asm.R1, 0), asm.StoreMem(asm.R10, slotTmp, asm.R1, asm.DWord),
 	)
 	a.follow(slotArg, a.at.taskLeader, asm.R10, slotOther, 8)
@@ -197,16 +202,16 @@ func (a *assembly) parent() {
 	a.follow(slotOther, a.at.pidLevel, asm.R10, slotTmp, 4)
 	a.add(
 		asm.LoadMem(asm.R1, asm.R10, slotTmp, asm.DWord),
-		asm.JLT.Reg(asm.R1, asm.R7, "parented"),
+		asm.JLT.Reg(asm.R1, asm.R7, done),
 	)
 	a.number(slotOther, asm.R7, slotUpid2)
 	a.add(
 		asm.LoadMem(asm.R1, asm.R10, slotUpid2+int16(a.at.upidNS), asm.DWord),
 		asm.LoadMem(asm.R2, asm.R10, slotUpid+int16(a.at.upidNS), asm.DWord),
-		asm.JNE.Reg(asm.R1, asm.R2, "parented"),
+		asm.JNE.Reg(asm.R1, asm.R2, done),
 	)
-	a.copyNumber(recPPID)
-	a.label("parented")
+	a.copyNumber(into)
+	a.label(done)
 }
 
 // finish hands the record over; "lost" is where events go that cannot be kept.
@@ -242,7 +247,7 @@ func forkProgram(a *assembly) {
 	a.allow()
 	a.reserve(recordFork, recordSize)
 	a.task()
-	a.parent()
+	a.relative(recPPID)
 	a.finish()
 }
 
@@ -263,7 +268,7 @@ func execProgram(a *assembly) {
 		asm.FnProbeReadKernelStr.Call(),
 	)
 	a.read(asm.R10, slotArg, 8, asm.R6, a.at.taskParent)
-	a.parent()
+	a.relative(recPPID)
 	a.finish()
 }
 
@@ -294,6 +299,9 @@ func exitProgram(a *assembly) {
 	a.follow(slotTmp, a.at.signalFlags, asm.R9, recGroupFlags, 4)
 	a.follow(slotTmp, a.at.signalCode, asm.R9, recGroupCode, 4)
 	a.read(asm.R10, slotArg, 8, asm.R6, a.at.taskParent)
-	a.parent()
+	a.relative(recPPID)
+	a.read(asm.R10, slotTmp, 8, asm.R6, a.at.taskSignal)
+	a.reaper()
+	a.relative(recReaper)
 	a.finish()
 }

@@ -48,7 +48,8 @@ const (
 	recLive       int16 = 80 // signal_struct.live: tasks of the process that have not begun to end
 	recGroupDead  int16 = 84 // whether this was the last of them
 	recComm       int16 = 88
-	recordSize          = 104
+	recReaper     int16 = 104 // exit: who adopts the children of the process; 0 when not on the node
+	recordSize          = 112
 	recPath       int16 = recordSize // exec only
 
 	commSize = 16
