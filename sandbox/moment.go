@@ -25,8 +25,8 @@ const (
 	MomentReparent = "reparent" // PID has lost its parent; PPID is its new one
 )
 
-// Kinds of Moment from the agent, besides MomentOOM and MomentMount (a volume's). The finer word is in Reason: Kubernetes' event reasons (Scheduled, Pulled, Created, Started,
-// Killing, BackOff, SandboxChanged …).
+// Kinds of Moment from the agent, besides MomentOOM and MomentMount (a volume's). The finer word is in Reason: Kubernetes' event
+// reasons (Scheduled, Pulled, Created, Started, Killing, BackOff, SandboxChanged …).
 const (
 	MomentPod       = "pod"
 	MomentContainer = "container"

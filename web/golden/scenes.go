@@ -32,6 +32,20 @@ func moments() []sandbox.Moment {
 		with(m(sandbox.SourceKernel, 7, 8_000, sandbox.MomentExit), func(m *sandbox.Moment) {
 			m.PID, m.PPID, m.PIDInside, m.PIDNS, m.Name, m.Signal = 2519, 2431, 9, demo, "sh", 9
 		}),
+		with(m(sandbox.SourceKernel, 8, 7_990, sandbox.MomentReparent), func(m *sandbox.Moment) { m.PID, m.PPID, m.Container = 2520, 2402, "demo/_infra" }),
+		with(m(sandbox.SourceKernel, 9, 6_000, sandbox.MomentListen), func(m *sandbox.Moment) {
+			m.PID, m.PIDInside, m.PIDNS, m.Name, m.Params = 2431, 1, demo, "nginx", map[string]string{"local": "0.0.0.0:80"}
+		}),
+		with(m(sandbox.SourceKernel, 10, 4_000, sandbox.MomentAccept), func(m *sandbox.Moment) {
+			m.PID, m.PIDInside, m.PIDNS, m.Name = 2431, 1, demo, "nginx"
+			m.Params = map[string]string{"local": "127.0.0.1:80", "remote": "127.0.0.1:40512"}
+		}),
+		with(m(sandbox.SourceKernel, 11, 2_000, sandbox.MomentSetns), func(m *sandbox.Moment) {
+			m.PID, m.Name, m.Params = 2601, "nsenter", map[string]string{"kinds": "ipc net"}
+		}),
+		with(m(sandbox.SourceKernel, 12, 1_000, sandbox.MomentMount), func(m *sandbox.Moment) {
+			m.PID, m.Name, m.Path, m.Params = 2602, "mount", "/mnt", map[string]string{"type": "tmpfs"}
+		}),
 	}
 }
 

@@ -18,9 +18,21 @@ export function learnNamespaces(s: Snapshot, known: Map<number, string>): void {
 }
 
 /** Steps of the container runtime on its way to a program: real, and seldom what one looks for. */
-export const ofRuntime = (m: Moment): boolean => m.source === "kernel" && (/^runc:/.test(m.name ?? "") || /^\/proc\/self\/(fd|exe)/.test(m.path ?? ""));
+export const ofRuntime = (m: Moment): boolean =>
+  m.source === "kernel" && (/^runc:/.test(m.name ?? "") || /^\/proc\/self\/(fd|exe)/.test(m.path ?? "") || (/^podlab-/.test(m.name ?? "") && !lives.has(m.kind)));
+
+/** What every process does; of the node's own programs the rest is the runtime's work. */
+const lives: ReadonlySet<string> = new Set(["fork", "exec", "exit"]);
 
 const file = (path: string): string => path.slice(path.lastIndexOf("/") + 1);
+
+/** What mount(2) did, by its reason. */
+const mounts: Record<string, string> = { "": "moment.mounted", Bind: "moment.bound", Move: "moment.bound" };
+
+/** What the sentence of a kernel's moment needs. */
+const about = (m: Moment): Record<string, string | number> => ({
+  ...m.params, who: m.name || String(m.pid ?? ""), pid: m.pid ?? 0, ppid: m.ppid ?? 0, path: m.path ?? "",
+});
 
 /** One moment in a sentence. */
 export function say(m: Moment): string {
@@ -32,7 +44,21 @@ export function say(m: Moment): string {
       return t("moment.exec", { pid: m.pid ?? 0, path: m.path || who });
     case "exit":
       return m.signal ? t("moment.killed", { who, pid: m.pid ?? 0, signal: signalName(m.signal) }) : t("moment.exit", { who, pid: m.pid ?? 0, code: m.code ?? 0 });
+    case "reparent":
+    case "unshare":
+    case "unmount":
+    case "listen":
+    case "accept":
+      return t(`moment.${m.kind}`, about(m));
+    case "setns":
+      return t(m.params?.kinds ? "moment.setns" : "moment.setns.unnamed", about(m));
+    case "connect":
+      return t(m.reason ? "moment.connect.Failed" : "moment.connect", about(m));
+    case "close":
+      return t(m.params?.remote ? "moment.close" : "moment.close.listen", about(m));
     default: {
+      if (m.source === "kernel" && m.kind === "oom") return t("moment.oom.kernel", about(m));
+      if (m.source === "kernel" && m.kind === "mount") return t(mounts[m.reason ?? ""] ?? "moment.remounted", about(m));
       const name = m.container || m.pod || "";
       const params = { ...(m.params ?? {}), name, pod: m.pod ?? "", container: m.container ?? "" };
       if (m.reason && has(`reason.${m.kind}.${m.reason}`)) return t(`reason.${m.kind}.${m.reason}`, params);

@@ -21,6 +21,15 @@ const glyphs: Record<string, string> = {
   exec: "M1.5 1l7.5 4l-7.5 4z",
   exit: "M1.5 1.5l7 7m0-7l-7 7",
   oom: "M5 0l5 9.5h-10z",
+  reparent: "M1 9V4h7M5.5 1.5L8.5 4L5.5 6.5",
+  setns: "M0.5 5h6M4 2.5L6.8 5L4 7.5M9.3 1v8",
+  unshare: "M9.5 5h-6M6 2.5L3.2 5L6 7.5M0.7 1v8",
+  mount: "M5 0.5V8M2 5.5L5 8.5L8 5.5M1 9.7h8",
+  unmount: "M5 9V2M2 4.5L5 1.5L8 4.5M1 9.7h8",
+  listen: "M1 9a4 4 0 0 1 8 0M3.2 9a1.8 1.8 0 0 1 3.6 0",
+  connect: "M0.5 5h9M6.5 2L9.5 5L6.5 8",
+  accept: "M9.5 5h-9M3.5 2L0.5 5L3.5 8",
+  close: "M0.5 5h3M6.5 5h3M5 2v6",
 };
 
 /** Kinds stand one above the other, so that what happens at once can be told apart: px from the middle of a lane. */
