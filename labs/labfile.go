@@ -81,6 +81,7 @@ func (r *labReader) whole(raw *labYAML) {
 		}
 		r.image(name)
 	}
+	r.lab.Ahead = raw.Ahead == nil || *raw.Ahead
 	if len(raw.Steps) == 0 {
 		r.at(fieldPath{"steps"}, "a lab has at least one step")
 	}

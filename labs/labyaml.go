@@ -6,6 +6,7 @@ type (
 		Minutes int        `yaml:"minutes"`
 		Node    nodeYAML   `yaml:"node"`
 		Images  []string   `yaml:"images"`
+		Ahead   *bool      `yaml:"ahead"`
 		Steps   []stepYAML `yaml:"steps"`
 	}
 	nodeYAML struct {

@@ -154,15 +154,13 @@ func (l *learner) absorb(lab string, a *attempt) {
 
 // view is the session as a page of one step sees it. The caller holds l.mu.
 func (l *learner) view(lab *Lab, step *Step) SessionView {
-	v := SessionView{Lab: lab.ID, Step: step.ID, Phase: PhaseNone, Generation: l.generation, StepsDone: l.stepsDone(lab)}
+	v := SessionView{Lab: lab.ID, Step: step.ID, Phase: l.phase(lab), Generation: l.generation, StepsDone: l.stepsDone(lab)}
 	s := l.session
 	switch {
 	case s != nil && s.lab == lab:
 		s.show(&v)
 	case s != nil:
 		v.OtherLab = s.lab.ID
-	case l.ended == lab.ID:
-		v.Phase = PhaseEnded
 	}
 	switch {
 	case s == nil || s.lab != lab || s.step != step:
@@ -171,6 +169,17 @@ func (l *learner) view(lab *Lab, step *Step) SessionView {
 		l.showProgress(&v, step, StepProgress{})
 	}
 	return v
+}
+
+// phase is that of the session as a page of a lab sees it. The caller holds l.mu.
+func (l *learner) phase(lab *Lab) string {
+	switch {
+	case l.session != nil && l.session.lab == lab:
+		return l.session.phase
+	case l.session == nil && l.ended == lab.ID:
+		return PhaseEnded
+	}
+	return PhaseNone
 }
 
 func (l *learner) stepsDone(lab *Lab) []string {

@@ -46,7 +46,7 @@ func (s *session) opened(ctx context.Context, agent sandbox.Agent) {
 // reach makes the node, or finds again the one that the session had. Errors: node_gone.
 func (s *session) reach(ctx context.Context) (sandbox.Node, error) {
 	s.learner.mu.Lock()
-	id, ready := s.node, s.ready
+	id, ready, ahead := s.node, s.ready, s.ahead
 	s.learner.mu.Unlock()
 	if id == "" { // it was gone in an earlier life of the server
 		return sandbox.Node{}, sandbox.NodeGone("", "")
@@ -54,7 +54,15 @@ func (s *session) reach(ctx context.Context) (sandbox.Node, error) {
 	if ready {
 		return s.find(ctx, id)
 	}
-	return s.create(ctx, id)
+	if ahead == nil {
+		return s.create(ctx, id)
+	}
+	err := s.all.cfg.Nodes.Thaw(ctx, id)
+	if err == nil || ctx.Err() != nil {
+		return ahead.Node, err
+	}
+	s.log.Warn("a node made ahead is lost", "node", id, "error", err)
+	return s.create(ctx, s.cold())
 }
 
 // find looks for a node for as long as the daemon is away.
@@ -111,8 +119,7 @@ func (s *session) create(ctx context.Context, id string) (sandbox.Node, error) {
 	if err := s.learner.save(ctx); err != nil { // the record comes before the node: no node is ever nobody's
 		return sandbox.Node{}, err
 	}
-	size := s.lab.Node
-	spec := sandbox.NodeSpec{ID: id, Hostname: "node", Memory: size.Memory, CPU: size.CPU, PIDs: size.PIDs, Disk: size.Disk}
+	spec := s.lab.Node.spec(id)
 	removed := s.predecessor()
 	full := removed == nil && !q.empty()
 	for wait := retryFirst; ; wait = min(2*wait, retryLast) {
@@ -134,6 +141,7 @@ func (s *session) create(ctx context.Context, id string) (sandbox.Node, error) {
 			if err := until(ctx, removed); err != nil {
 				return sandbox.Node{}, err
 			}
+		case code == sandbox.CodeMachineFull && s.all.warm.Yield(ctx): // and tries again
 		case code == sandbox.CodeMachineFull:
 			full = true
 		case isAway(err):

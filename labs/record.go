@@ -8,7 +8,7 @@ import (
 
 // show fills in what a page sees of the session. The caller holds the lock.
 func (s *session) show(v *SessionView) {
-	v.Step, v.Phase, v.Stage, v.Place, v.Error = s.step.ID, s.phase, s.stage, s.place, s.err
+	v.Step, v.Stage, v.Place, v.Error = s.step.ID, s.stage, s.place, s.err
 	v.Started, v.Deadline, v.Generation = s.started, s.deadline, s.generation
 	v.Extendable = s.extendable(s.all.read().wall)
 	if s.attempt != nil {

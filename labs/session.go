@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"podlab/labs/warm"
 	"podlab/sandbox"
 )
 
@@ -47,6 +48,7 @@ type session struct {
 	generation int
 	node       string          // id
 	ready      bool            // the step's start was finished on this node
+	ahead      *warm.Node      // the node was made ahead; nil: not
 	removed    <-chan struct{} // closes when the node before this one is removed; nil when there was none: its room is this session's
 	started    int64           // Unix milliseconds
 	deadline   int64
@@ -158,7 +160,8 @@ func (s *session) renew(step *Step) {
 	}
 	s.learner.generation++
 	s.generation = s.learner.generation
-	s.node, s.ready, s.step = s.all.newNodeID(), false, step
+	s.ready, s.step = false, step
+	s.node, s.ahead = s.all.named(s.lab, step)
 	s.phase, s.stage, s.err, s.place = PhaseStarting, StageNode, nil, 0
 	s.attempt, s.snapshot, s.moments, s.access = nil, nil, momentLog{}, nil
 	s.learner.update(s.lab.ID, step.ID, func(*StepProgress) {})

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"podlab/labs/warm"
 	"podlab/sandbox"
 )
 
@@ -25,6 +26,9 @@ type Config struct {
 	Idle   time.Duration // nobody looks: the session ends; default 20 min
 	Freeze time.Duration // nobody looks, types or asks: the node is frozen until somebody does; default 5 min, negative: never
 	Most   time.Duration // that a session may live with all extensions; default 4 h
+	Warm   int           // nodes that are made ahead, of the labs used last, with their first step set up; default none
+	Images func() string // names the state of the host's images: a node made ahead on others is given up; default: they never change
+	Busy   func() bool   // no node is made ahead while somebody began a minute ago or less; default: more threads want to run than there are processors
 	// Fault, if set, is told of every evaluation that failed for another reason than that something is not there.
 	Fault func(lab, step, source string, err error)
 }
@@ -38,6 +42,12 @@ func (c Config) defaults() Config {
 	c.Idle = cmp.Or(c.Idle, 20*time.Minute)
 	c.Freeze = cmp.Or(c.Freeze, 5*time.Minute)
 	c.Most = cmp.Or(c.Most, 4*time.Hour)
+	if c.Images == nil {
+		c.Images = func() string { return "" }
+	}
+	if c.Busy == nil {
+		c.Busy = crowded
+	}
 	if c.Log == nil {
 		c.Log = slog.Default()
 	}
@@ -56,6 +66,7 @@ type Sessions struct {
 	stop  context.CancelFunc
 	wg    sync.WaitGroup
 	queue *queue
+	warm  *warm.Pool
 	read  func() reading // the clocks
 
 	mu       sync.Mutex
@@ -72,6 +83,7 @@ func Open(ctx context.Context, cfg Config) (*Sessions, error) {
 		cfg: cfg.defaults(), queue: newQueue(), read: read, learners: map[string]*learner{}, uses: map[*learner]int{}, nodes: map[string]bool{},
 	}
 	s.ctx, s.stop = context.WithCancel(ctx)
+	s.warm = s.newWarm()
 	records, err := s.cfg.Store.Sessions(ctx)
 	if err != nil {
 		s.stop()
@@ -83,6 +95,7 @@ func Open(ctx context.Context, cfg Config) (*Sessions, error) {
 		}
 	}
 	s.wg.Go(s.reconcile)
+	s.wg.Go(func() { s.warm.Run(s.ctx) })
 	return s, nil
 }
 

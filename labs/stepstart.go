@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"podlab/labs/warm"
 	"podlab/sandbox"
 )
 
@@ -31,22 +32,33 @@ func (s *session) prepare(ctx context.Context, agent sandbox.Agent) error {
 }
 
 func (s *session) setUp(ctx context.Context, agent sandbox.Agent, step *Step, fresh bool) error {
-	actions := Actor{Agent: agent, Lab: s.lab}
-	if err := actions.manifests(ctx, step, fresh); err != nil {
-		return err
+	start, ahead, err := s.setUpAhead(ctx, agent, fresh)
+	if !ahead {
+		start, err = Actor{Agent: agent, Lab: s.lab}.setUp(ctx, step, fresh)
 	}
-	if fresh {
-		if err := actions.Do(ctx, step.Start); err != nil {
-			return err
-		}
-	}
-	boot := bootTime()
-	now, err := agent.Snapshot(ctx)
 	if err != nil {
 		return err
 	}
-	s.begin(step, &now, stepStart(&now, boot))
+	s.begin(step, start)
 	return s.learner.save(ctx)
+}
+
+// setUp brings a node into a step's start, from nothing if it is fresh.
+func (a Actor) setUp(ctx context.Context, step *Step, fresh bool) (start warm.Start, err error) {
+	if err := a.manifests(ctx, step, fresh); err != nil {
+		return start, err
+	}
+	if fresh {
+		if err := a.Do(ctx, step.Start); err != nil {
+			return start, err
+		}
+	}
+	boot := bootTime()
+	if start.Now, err = a.Agent.Snapshot(ctx); err != nil {
+		return start, err
+	}
+	start.Since = stepStart(&start.Now, boot)
+	return start, nil
 }
 
 // stepStart is from when on moments count: not those of the step's own start, which may be younger than the last change that a
@@ -67,16 +79,17 @@ func bootTime() time.Duration {
 	return time.Duration(since.Nano())
 }
 
-// begin opens an attempt at a step. now is how the node stands: nothing needs to change before it is judged.
-func (s *session) begin(step *Step, now *sandbox.Snapshot, since int64) {
+// begin opens an attempt at a step. Nothing needs to change on the node before it is judged.
+func (s *session) begin(step *Step, start warm.Start) {
 	s.learner.mu.Lock()
 	defer s.learner.mu.Unlock()
 	if s.step != step || s.wish != nil {
 		return
 	}
-	s.attempt, s.since, s.ready = s.newAttempt(Marks{}), since, true
-	if s.snapshot == nil || s.snapshot.Time < now.Time {
-		s.snapshot = now
+	s.attempt, s.since, s.ready = s.newAttempt(Marks{}), start.Since, true
+	s.attempt.see(since(s.moments.items, s.since)) // what came already
+	if s.snapshot == nil || !after(s.snapshot, &start.Now) {
+		s.snapshot = &start.Now
 	}
 	s.phase, s.stage, s.err = PhaseReady, "", nil
 	s.touched()

@@ -7,7 +7,8 @@ import (
 	"podlab/sandbox"
 )
 
-// frameGap is the least time between two frames of one page. The first after a pause goes out at once.
+// frameGap is the least time between two frames of one page. The first after a pause goes out at once, and so does one that tells of another
+// phase: a node made ahead is ready before the gap is over.
 const frameGap = 50 * time.Millisecond
 
 // Subscription is one page that looks. One goroutine reads it.
@@ -19,6 +20,7 @@ type Subscription struct {
 	wake     chan struct{}
 
 	last       time.Time
+	phase      string // that was sent last
 	generation int
 	snapshot   *sandbox.Snapshot // the one that was sent last
 	cursor     uint64            // in the session's moments
@@ -34,26 +36,44 @@ func (s *Subscription) poke() {
 	}
 }
 
-// Next returns the next frame: the first at once, then one whenever something changed, at most twenty a second. Snapshots that
-// came meanwhile are skipped, moments are not.
+// Next returns the next frame: the first at once, then one whenever something changed, at most twenty a second within one phase of the
+// session. Snapshots that came meanwhile are skipped, moments are not.
 func (s *Subscription) Next(ctx context.Context) (Frame, error) {
 	select {
 	case <-s.wake:
 	case <-ctx.Done():
 		return Frame{}, ctx.Err()
 	}
-	if wait := frameGap - time.Since(s.last); wait > 0 {
-		timer := time.NewTimer(wait)
-		defer timer.Stop()
+	if err := s.gap(ctx); err != nil {
+		s.poke() // what woke it is still to be told
+		return Frame{}, err
+	}
+	f := s.frame()
+	s.last, s.phase = time.Now(), f.Session.Phase
+	return f, nil
+}
+
+// gap waits until another frame may be sent.
+func (s *Subscription) gap(ctx context.Context) error {
+	timer := time.NewTimer(frameGap - time.Since(s.last))
+	defer timer.Stop()
+	for s.phase == s.now() {
 		select {
 		case <-timer.C:
+			return nil
+		case <-s.wake: // what of, the frame will tell
 		case <-ctx.Done():
-			s.poke() // what woke it is still to be told
-			return Frame{}, ctx.Err()
+			return ctx.Err()
 		}
 	}
-	s.last = time.Now()
-	return s.frame(), nil
+	return nil
+}
+
+// now is the phase of the session, as this page is shown it.
+func (s *Subscription) now() string {
+	s.learner.mu.Lock()
+	defer s.learner.mu.Unlock()
+	return s.learner.phase(s.lab)
 }
 
 func (s *Subscription) frame() Frame {

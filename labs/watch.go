@@ -181,13 +181,16 @@ func (w *watch) newer(snapshot *sandbox.Snapshot) bool {
 	s := w.session
 	s.learner.mu.Lock()
 	defer s.learner.mu.Unlock()
-	if s.snapshot != nil && s.snapshot.Agent == snapshot.Agent && s.snapshot.Time > snapshot.Time {
+	if s.snapshot != nil && after(s.snapshot, snapshot) {
 		return false
 	}
 	s.snapshot = snapshot
 	s.learner.notify()
 	return true
 }
+
+// after reports whether a snapshot is newer than another of the same life of the agent.
+func after(a, b *sandbox.Snapshot) bool { return a.Agent == b.Agent && a.Seq > b.Seq }
 
 func (w *watch) moments(m *merger, run sandbox.Moments) {
 	out, lost := m.take(run)

@@ -120,7 +120,7 @@ func podsOf(s *sandbox.Snapshot) []Pod {
 func podOf(s *sandbox.Snapshot, pod *sandbox.Pod) Pod {
 	seen := Pod{
 		Name: pod.Metadata.Name, UID: pod.Metadata.UID, Labels: pod.Metadata.Labels,
-		IP: pod.Status.PodIP, Phase: pod.Status.Phase, Reason: pod.Status.Reason, Ready: isReady(pod),
+		IP: pod.Status.PodIP, Phase: pod.Status.Phase, Reason: pod.Status.Reason, Ready: IsReady(pod),
 		RestartPolicy: pod.Spec.RestartPolicy,
 	}
 	for i := range s.Containers {
@@ -144,8 +144,8 @@ func podOf(s *sandbox.Snapshot, pod *sandbox.Pod) Pod {
 	return seen
 }
 
-// isReady tells what the pod's own condition tells; without one, whether all its containers are ready.
-func isReady(pod *sandbox.Pod) bool {
+// IsReady tells what the pod's own condition tells; without one, whether all its containers are ready.
+func IsReady(pod *sandbox.Pod) bool {
 	for _, c := range pod.Status.Conditions {
 		if c.Type == "Ready" {
 			return c.Status == "True"

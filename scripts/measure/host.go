@@ -28,7 +28,8 @@ type host struct {
 	ended  chan struct{} // closed when both have ended
 }
 
-func startHost(ctx context.Context, data, run string) (h *host, err error) {
+// startHost starts both on directories of their own; serve are more arguments for the server.
+func startHost(ctx context.Context, data, run string, serve ...string) (h *host, err error) {
 	h = &host{daemon: client.Daemon{Socket: filepath.Join(run, "sandboxd.sock")}, ended: make(chan struct{})}
 	if h.log, err = os.CreateTemp(run, "log-"); err != nil {
 		return nil, err
@@ -48,8 +49,8 @@ func startHost(ctx context.Context, data, run string) (h *host, err error) {
 	if err := wait(ctx, func() error { _, err := h.daemon.Info(ctx); return err }); err != nil {
 		return nil, fmt.Errorf("the daemon does not answer: %w", err)
 	}
-	h.server, err = h.start(unix.SIGTERM, filepath.Join(data, "bin/podlab"), "serve", "--addr", h.addr, "--admin-addr", "127.0.0.1:0",
-		"--data", filepath.Join(run, "server"), "--run", run)
+	args := []string{"serve", "--addr", h.addr, "--admin-addr", "127.0.0.1:0", "--data", filepath.Join(run, "server"), "--run", run}
+	h.server, err = h.start(unix.SIGTERM, filepath.Join(data, "bin/podlab"), append(args, serve...)...)
 	if err != nil {
 		return nil, err
 	}

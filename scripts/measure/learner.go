@@ -83,15 +83,19 @@ func (l *learner) dial(ctx context.Context, path string, query url.Values) (*web
 }
 
 // ready starts the lab's node and returns the live socket once its starting state is there. The figure is from the press of the button.
-func (l *learner) ready(ctx context.Context) (*websocket.Conn, time.Duration, error) {
-	live, err := l.dial(ctx, "/ws/live", url.Values{})
+func (l *learner) ready(ctx context.Context) (live *websocket.Conn, shown *sandbox.Snapshot, took time.Duration, err error) {
+	live, err = l.dial(ctx, "/ws/live", url.Values{})
 	if err != nil {
-		return nil, 0, err
+		return nil, nil, 0, err
+	}
+	if _, err = frame(live); err != nil { // the page as it is without a node
+		live.Close()
+		return nil, nil, 0, err
 	}
 	start := time.Now()
 	if err := l.press(ctx, "start"); err != nil {
 		live.Close()
-		return nil, 0, err
+		return nil, nil, 0, err
 	}
 	for {
 		f, err := frame(live)
@@ -100,10 +104,10 @@ func (l *learner) ready(ctx context.Context) (*websocket.Conn, time.Duration, er
 		}
 		if err != nil {
 			live.Close()
-			return nil, 0, err
+			return nil, nil, 0, err
 		}
 		if f.Session.Phase == labs.PhaseReady && f.Snapshot != nil {
-			return live, time.Since(start), nil
+			return live, f.Snapshot, time.Since(start), nil
 		}
 	}
 }
@@ -126,7 +130,7 @@ func (b *bench) atTerminal(ctx context.Context, f func(live *websocket.Conn, ter
 	if err != nil {
 		return err
 	}
-	live, took, err := l.ready(ctx)
+	live, _, took, err := l.ready(ctx)
 	if err != nil {
 		return err
 	}

@@ -29,6 +29,7 @@ var benchmarks = []benchmark{
 	{"pod", "a pod of infra and two containers is ready; deleted", benchPod},
 	{"exec", "true in a running container", benchExec},
 	{"nodes30", "thirty learners' nodes with a pod of three containers each, all at once: cold, and from spares", benchNodes30},
+	{"warm", "a click on a lab with a pod until its page is told that the pod is ready: on a node made ahead, and cold", benchWarm},
 	{"idle", "what idle learners cost when their nodes are frozen: --idle of them", benchIdle},
 	{"memory", "what an idle learner with such a pod costs", benchMemory},
 	{"key", "a key typed at a terminal's websocket comes back", benchKey},
@@ -43,6 +44,7 @@ type bench struct {
 	rounds    int
 	lab       string
 	idlers    int
+	course    string
 	host      *host
 }
 
@@ -52,6 +54,7 @@ func main() {
 	flag.IntVar(&b.rounds, "rounds", 20, "how often each thing is done")
 	flag.StringVar(&b.lab, "lab", "3.1-infra-container", "lab whose page the websockets belong to")
 	flag.IntVar(&b.idlers, "idle", 40, "how many idle learners")
+	flag.StringVar(&b.course, "course", "labs/testdata/course", "`folder` of a course whose first lab begins with a pod")
 	flag.Usage = func() {
 		fmt.Fprintln(flag.CommandLine.Output(), "scripts/bench [--rounds N] [NAME...], all by default:")
 		for _, bm := range benchmarks {
@@ -78,7 +81,7 @@ func (b *bench) all(ctx context.Context, names []string) (err error) {
 		return err
 	}
 	defer os.RemoveAll(b.run)
-	if b.host, err = startHost(ctx, b.data, b.run); err != nil {
+	if b.host, err = startHost(ctx, b.data, b.run, "--warm", "0"); err != nil {
 		return err
 	}
 	defer func() {

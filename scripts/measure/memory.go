@@ -59,7 +59,7 @@ func (b *bench) idle(ctx context.Context) (leave func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	live, _, err := l.ready(ctx)
+	live, _, _, err := l.ready(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -16,10 +16,12 @@ import (
 	"net/http/pprof"
 	"net/netip"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -47,6 +49,8 @@ type Config struct {
 	BehindTLS   bool // a proxy before us speaks TLS
 	TTL         time.Duration
 	Freeze      time.Duration // after which an unused node is frozen
+	Warm        int           // nodes that are made ahead
+	Images      string        // file that changes with the host's images; empty: they never do
 
 	Content fs.FS
 	Nodes   sandbox.Nodes
@@ -90,6 +94,15 @@ func (cfg Config) hosts() site.Hosts {
 	return hosts
 }
 
+// images names the state of the host's images: their index is replaced when they change. Without one it is what there is too.
+func (cfg Config) images() string {
+	info, err := os.Stat(cfg.Images)
+	if err != nil {
+		return ""
+	}
+	return fmt.Sprint(info.ModTime().UnixNano(), info.Size(), info.Sys().(*syscall.Stat_t).Ino)
+}
+
 // stopWithin bounds the wait for requests that are being answered when the server ends.
 const stopWithin = 5 * time.Second
 
@@ -105,7 +118,8 @@ func Run(ctx context.Context, cfg Config) error {
 	// The sessions end after the sockets that look at them, so not with ctx.
 	lessons, endLessons := context.WithCancel(context.WithoutCancel(ctx))
 	defer endLessons()
-	sessions, err := labs.Open(lessons, labs.Config{Course: course, Nodes: cfg.Nodes, Store: cfg.Store, Log: cfg.Log, TTL: cfg.TTL, Freeze: cfg.Freeze})
+	sessions, err := labs.Open(lessons, labs.Config{Course: course, Nodes: cfg.Nodes, Store: cfg.Store, Log: cfg.Log, TTL: cfg.TTL, Freeze: cfg.Freeze,
+		Warm: cfg.Warm, Images: cfg.images})
 	if err != nil {
 		return fmt.Errorf("sessions: %w", err)
 	}
@@ -270,6 +284,9 @@ func URL(addr net.Addr, secure bool) string {
 	}
 	return scheme + "://" + net.JoinHostPort(host, port) + "/"
 }
+
+// ImagesIndex is the list of the host's images below the data directory, which the server may look at.
+func ImagesIndex(data string) string { return filepath.Join(data, "images", "index.json") }
 
 // StateDir is where the state is kept below the data directory.
 func StateDir(data string) string { return filepath.Join(data, "server") }

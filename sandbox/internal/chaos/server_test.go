@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -27,6 +28,7 @@ type server struct {
 	*testing.T
 	d       *sandboxtest.Daemon
 	data    string
+	warm    string // nodes that it makes ahead
 	addr    string
 	lab     string
 	cmd     *exec.Cmd
@@ -39,15 +41,15 @@ const (
 	admin   = "127.0.0.1:18090"
 )
 
-// newServer starts a server and a browser.
-func newServer(t *testing.T, d *sandboxtest.Daemon) *server {
+// newServer starts a server that makes so many nodes ahead, and a browser.
+func newServer(t *testing.T, d *sandboxtest.Daemon, warm int) *server {
 	t.Helper()
 	course, err := labs.Load(content.FS)
 	must(t, err)
 	jar, err := cookiejar.New(nil)
 	must(t, err)
 	lab := course.Labs()[0]
-	s := &server{T: t, d: d, data: t.TempDir(), addr: "http://" + site, lab: lab.ID + "/" + lab.Steps[0].ID}
+	s := &server{T: t, d: d, data: t.TempDir(), warm: strconv.Itoa(warm), addr: "http://" + site, lab: lab.ID + "/" + lab.Steps[0].ID}
 	s.learner = &http.Client{Jar: jar, Timeout: callTime, Transport: &http.Transport{DisableKeepAlives: true}}
 	loopbackUp(t)
 	s.start()
@@ -68,7 +70,8 @@ func (s *server) start() {
 	s.Helper()
 	prepared, err := sandboxtest.Prepare(true)
 	must(s, err)
-	s.cmd = exec.Command(filepath.Join(prepared, "bin", "podlab"), "--run", s.d.Run, "serve", "--data", s.data, "--addr", site, "--preview-addr", preview, "--admin-addr", admin)
+	s.cmd = exec.Command(filepath.Join(prepared, "bin", "podlab"), "--run", s.d.Run, "serve", "--data", s.data, "--addr", site, "--preview-addr", preview,
+		"--admin-addr", admin, "--warm", s.warm)
 	s.cmd.Stderr = s.Output()
 	must(s, s.cmd.Start())
 	for end := time.Now().Add(callTime); ; time.Sleep(5 * time.Millisecond) {
@@ -138,7 +141,7 @@ func (s *server) records() []labs.Record {
 // session with its node, or neither; nothing hangs, and no node is forgotten.
 func TestKillServerAroundASession(t *testing.T) {
 	d := sandboxtest.Start(t)
-	s := newServer(t, d)
+	s := newServer(t, d, 0)
 	around := func(what, verb string, end time.Duration) {
 		sweep(end, func(at time.Duration) {
 			when := fmt.Sprintf("server killed %v after a learner %s a lab", at, what)
@@ -167,10 +170,61 @@ func TestKillServerAroundASession(t *testing.T) {
 	around("ended", "end", deleteEnd)
 }
 
+// TestKillServerWithANodeAhead kills the server at many moments after it began to make a node ahead, and after a learner came for it: the next
+// one has what the records say, and one node made ahead, whatever was there. Ended as it should be, the server leaves none.
+func TestKillServerWithANodeAhead(t *testing.T) {
+	d := sandboxtest.Start(t)
+	s := newServer(t, d, 1)
+	s.ahead(1, "at first")
+	for _, at := range []time.Duration{0, 3 * time.Millisecond, 10 * time.Millisecond, 50 * time.Millisecond} {
+		when := fmt.Sprintf("server killed %v after a learner came for a node made ahead", at)
+		done := make(chan bool, 1)
+		go func() { done <- s.ask(http.MethodPost, "/api/l/"+s.lab+"/start") }()
+		time.Sleep(at)
+		s.kill()
+		<-done
+		records := s.records()
+		s.start()
+		s.ahead(1+len(records), when)
+		s.ask(http.MethodPost, "/api/l/"+s.lab+"/end")
+	}
+	for _, at := range []time.Duration{0, 50 * time.Millisecond, 500 * time.Millisecond, 2 * time.Second} {
+		s.kill()
+		s.start() // it destroys the one that it finds, and makes another
+		time.Sleep(at)
+	}
+	s.ahead(1, "killed again and again")
+	must(t, s.cmd.Process.Signal(unix.SIGTERM))
+	_ = s.cmd.Wait()
+	s.cmd = nil
+	s.ahead(0, "at the server's end")
+	nothingLeft(t, d, "at the server's end")
+}
+
+// ahead waits until there are so many nodes, of which one is made ahead and frozen, if there is any.
+func (s *server) ahead(want int, when string) {
+	s.Helper()
+	var nodes []sandbox.Node
+	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		var err error
+		must(s, bounded(s, "list", func(ctx context.Context) error { nodes, err = s.d.List(ctx); return err }))
+		frozen := 0
+		for _, n := range nodes {
+			if n.Frozen {
+				frozen++
+			}
+		}
+		if len(nodes) == want && frozen == min(1, want) {
+			return
+		}
+	}
+	s.Fatalf("%s: nodes %+v, want %d and one of them frozen", when, nodes, want)
+}
+
 // TestServerWithoutDescriptors lets a crowd take all the server's descriptors: it lives, and answers once they have gone.
 func TestServerWithoutDescriptors(t *testing.T) {
 	d := sandboxtest.Start(t)
-	s := newServer(t, d)
+	s := newServer(t, d, 0)
 	s.ask(http.MethodPost, "/api/l/"+s.lab+"/start")
 	s.nodes(1, "before")
 	nodes, err := d.List(t.Context())
