@@ -13,7 +13,7 @@ type Lab struct {
 	Minutes int
 	Node    NodeSize
 	Images  []string // that it uses, by name
-	Ahead   bool // the first step may be set up on a node before somebody comes: nothing in it is a matter of time
+	Ahead   bool     // the first step may be set up on a node before somebody comes: nothing in it is a matter of time
 	Steps   []*Step
 	Files   map[string][]byte // pods/*.yaml by their path in the folder
 
