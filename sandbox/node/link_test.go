@@ -27,6 +27,9 @@ func serving(ctx context.Context, t *testing.T, d *sandboxtest.Daemon, id, owner
 	apply(ctx, t, agent, `{"apiVersion":"v1","kind":"Pod","metadata":{"name":"web"},"spec":{"terminationGracePeriodSeconds":0,"containers":[
 		{"name":"web","image":"busybox","command":["sh","-c","mkdir /www; hostname > /www/index.html; exec httpd -f -p 80 -h /www"]}]}}`)
 	s := until(ctx, t, agent, "the pod", func(s sandbox.Snapshot) bool { return find(s, "web/web").State == sandbox.StateRunning })
+	if _, exit := in(ctx, t, agent, "web/web", "sh", "-c", "until nc -w 1 127.0.0.1 80 </dev/null; do sleep 0.02; done"); exit.Code != 0 {
+		t.Fatalf("the server of %s does not listen: %+v", id, exit)
+	}
 	want := fmt.Sprintf("10.88.%d.2", subnet)
 	if got := s.Pods[0].Status.PodIP; got != want {
 		t.Fatalf("the pod of %s has %s, want %s", id, got, want)

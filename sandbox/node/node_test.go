@@ -8,6 +8,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -78,7 +79,7 @@ func find(s sandbox.Snapshot, id string) sandbox.Container {
 
 func attach(ctx context.Context, t *testing.T, agent sandbox.Agent, id, target string) sandbox.Terminal {
 	t.Helper()
-	for range 100 {
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		term, err := agent.Terminal(ctx, sandbox.TerminalSpec{ID: id, Target: target, Size: sandbox.Size{Cols: 100, Rows: 30}})
 		if err == nil {
 			return term
@@ -86,7 +87,6 @@ func attach(ctx context.Context, t *testing.T, agent sandbox.Agent, id, target s
 		if sandbox.CodeOf(err) != sandbox.CodeUnavailable {
 			t.Fatal(err)
 		}
-		time.Sleep(20 * time.Millisecond)
 	}
 	t.Fatal("the agent does not come back")
 	return nil
@@ -272,8 +272,10 @@ func TestNodeInitCannotBeEnded(t *testing.T) {
 		_, _ = agent.Exec(ctx, sandbox.ExecSpec{Argv: []string{"kill", "-9", fmt.Sprint(s.Node.AgentPID)}}, sandbox.Streams{}) // its connection breaks
 		until(ctx, t, agent, "the next agent", func(n sandbox.Snapshot) bool { return n.Agent != s.Agent })
 	}
-	// Orphans are reaped.
-	if out, _ := in(ctx, t, agent, "", "bash", "-c", `for i in $(seq 50); do (true & exec sleep 0.05) & done; wait; sleep 0.3; ps -eo stat= | grep -c Z`); strings.TrimSpace(out) != "0" {
+	// Orphans are reaped: each outlives its parent.
+	orphans := `for i in $(seq 50); do (sleep 0.05 & exec true) & done; wait
+for try in $(seq 200); do ps -eo stat=,args= | grep -E '^Z|^[^ ]+ +sleep 0' >/tmp/left || break; sleep 0.05; done; wc -l </tmp/left`
+	if out, _ := in(ctx, t, agent, "", "bash", "-c", orphans); strings.TrimSpace(out) != "0" {
 		t.Errorf("zombies: %q", out)
 	}
 }
@@ -297,7 +299,7 @@ func TestExec(t *testing.T) {
 		out.Reset()
 		resize := make(chan sandbox.Size, 1)
 		resize <- sandbox.Size{Cols: 91, Rows: 17}
-		_, err = agent.Exec(ctx, sandbox.ExecSpec{Container: where, TTY: true, Size: sandbox.Size{Cols: 80, Rows: 24}, Argv: []string{"sh", "-c", "sleep 0.5; stty size"}},
+		_, err = agent.Exec(ctx, sandbox.ExecSpec{Container: where, TTY: true, Size: sandbox.Size{Cols: 80, Rows: 24}, Argv: []string{"sh", "-c", "until stty size | grep -v '24 80'; do sleep 0.02; done"}},
 			sandbox.Streams{Out: &out, Resize: resize})
 		if err != nil || out.String() != "17 91\r\n" {
 			t.Errorf("%q: size %q %v", where, out.String(), err)
@@ -319,15 +321,24 @@ func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 // hungUp makes sure that a command ends with its client, even one that reads nothing of what it is sent.
 func hungUp(ctx context.Context, t *testing.T, agent sandbox.Agent, where string) {
 	t.Helper()
-	short, cancel := context.WithTimeout(ctx, 300*time.Millisecond)
+	short, cancel := context.WithCancel(ctx)
 	defer cancel()
-	_, err := agent.Exec(short, sandbox.ExecSpec{Container: where, Argv: []string{"sleep", "98765"}}, sandbox.Streams{In: zeros{}, Out: io.Discard})
-	if !errors.Is(err, context.DeadlineExceeded) {
+	ended := make(chan error, 1)
+	go func() {
+		_, err := agent.Exec(short, sandbox.ExecSpec{Container: where, Argv: []string{"sleep", "98765"}}, sandbox.Streams{In: zeros{}, Out: io.Discard})
+		ended <- err
+	}()
+	until(ctx, t, agent, "the command", func(s sandbox.Snapshot) bool { return runs(s, "sleep", "98765") })
+	cancel()
+	if err := <-ended; !errors.Is(err, context.Canceled) {
 		t.Errorf("%q: %v", where, err)
 	}
-	until(ctx, t, agent, "the command's end", func(s sandbox.Snapshot) bool {
-		return !slices.ContainsFunc(s.Processes, func(p sandbox.Process) bool { return slices.Equal(p.Args, []string{"sleep", "98765"}) })
-	})
+	until(ctx, t, agent, "the command's end", func(s sandbox.Snapshot) bool { return !runs(s, "sleep", "98765") })
+}
+
+// runs tells whether a process with these arguments is seen.
+func runs(s sandbox.Snapshot, args ...string) bool {
+	return slices.ContainsFunc(s.Processes, func(p sandbox.Process) bool { return slices.Equal(p.Args, args) })
 }
 
 func TestHiddenExecIsNotShown(t *testing.T) {
@@ -335,25 +346,24 @@ func TestHiddenExecIsNotShown(t *testing.T) {
 	apply(ctx, t, agent, demo)
 	until(ctx, t, agent, "the pod", func(s sandbox.Snapshot) bool { return find(s, "demo/web").State == sandbox.StateRunning })
 	for _, where := range []string{"", "demo/web"} {
-		for _, hidden := range []bool{true, false} {
-			short, cancel := context.WithTimeout(ctx, 2*time.Second)
-			done := make(chan struct{})
-			go func() {
-				defer close(done)
-				_, _ = agent.Exec(short, sandbox.ExecSpec{Container: where, Argv: []string{"sleep", "87654"}, Hidden: hidden}, sandbox.Streams{}) // ends with short
-			}()
-			time.Sleep(300 * time.Millisecond)
-			s, err := agent.Snapshot(ctx)
-			if err != nil {
-				t.Fatal(err)
-			}
-			shown := slices.ContainsFunc(s.Processes, func(p sandbox.Process) bool { return slices.Equal(p.Args, []string{"sleep", "87654"}) })
-			if shown == hidden {
-				t.Errorf("%q: hidden %v, shown %v", where, hidden, shown)
-			}
-			cancel()
-			<-done
+		short, cancel := context.WithCancel(ctx)
+		var ends sync.WaitGroup
+		start := func(hidden bool, seconds string) {
+			said, out := io.Pipe()
+			ends.Go(func() {
+				argv := []string{"sh", "-c", "echo here; exec sleep " + seconds}
+				_, _ = agent.Exec(short, sandbox.ExecSpec{Container: where, Argv: argv, Hidden: hidden}, sandbox.Streams{Out: out}) // ends with short
+			})
+			read(t, said, "here\n")
 		}
+		start(true, "87654")
+		start(false, "76543")
+		s := until(ctx, t, agent, "the one that is not hidden", func(s sandbox.Snapshot) bool { return runs(s, "sleep", "76543") })
+		if slices.ContainsFunc(s.Processes, func(p sandbox.Process) bool { return strings.Contains(strings.Join(p.Args, " "), "87654") }) {
+			t.Errorf("%q: the hidden one is seen", where)
+		}
+		cancel()
+		ends.Wait()
 	}
 }
 
