@@ -28,6 +28,7 @@ import (
 // How long things may take.
 const (
 	answerTime = 10 * time.Second // from the start of node init to the agent's first answer
+	freezeTime = 5 * time.Second  // until all processes of a node have stopped
 	clearTime  = 30 * time.Second // from the death of node init to the last of its groups: a learner can make 30,000 in 4 s on v1
 )
 

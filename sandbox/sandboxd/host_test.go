@@ -139,6 +139,16 @@ func left(t testing.TB, d *sandboxtest.Daemon) (found []string) {
 			found = append(found, path)
 		}
 	}
+	spaces := map[string]bool{} // of the daemon's threads; in none, while it is stopped
+	links, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/ns/mnt", d.PID()))
+	for _, link := range links {
+		if space, err := os.Readlink(link); err == nil {
+			spaces[space] = true
+		}
+	}
+	if len(spaces) > 1 {
+		found = append(found, "a thread of the daemon in a node's mount namespace")
+	}
 	if mounts, err := os.ReadFile("/proc/self/mounts"); err != nil || strings.Contains(string(mounts), d.Run) {
 		found = append(found, "a mount in the host's namespace")
 	}
@@ -156,7 +166,36 @@ func nothingLeft(t testing.TB, d *sandboxtest.Daemon) {
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
-	t.Errorf("left behind: %q", found)
+	t.Errorf("left behind: %q; held by:\n%s", found, holders(found))
+}
+
+// holders tells who has loop devices of that list mounted, and what the kernel waits for meanwhile.
+func holders(found []string) string {
+	var out strings.Builder
+	for _, path := range found {
+		number, err := os.ReadFile(filepath.Join(filepath.Dir(path), "../dev"))
+		if err != nil {
+			continue
+		}
+		tables, _ := filepath.Glob("/proc/[0-9]*/mountinfo")
+		for _, table := range tables {
+			mounts, _ := os.ReadFile(table)
+			for line := range strings.Lines(string(mounts)) {
+				if strings.Contains(line, " "+strings.TrimSpace(string(number))+" ") {
+					args, _ := os.ReadFile(filepath.Join(filepath.Dir(table), "cmdline"))
+					fmt.Fprintf(&out, "%s is mounted in %s %q: %s", path, filepath.Dir(table), args, line)
+				}
+			}
+		}
+	}
+	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
+	for _, path := range stats {
+		if stat, _ := os.ReadFile(path); strings.Contains(string(stat), ") D ") {
+			stack, _ := os.ReadFile(filepath.Join(filepath.Dir(path), "stack"))
+			fmt.Fprintf(&out, "%.40s waits in\n%s", stat, stack)
+		}
+	}
+	return out.String()
 }
 
 func code(err error) sandbox.Code { return sandbox.CodeOf(err) }
@@ -378,16 +417,23 @@ func TestDeathOfInitEndsTheNode(t *testing.T) {
 	d := start(t)
 	node := d.Node(t, sandbox.NodeSpec{ID: "one"})
 	seen := make(map[string]bool)
-	ended := make(chan error, 1)
+	all, ended := make(chan struct{}), make(chan error, 1)
 	go func() {
 		ended <- d.Moments(t.Context(), "one", 0, func(m sandbox.Moments) error {
 			for _, moment := range m.Items {
 				seen[moment.Kind] = true
 			}
+			if seen[sandbox.MomentFork] && seen[sandbox.MomentExec] && seen[sandbox.MomentExit] && !closed(all) {
+				close(all)
+			}
 			return nil
 		})
 	}()
 	sh(t, node, "true; /bin/true")
+	select {
+	case <-all:
+	case <-time.After(10 * time.Second): // seen is looked at below
+	}
 	if err := unix.Kill(node.PID, unix.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
@@ -420,12 +466,13 @@ func TestInterruptLeavesNothing(t *testing.T) {
 	}
 }
 
-// TestFrozenGroups destroys a node in which a learner froze a group, and one that is frozen as a whole.
+// TestFrozenGroups destroys a node in which a learner froze a group, and one that is frozen as a whole. On v1 a group stays FREEZING for ever
+// when its process was moved there at the wrong moment, until the state is written again, as libcontainer does too.
 func TestFrozenGroups(t *testing.T) {
 	d := start(t)
 	node := d.Node(t, sandbox.NodeSpec{ID: "one"})
 	const freeze = `cd /sys/fs/cgroup/freezer; mkdir -p a/b; sleep 1000 >/dev/null 2>&1 &
-echo $! > a/b/cgroup.procs; echo FROZEN > a/b/freezer.state; sleep 0.1; cat a/b/freezer.state`
+echo $! > a/b/cgroup.procs; until [ $(cat a/b/freezer.state) = FROZEN ]; do echo FROZEN > a/b/freezer.state; sleep 0.05; done; cat a/b/freezer.state`
 	if !isV2(t) { // on v2 what is frozen can die
 		if got := sh(t, node, freeze); got != "FROZEN" {
 			t.Fatalf("freezing: %q", got)
@@ -440,7 +487,7 @@ echo $! > a/b/cgroup.procs; echo FROZEN > a/b/freezer.state; sleep 0.1; cat a/b/
 		if err := d.Destroy(t.Context(), id); err != nil {
 			t.Error(err)
 		}
-		if took := time.Since(began); took > sandboxtest.Within(2*time.Second) {
+		if took := time.Since(began); took > sandboxtest.Within(clearTime/3) { // which ends what is waited for in vain
 			t.Errorf("destroying %s took %v", id, took)
 		}
 	}
@@ -525,7 +572,7 @@ func TestBrokenNode(t *testing.T) {
 	if _, err := d.Create(t.Context(), sandbox.NodeSpec{ID: "n"}); code(err) != sandbox.CodeInternal {
 		t.Errorf("creating: %v", err)
 	}
-	if took := time.Since(began); took > sandboxtest.Within(2*time.Second) {
+	if took := time.Since(began); took > sandboxtest.Within(answerTime/2) { // for answerTime it would wait in vain
 		t.Errorf("it took %v to see that init had ended", took)
 	}
 	nothingLeft(t, d)

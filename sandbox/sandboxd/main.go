@@ -37,12 +37,16 @@ import (
 
 // libcontainer starts this program again as the first stage of a node's init. Its descriptors are those of startInit. The node's
 // filter holds from here on: libcontainer's own work passes it.
+//
+// Only main may run on the main thread, in the daemon too. libcontainer (goCreateMountSources) and package cable send a goroutine with its
+// thread into a node's namespaces; the thread ends with it, but the main one cannot end: it would stay there, and hold the node's mounts
+// and disk until the daemon ends.
 func init() {
+	runtime.LockOSThread()
 	if len(os.Args) != 2 || os.Args[1] != "init" {
 		return
 	}
 	runtime.GOMAXPROCS(1)
-	runtime.LockOSThread()
 	// A session keyring of its own, without a name, instead of the daemon's; a kernel without keys has none to share.
 	if _, _, errno := unix.Syscall(unix.SYS_KEYCTL, unix.KEYCTL_JOIN_SESSION_KEYRING, 0, 0); errno != 0 && errno != unix.ENOSYS {
 		fail("session keyring", errno)

@@ -244,17 +244,35 @@ func (h *host) freeze(ctx context.Context, id string, freeze bool) error {
 	if n.frozen == freeze || h.isStopped(n) {
 		return nil
 	}
-	change := (*libcontainer.Container).Resume
 	if freeze {
-		change = (*libcontainer.Container).Pause
+		err = pause(ctx, n.container)
+	} else {
+		err = n.container.Resume()
 	}
-	if err := change(n.container); err != nil {
+	if err != nil {
 		return err
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	n.frozen = freeze
 	return nil
+}
+
+// pause freezes a container. On cgroup v1 that is done only when each of its processes has come to where it can stop, and libcontainer gives
+// up and thaws it after a quarter of a second, in which on a busy machine some did not run at all.
+func pause(ctx context.Context, c *libcontainer.Container) error {
+	ctx, cancel := context.WithTimeout(ctx, freezeTime)
+	defer cancel()
+	for {
+		err := c.Pause()
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+		if status, gone := c.Status(); gone != nil || status != libcontainer.Running {
+			return err
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
 }
 
 func errNoNode(id string) error {

@@ -46,7 +46,9 @@ func TestFloodOfGroups(t *testing.T) {
 				t.Fatal(err)
 			}
 			d.Node(t, sandbox.NodeSpec{ID: "flood"})
-			if took := time.Since(began); took > sandboxtest.Within(2*time.Second) {
+			took := time.Since(began)
+			t.Logf("removed with %d groups, and a new one there, in %v", made, took)
+			if took > sandboxtest.Within(clearTime/3) { // which ends what is waited for in vain
 				t.Errorf("a new node took %v", took)
 			}
 			if err := d.Destroy(t.Context(), "flood"); err != nil {

