@@ -92,15 +92,15 @@ func TestBuildPushPull(t *testing.T) {
 	if out, _ := n.sh("container exec app sh -c 'ls /etc/group /var/www; ls -d /etc/new /var/moved; echo x > /etc/passwd; rm /srv/app/page.html; stat -c %a made'"); !strings.Contains(out, "/etc/new\n/var/moved\n700") || strings.Count(out, "No such file") != 2 {
 		t.Errorf("in the container: %s", out)
 	}
-	time.Sleep(600 * time.Millisecond)
-	app, _ = n.container("app")
-	changes := app.Layers[len(app.Layers)-1].Changes
-	for _, want := range []sandbox.Change{
-		{Path: "/etc/passwd", Kind: sandbox.ChangeCopied, Bytes: 2}, {Path: "/srv/app/page.html", Kind: sandbox.ChangeDeleted},
-	} {
-		if !slices.Contains(changes, want) {
-			t.Errorf("%+v is not in %+v", want, changes)
-		}
+	var changes []sandbox.Change
+	seen := func(want sandbox.Change) bool { return slices.Contains(changes, want) }
+	copied, deleted := sandbox.Change{Path: "/etc/passwd", Kind: sandbox.ChangeCopied, Bytes: 2}, sandbox.Change{Path: "/srv/app/page.html", Kind: sandbox.ChangeDeleted}
+	for end := time.Now().Add(10 * time.Second); (!seen(copied) || !seen(deleted)) && time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		app, _ = n.container("app") // changes are looked for at a pace
+		changes = app.Layers[len(app.Layers)-1].Changes
+	}
+	if !seen(copied) || !seen(deleted) {
+		t.Errorf("%+v and %+v are not in %+v", copied, deleted, changes)
 	}
 	n.must("container run -d --name registry registry")
 	n.logs("registry", "listening on :5000\n")

@@ -41,9 +41,14 @@ func TestPause(t *testing.T) {
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		orphan(t, cmd.Process.Pid)
+		orphans := orphan(t, cmd.Process.Pid)
 		if err := cmd.Process.Signal(syscall.SIGHUP); err != nil {
 			t.Error(err)
+		}
+		for _, pid := range orphans {
+			if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+				t.Error(err)
+			}
 		}
 		waitChildren(t, cmd.Process.Pid, 0)
 		if err := cmd.Process.Signal(sig); err != nil {
@@ -56,27 +61,35 @@ func TestPause(t *testing.T) {
 }
 
 // orphan leaves two children with the process that is 1 in pid's namespace: their parent ends at once.
-func orphan(t *testing.T, pid int) {
+func orphan(t *testing.T, pid int) []int {
 	t.Helper()
-	cmd := exec.Command("nsenter", "-t", strconv.Itoa(pid), "-p", "sh", "-c", "sleep 0.3 >/dev/null 2>&1 & sleep 0.3 >/dev/null 2>&1 & exit 0")
+	cmd := exec.Command("nsenter", "-t", strconv.Itoa(pid), "-p", "sh", "-c", "sleep 1000 >/dev/null 2>&1 & sleep 1000 >/dev/null 2>&1 & exit 0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("nsenter: %v: %s", err, out)
 	}
-	waitChildren(t, pid, 2)
+	return waitChildren(t, pid, 2)
 }
 
 // waitChildren waits until the process has n children, zombies counted.
-func waitChildren(t *testing.T, pid, n int) {
+func waitChildren(t *testing.T, pid, n int) (children []int) {
 	t.Helper()
 	file := filepath.Join("/proc", strconv.Itoa(pid), "task", strconv.Itoa(pid), "children")
-	var data []byte
-	for end := time.Now().Add(3 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
-		data, _ = os.ReadFile(file)
-		if len(strings.Fields(string(data))) == n {
-			return
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		children = nil
+		for _, word := range strings.Fields(string(data)) {
+			child, _ := strconv.Atoi(word)
+			children = append(children, child)
+		}
+		if len(children) == n {
+			return children
 		}
 	}
-	t.Fatalf("children %q, want %d of them", data, n)
+	t.Fatalf("children %v, want %d of them", children, n)
+	return nil
 }
 
 // The commands that lessons use do what they should in a bare root of each image, in namespaces of its own.
