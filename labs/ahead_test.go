@@ -218,7 +218,8 @@ func TestNodeMadeAheadIsGivenUp(t *testing.T) {
 // TestWhatMovesIsNotMadeAhead lets a container end while nobody looks.
 func TestWhatMovesIsNotMadeAhead(t *testing.T) {
 	in(t, func(r *rig) {
-		r.openWarm(new(atomic.Int64))
+		var images atomic.Int64
+		r.openWarm(&images)
 		time.Sleep(time.Second)
 		synctest.Wait()
 		nodes, err := r.nodes.List(r.Context())
@@ -229,6 +230,9 @@ func TestWhatMovesIsNotMadeAhead(t *testing.T) {
 		r.aheads(0)
 		time.Sleep(time.Hour)
 		r.aheads(0)
+		images.Add(1)
+		time.Sleep(time.Minute)
+		r.aheads(1)                    // on other images it may stand still
 		p := r.look(ann, lab2, "only") // another lab
 		defer p.sub.Close()
 		r.ok(r.Start(ann, lab2, "only"))
@@ -261,6 +265,7 @@ func TestMomentsBetweenSetUpAndBeginCount(t *testing.T) {
 		defer p.sub.Close()
 		r.ok(r.Start(ann, lab1, "start"))
 		p.phase(PhaseReady)
+		synctest.Wait()
 		live := r.known(ann, nil).session
 		live.learner.mu.Lock()
 		told := live.moments.items

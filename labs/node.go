@@ -24,7 +24,7 @@ func (s *session) live(ctx context.Context) error {
 	group.Go(func() error { return w.agent(inner) })
 	group.Go(func() error { return w.kernel(inner) })
 	group.Go(func() error { return w.merge(inner) })
-	group.Go(func() error { return s.prepare(inner, agent) })
+	group.Go(func() error { return s.prepare(inner, agent, w) })
 	group.Go(func() error { return s.probe(inner, agent) })
 	group.Go(func() error { return s.doze(inner, node.Spec.ID) })
 	return group.Wait()

@@ -407,15 +407,12 @@ func TestQueueIsFair(t *testing.T) {
 		r.ok(r.Start("a", lab2, "only"))
 		time.Sleep(time.Second)
 		pages := map[string]*page1{}
-		for _, who := range []string{"b", "c", "d"} {
+		for place, who := range []string{"b", "c", "d"} {
 			p := r.look(who, lab2, "only")
 			defer p.sub.Close()
 			pages[who] = p
 			r.ok(r.Start(who, lab2, "only"))
-			p.phase(PhaseQueued)
-		}
-		for who, place := range map[string]int{"b": 0, "c": 1, "d": 2} {
-			pages[who].until("place", func(v SessionView) bool { return v.Place == place })
+			p.until("its place", func(v SessionView) bool { return v.Phase == PhaseQueued && v.Place == place })
 		}
 		r.ok(r.End("c", lab2)) // gives up its place
 		pages["d"].until("moved", func(v SessionView) bool { return v.Place == 1 })

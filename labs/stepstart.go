@@ -11,14 +11,14 @@ import (
 )
 
 // prepare puts the node into the step's start, and again for every step that goes on with the same node.
-func (s *session) prepare(ctx context.Context, agent sandbox.Agent) error {
+func (s *session) prepare(ctx context.Context, agent sandbox.Agent, w *watch) error {
 	fresh := true
 	for {
 		s.learner.mu.Lock()
 		step, ready := s.step, s.ready
 		s.learner.mu.Unlock()
 		if !ready {
-			if err := s.setUp(ctx, agent, step, fresh); err != nil {
+			if err := s.setUp(ctx, agent, w, step, fresh); err != nil {
 				return err
 			}
 		}
@@ -31,12 +31,16 @@ func (s *session) prepare(ctx context.Context, agent sandbox.Agent) error {
 	}
 }
 
-func (s *session) setUp(ctx context.Context, agent sandbox.Agent, step *Step, fresh bool) error {
+func (s *session) setUp(ctx context.Context, agent sandbox.Agent, w *watch, step *Step, fresh bool) error {
 	start, ahead, err := s.setUpAhead(ctx, agent, fresh)
 	if !ahead {
 		start, err = Actor{Agent: agent, Lab: s.lab}.setUp(ctx, step, fresh)
 	}
 	if err != nil {
+		return err
+	}
+	// Whose processes there are is known before the learner can end one.
+	if err := send(ctx, w.updates, sandbox.Update{Snapshot: &start.Now}); err != nil {
 		return err
 	}
 	s.begin(step, start)

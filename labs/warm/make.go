@@ -21,7 +21,7 @@ func (p *Pool) add(ctx context.Context, m *making) {
 		return
 	}
 	<-p.cfg.Discard(m.id)
-	p.fail(m, err)
+	p.fail(m, node, err)
 	if ctx.Err() != nil {
 		p.remove(m.id)
 	}
@@ -62,18 +62,19 @@ func (p *Pool) keep(m *making, n Node, err error) error {
 }
 
 // fail says why there is no node.
-func (p *Pool) fail(m *making, err error) {
+func (p *Pool) fail(m *making, n Node, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.making = nil
 	p.pause(again)
 	switch {
-	case errors.Is(err, errMoves):
-		p.unfit[m.lab] = true
+	case errors.Is(err, errMoves), sandbox.CodeOf(err) == sandbox.CodeUnknownImage:
+		p.unfit[m.lab] = n.images
 		p.cfg.Log.Info("a lab is not made ahead", "lab", m.lab, "reason", err)
 	case errors.Is(m.ctx.Err(), context.Canceled), sandbox.CodeOf(err) == sandbox.CodeMachineFull: // its room is wanted
 		p.cfg.Log.Debug("no node ahead", "lab", m.lab, "error", err)
 	default:
+		p.pause(look)
 		p.cfg.Log.Warn("no node ahead", "lab", m.lab, "error", err)
 	}
 }

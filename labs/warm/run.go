@@ -82,9 +82,11 @@ func (p *Pool) next(ctx context.Context) (m *making, wait time.Duration) {
 
 // compare finds the lab asked for last that has too few nodes, and a node, by index, of one that has too many. The caller holds the lock.
 func (p *Pool) compare() (lab string, unwanted int) {
+	images := p.cfg.Images()
 	want := slices.DeleteFunc(slices.Clone(p.recent), func(lab string) bool {
 		_, known := p.cfg.Kinds[lab]
-		return !known || p.unfit[lab]
+		state, unfit := p.unfit[lab]
+		return !known || unfit && state == images
 	})
 	for i, n := range p.nodes {
 		if at := slices.Index(want, n.lab); at >= 0 {

@@ -74,9 +74,9 @@ type Pool struct {
 	recent []string // labs, as many as there shall be nodes; the oldest first
 	nodes  []Node
 	making *making
-	unfit  map[string]bool // labs whose start does not stand still
-	asked  time.Time       // somebody, for a node, last
-	rest   time.Time       // until then none is made
+	unfit  map[string]string // labs whose start does not stand still or lacks an image, with the state of the images then
+	asked  time.Time         // somebody, for a node, last
+	rest   time.Time         // until then none is made
 }
 
 // making is a node that is being made.
@@ -89,7 +89,7 @@ type making struct {
 
 // New returns a pool that makes nothing until Run.
 func New(cfg Config) *Pool {
-	p := &Pool{cfg: cfg, wake: make(chan struct{}, 1), unfit: map[string]bool{}, asked: time.Now()}
+	p := &Pool{cfg: cfg, wake: make(chan struct{}, 1), unfit: map[string]string{}, asked: time.Now()}
 	p.recent = slices.Repeat([]string{cfg.First}, cfg.Most)
 	return p
 }
