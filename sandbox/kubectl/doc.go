@@ -48,7 +48,7 @@ func DefaultContainer(pod sandbox.Pod) (name string, guessed bool) {
 
 // Container finds a container of the manifest by its name.
 func Container(pod sandbox.Pod, name string) (sandbox.ContainerSpec, bool) {
-	for _, c := range pod.Spec.Containers {
+	for _, c := range slices.Concat(pod.Spec.Containers, pod.Spec.InitContainers, specsOf(pod.Spec.EphemeralContainers)) {
 		if c.Name == name {
 			return c, true
 		}

@@ -186,3 +186,31 @@ func TestDataCommands(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// TestDebugCommand: a debugger joins a living pod, and sees the processes of the container that it is after.
+func TestDebugCommand(t *testing.T) {
+	ctx, agent := newNode(t)
+	apply(ctx, t, agent, `{"apiVersion":"v1","kind":"Pod","metadata":{"name":"web"},"spec":{
+		"initContainers":[{"name":"first","image":"busybox","command":["echo","made ready"]}],"containers":[{"name":"a","image":"busybox","command":["sleep","3600"]}]}}`)
+	until(ctx, t, agent, "the pod", func(s sandbox.Snapshot) bool { return find(s, "web/a").State == sandbox.StateRunning })
+	got, exit := in(ctx, t, agent, "", "pod", "debug", "web", "--image=busybox", "--target=a", "-c", "look", "--attach", "--", "cat", "/proc/1/comm")
+	if got != "sleep\n" || exit.Code != 0 {
+		t.Errorf("%q %+v", got, exit)
+	}
+	got, _ = in(ctx, t, agent, "", "pod", "debug", "web", "--image=busybox", "--", "sleep", "3600")
+	if !strings.HasPrefix(got, "Defaulting debug container name to debugger-") {
+		t.Error(got)
+	}
+	if got, exit = in(ctx, t, agent, "", "pod", "debug", "web", "--image=nosuch"); exit.Code == 0 {
+		t.Errorf("an image that is not there: %q", got)
+	}
+	if got, _ = in(ctx, t, agent, "", "pod", "logs", "web", "-c", "first"); got != "made ready\n" {
+		t.Errorf("log of an init container: %q", got)
+	}
+	got, _ = in(ctx, t, agent, "", "pod", "describe", "web")
+	for _, want := range []string{"Init Containers:\n  first:", "Ephemeral Containers:\n  look:", "QoS Class:", "BestEffort"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("describe has no %q:\n%s", want, got)
+		}
+	}
+}

@@ -49,6 +49,7 @@ var chinese = words{
 	"help.pod.delete":        "删除 Pod：先发送 SIGTERM，宽限期结束后发送 SIGKILL。",
 	"help.pod.exec":          "在容器中运行一个新进程，并以其退出码退出。",
 	"help.pod.attach":        "连接到容器中已在运行的进程，即它的 PID 1。不带 -it 时按 Ctrl-C 断开。",
+	"help.pod.debug":         "向运行中的 Pod 加入一个使用其他镜像的容器，以便查看；带 --target 时能看到那个容器的进程。",
 	"help.pod.logs":          "显示容器的输出。",
 	"help.pod.port-forward":  "在节点的回环地址上监听，并把每个连接转发到 Pod 的端口。按 Ctrl-C 结束。",
 	"help.container.run":     "创建一个普通容器并运行其命令。不带 -d 时连接到它；带 -it 时按 Ctrl-P Ctrl-Q 断开。",

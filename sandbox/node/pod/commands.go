@@ -18,7 +18,7 @@ type command struct {
 
 // order is that of the commands in help.
 var order = []string{
-	"apply", "get", "describe", "events", "wait", "delete", "run", "ls", "exec", "attach", "logs", "port-forward", "inspect", "stop", "kill", "rm",
+	"apply", "get", "describe", "events", "wait", "delete", "run", "ls", "exec", "attach", "debug", "logs", "port-forward", "inspect", "stop", "kill", "rm",
 }
 
 var podCommands = map[string]command{
@@ -36,6 +36,8 @@ var podCommands = map[string]command{
 		examples: []string{"pod exec web -- ls /", "pod exec -it web -c logger -- sh"}},
 	"attach": {usage: "attach [-it] NAME [-c CONTAINER] [-q]", run: (*program).attachPod,
 		examples: []string{"pod attach web", "pod attach -it web -c shell"}},
+	"debug": {usage: "debug [-it] NAME --image=IMAGE [--target=CONTAINER] [-c NAME] [-- COMMAND [ARG…]]", run: (*program).debugPod,
+		examples: []string{"pod debug -it web --image=busybox --target=nginx", "pod debug web --image=busybox -c look -- sleep 60"}},
 	"logs": {usage: "logs NAME [-c CONTAINER|--all-containers] [-f] [-p] [--tail=N] [--since=5m] [--timestamps] [--limit-bytes=N] [--prefix]",
 		run: (*program).logsPod, examples: []string{"pod logs web", "pod logs web -c logger --previous", "pod logs web --all-containers --prefix -f --tail=10"}},
 	"port-forward": {usage: "port-forward NAME [LOCAL:]REMOTE…", run: (*program).portForward, examples: []string{"pod port-forward web 8080:80"}},

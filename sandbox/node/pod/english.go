@@ -49,6 +49,7 @@ var english = words{
 	"help.pod.delete":        "Delete pods: SIGTERM, and SIGKILL when the grace period is over.",
 	"help.pod.exec":          "Run a new process in a container. Its exit code is passed on.",
 	"help.pod.attach":        "Attach to the process that the container runs already, its PID 1. Ctrl-C detaches without -it.",
+	"help.pod.debug":         "Add a container of another image to a living pod, to look into it; with --target it sees that container's processes.",
 	"help.pod.logs":          "Print what a container printed.",
 	"help.pod.port-forward":  "Listen on the node's loopback and pass each connection to a port of the pod. Ctrl-C ends it.",
 	"help.container.run":     "Make a plain container and run its command. Without -d it is attached; Ctrl-P Ctrl-Q detaches from one with -it.",
