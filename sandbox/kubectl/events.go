@@ -113,7 +113,7 @@ func message(m sandbox.Moment) (text string, warns bool) {
 		}
 		return "Stopping container " + name, false
 	case "BackOff":
-		return fmt.Sprintf("Back-off restarting failed container %s in pod %s_default", name, m.Pod), true
+		return fmt.Sprintf("Back-off restarting failed container %s in pod %s_default(%s)", name, m.Pod, p["uid"]), true
 	case "Failed":
 		return "Error: " + p["detail"], true
 	case "SandboxChanged":

@@ -269,7 +269,7 @@ func (c *container) backOff() {
 	pod := c.unit.object.Ref.Name + "_" + c.unit.object.Meta.Namespace + "(" + c.unit.record.UID + ")"
 	r.State, r.Reason = waiting, reasonCrashLoop
 	r.Message = "back-off " + shortDuration(r.Delay) + " restarting failed container=" + r.Name + " pod=" + pod
-	c.unit.emit(sandbox.MomentContainer, "BackOff", c, "delay", strconv.FormatInt(int64(r.Delay/time.Second), 10))
+	c.unit.emit(sandbox.MomentContainer, "BackOff", c, "delay", strconv.FormatInt(int64(r.Delay/time.Second), 10), "uid", c.unit.record.UID)
 }
 
 // shortDuration writes 2m40s and 5m0s as the kubelet does.

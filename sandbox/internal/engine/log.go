@@ -1,9 +1,7 @@
 package engine
 
 import (
-	"bufio"
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -95,23 +93,49 @@ func (l *logFile) rotate() error {
 	return nil
 }
 
-// copyLog writes what comes from r into l until r ends.
-func copyLog(l *logFile, stream string, r io.Reader) {
-	in := bufio.NewReaderSize(r, maxLine)
-	var entries []byte
+// copyLog writes what comes from r into l until r ends, and passes it on. The log comes first: whoever is attached may make it wait, and what
+// was read and is not in the log yet is lost with a killed agent.
+func copyLog(l *logFile, stream string, r io.Reader, pass func([]byte)) {
+	chunk := make([]byte, maxLine)
+	var rest, entries []byte // rest is of a line that is not whole yet
 	for {
-		line, err := in.ReadSlice('\n')
-		if len(line) > 0 {
-			entries = appendEntry(entries, time.Now(), stream, line)
+		n, err := r.Read(chunk)
+		text := chunk[:n]
+		if len(rest) > 0 {
+			text = append(rest, text...)
 		}
-		if len(entries) > 0 && (in.Buffered() == 0 || len(entries) > maxLine) {
-			time.Sleep(l.write(entries))
-			entries = entries[:0]
+		entries, rest = appendLines(entries[:0], text, stream)
+		if err != nil && len(rest) > 0 {
+			entries = appendEntry(entries, time.Now(), stream, rest)
 		}
-		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
+		var wait time.Duration
+		if len(entries) > 0 {
+			wait = l.write(entries)
+		}
+		if n > 0 {
+			pass(chunk[:n])
+		}
+		if err != nil {
 			return
 		}
+		time.Sleep(wait)
 	}
+}
+
+// appendLines makes entries of the whole lines in text, and of the parts of those that are too long; rest is what is left.
+func appendLines(to, text []byte, stream string) (entries, rest []byte) {
+	now := time.Now()
+	for len(text) > 0 {
+		end := bytes.IndexByte(text, '\n') + 1
+		switch {
+		case end > maxLine || end == 0 && len(text) >= maxLine:
+			end = maxLine
+		case end == 0:
+			return to, bytes.Clone(text)
+		}
+		to, text = appendEntry(to, now, stream, text[:end]), text[end:]
+	}
+	return to, nil
 }
 
 func appendEntry(to []byte, at time.Time, stream string, line []byte) []byte {
@@ -170,7 +194,7 @@ func newRecorder(path string, files []*os.File, spec *sandbox.ContainerSpec) (*r
 	r := &recorder{files: files, output: newOutput(spec), done: make(chan struct{})}
 	var copying sync.WaitGroup
 	for i, f := range files[:min(len(files), len(streams))] {
-		copying.Go(func() { copyLog(l, streams[i], tee{f, r.output, i}) })
+		copying.Go(func() { copyLog(l, streams[i], f, func(p []byte) { r.output.write(i, p) }) })
 	}
 	go func() {
 		copying.Wait()

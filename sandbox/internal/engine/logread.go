@@ -17,7 +17,10 @@ import (
 // followEvery is how often a followed log is looked at.
 const followEvery = 100 * time.Millisecond
 
-// A logReader reads a log's text: the older file, then the newer, then what is added to it.
+// filesAtOnce is how many files of a log are read before what was found is sent: the one that was open, and the two that are kept.
+const filesAtOnce = 3
+
+// A logReader reads a log's text: the older file, then the newer, then what is added. A file that was replaced is read to its end first.
 type logReader struct {
 	path string
 	file *os.File
@@ -40,15 +43,11 @@ func readLog(ctx context.Context, path string, opt sandbox.LogOptions, out io.Wr
 }
 
 func (r *logReader) send(ctx context.Context, tail int, out io.Writer, running func() bool) error {
-	older, err := r.readOlder()
+	text, err := r.more()
 	if err != nil {
 		return err
 	}
-	newer, err := r.more()
-	if err != nil {
-		return err
-	}
-	if _, err := out.Write(lastLines(append(older, newer...), tail)); err != nil || running == nil {
+	if _, err := out.Write(lastLines(text, tail)); err != nil || running == nil {
 		return err
 	}
 	return r.follow(ctx, out, running)
@@ -60,31 +59,61 @@ func (r *logReader) close() {
 	}
 }
 
-func (r *logReader) readOlder() ([]byte, error) {
-	f, err := openRead(r.path + oldLog)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+// more returns the text of the entries that were added since it was last called; at first of all that there are.
+func (r *logReader) more() (text []byte, err error) {
+	for range filesAtOnce {
+		if r.file == nil {
+			if r.file, err = r.next(); r.file == nil {
+				return text, err
+			}
+		}
+		behind := r.isNot(r.path) // asked before reading: nothing is added to a file that was replaced
+		part, err := r.read()
+		text = append(text, part...)
+		if err != nil || !behind {
+			return text, err
+		}
+		next, err := r.next()
+		if next == nil {
+			return text, err
+		}
+		r.close()
+		r.file, r.rest = next, nil
 	}
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, 2*maxLog))
-	return r.text.of(data), err
+	return text, nil
 }
 
-// more returns the text of the entries that were added since it was last called.
-func (r *logReader) more() ([]byte, error) {
-	if r.file == nil {
-		f, err := openRead(r.path)
+// next opens the file behind the open one: the older of the two that are kept, unless that is the open one. nil: it is not there yet.
+func (r *logReader) next() (*os.File, error) {
+	for range filesAtOnce {
+		name := r.path
+		if r.isNot(r.path + oldLog) {
+			name += oldLog
+		}
+		f, err := openRead(name)
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil, nil
 		}
-		if err != nil {
-			return nil, err
+		if err != nil || name != r.path || !r.isNot(r.path+oldLog) {
+			return f, err
 		}
-		r.file = f
+		f.Close() // it was replaced meanwhile: one is between
 	}
+	return nil, nil
+}
+
+// isNot reports whether there is a file of that name, and not the one that is open.
+func (r *logReader) isNot(name string) bool {
+	there, err := os.Lstat(name)
+	if err != nil || r.file == nil {
+		return err == nil
+	}
+	open, err := r.file.Stat()
+	return err == nil && !os.SameFile(there, open)
+}
+
+// read returns the text of the whole entries that follow in the open file.
+func (r *logReader) read() ([]byte, error) {
 	data, err := io.ReadAll(io.LimitReader(r.file, 2*maxLog))
 	data = append(r.rest, data...)
 	whole := bytes.LastIndexByte(data, '\n') + 1
@@ -105,11 +134,6 @@ func (r *logReader) follow(ctx context.Context, out io.Writer, running func() bo
 		if err != nil {
 			return err
 		}
-		if r.rotated() {
-			r.file.Close()
-			r.file, r.rest = nil, nil
-			continue
-		}
 		if last {
 			return nil
 		}
@@ -119,19 +143,6 @@ func (r *logReader) follow(ctx context.Context, out io.Writer, running func() bo
 		case <-tick.C:
 		}
 	}
-}
-
-// rotated reports whether another file has taken the place of the one being read.
-func (r *logReader) rotated() bool {
-	if r.file == nil {
-		return false
-	}
-	now, err := os.Lstat(r.path)
-	if err != nil {
-		return false
-	}
-	open, err := r.file.Stat()
-	return err == nil && !os.SameFile(now, open)
 }
 
 // openRead never follows a link nor waits for a fifo's other end: the log directory is within a learner's reach.

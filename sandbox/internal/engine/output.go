@@ -52,21 +52,6 @@ func newOutput(spec *sandbox.ContainerSpec) *output {
 	return o
 }
 
-// tee is a reader of one stream that also passes on what it reads.
-type tee struct {
-	io.Reader
-	to     *output
-	stream int
-}
-
-func (t tee) Read(p []byte) (int, error) {
-	n, err := t.Reader.Read(p)
-	if n > 0 {
-		t.to.write(t.stream, p[:n])
-	}
-	return n, err
-}
-
 func (o *output) write(stream int, p []byte) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -2,7 +2,10 @@ package engine
 
 import (
 	"errors"
+	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -119,5 +122,48 @@ func TestStampsAndTimesOfLogs(t *testing.T) {
 	m, full := l.Write([]byte("defg"))
 	if n != 3 || err != nil || m != 2 || !errors.Is(full, errLimit) || out.String() != "abcde" {
 		t.Errorf("%q %v %v", out.String(), err, full)
+	}
+}
+
+// TestLogComesBeforeAttachments: what was read is in the log while somebody who is attached takes nothing and makes the container wait.
+func TestLogComesBeforeAttachments(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "1.log")
+	l, err := openLog(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	read, write := io.Pipe()
+	held, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		copyLog(l, streams[0], read, func([]byte) { <-held })
+	}()
+	if _, err := io.WriteString(write, "one\ntwo\nrest"); err != nil {
+		t.Fatal(err)
+	}
+	for text := ""; !strings.Contains(text, "stdout F two\n"); time.Sleep(time.Millisecond) {
+		data, err := os.ReadFile(path)
+		if text = string(data); err != nil || strings.Contains(text, "rest") {
+			t.Fatalf("%q %v", text, err)
+		}
+	}
+	close(held)
+	write.Close()
+	<-done
+	if data, _ := os.ReadFile(path); !strings.HasSuffix(string(data), "stdout P rest\n") {
+		t.Errorf("%q", data)
+	}
+}
+
+func TestLongLinesAreCut(t *testing.T) {
+	entries, rest := appendLines(nil, []byte("short\n"+strings.Repeat("x", maxLine+2)+"\nend"), "stdout")
+	var got []string
+	for entry := range strings.Lines(string(entries)) {
+		fields := strings.SplitN(strings.TrimSpace(entry), " ", 4)
+		got = append(got, fmt.Sprint(fields[2], len(fields[3])))
+	}
+	if want := fmt.Sprintf("[F5 P%d F2]", maxLine); fmt.Sprint(got) != want || string(rest) != "end" {
+		t.Errorf("%v, want %s; rest %q", got, want, rest)
 	}
 }

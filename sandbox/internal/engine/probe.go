@@ -105,9 +105,13 @@ func (p *prober) run(ctx context.Context) {
 
 // step checks once. false: it was the last time.
 func (p *prober) step(ctx context.Context) bool {
+	began := time.Now()
 	found, detail, warning := p.check(ctx)
 	if ctx.Err() != nil {
 		return false
+	}
+	if found == failed && stoodStill(time.Since(began), p.timeout()) {
+		return true
 	}
 	c, attempt, name := p.c, p.attempt, p.name
 	p.tell(found, detail, warning)
@@ -196,7 +200,7 @@ func (c *container) failProbe(probe string) {
 // check does what the probe says, within its timeout. The agent connects from the node to the pod's address, as a kubelet does: a server
 // that listens on its loopback only is not reached.
 func (p *prober) check(ctx context.Context) (found verdict, detail string, warning bool) {
-	ctx, cancel := context.WithTimeout(ctx, p.c.unit.seconds(p.spec.TimeoutSeconds, defaultTimeout))
+	ctx, cancel := context.WithTimeout(ctx, p.timeout())
 	defer cancel()
 	switch s := p.spec; {
 	case s.Exec != nil:
@@ -211,6 +215,17 @@ func (p *prober) check(ctx context.Context) (found verdict, detail string, warni
 	}
 	return found, detail, false
 }
+
+func (p *prober) timeout() time.Duration {
+	return p.c.unit.seconds(p.spec.TimeoutSeconds, defaultTimeout)
+}
+
+// lateBy is how far behind its timeout a check may end on a busy machine.
+const lateBy = 5 * time.Second
+
+// stoodStill reports whether the node was frozen while a check was under way: the clock went on, the server that was asked did not. Such a
+// check says nothing of the container.
+func stoodStill(took, timeout time.Duration) bool { return took > timeout+lateBy }
 
 func (p *prober) execute(ctx context.Context, argv []string) (verdict, string) {
 	output, code, err := p.c.execute(ctx, argv, true)

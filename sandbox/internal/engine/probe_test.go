@@ -279,7 +279,7 @@ func TestRedirects(t *testing.T) {
 
 func TestRequest(t *testing.T) {
 	target, _ := url.Parse("http://10.88.0.2:80/a?b=c")
-	got := request(target, []sandbox.HTTPHeader{{Name: "host", Value: "name\r\nInjected: x"}})
+	got := request(target, withOwn(target, []sandbox.HTTPHeader{{Name: "host", Value: "name\r\nInjected: x"}}))
 	if !strings.HasPrefix(got, "GET /a?b=c HTTP/1.1\r\n") || !strings.Contains(got, "host: nameInjected: x\r\n") || strings.Contains(got, "Host: 10") || !strings.Contains(got, "User-Agent: kube-probe/") {
 		t.Error(got)
 	}

@@ -139,7 +139,10 @@ func (c *run) status(id, first string) sandbox.ContainerStatus {
 	up := c.isUp()
 	s := sandbox.ContainerStatus{
 		Name: c.Name, State: c.state(), LastState: c.Last, Ready: c.isReady(), Started: &up, RestartCount: c.Restarts,
-		Image: c.Image, ImageID: c.ImageID, ContainerID: "podlab://" + id,
+		Image: c.Image, ImageID: c.ImageID,
+	}
+	if c.Attempt > 0 {
+		s.ContainerID = "podlab://" + id
 	}
 	if c.State == running && c.Hooking {
 		s.State = sandbox.ContainerState{Waiting: &sandbox.ContainerWaiting{Reason: first}}
