@@ -101,6 +101,7 @@ func TestNode(t *testing.T) {
 	t.Run("processes", inNodeProcesses)
 	t.Run("exec", inNodeExec)
 	t.Run("network", inNodeNetwork)
+	t.Run("owners", inNodeOwners)
 	t.Run("ipc", inNodeIPC)
 	t.Run("volumes", inNodeVolumes)
 	t.Run("stat stays in root", inNodeStatStaysInRoot)
@@ -139,6 +140,13 @@ func startMember(t testing.TB, role string, flags uintptr) *exec.Cmd {
 func member(role string) {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
+	if role == "peer" {
+		if err := obey(); err != nil {
+			fmt.Fprintln(os.Stderr, role, err)
+			os.Exit(1)
+		}
+		return
+	}
 	if err := prepare(ctx, role); err != nil {
 		fmt.Fprintln(os.Stderr, role, err)
 		os.Exit(1)
