@@ -126,20 +126,23 @@ func (c *containerd) stop() (err error) {
 		return err
 	}
 	_ = c.cmd.Process.Signal(unix.SIGTERM)
-	return errors.Join(err, c.cmd.Wait(), removeCRIGroups())
+	err = errors.Join(err, c.cmd.Wait())
+	removeEmpty()
+	return err
 }
 
-// removeCRIGroups removes the empty control groups that containerd leaves.
-func removeCRIGroups() error {
-	for _, pattern := range []string{"*/podlab-bench-cri/*", "podlab-bench-cri/*", "*/podlab-bench-cri", "podlab-bench-cri"} {
-		dirs, _ := filepath.Glob(filepath.Join("/sys/fs/cgroup", pattern))
+// removeEmpty removes the empty control groups that containerd leaves, and the directories that its shims make whatever its configuration is.
+// One that holds anything stays.
+func removeEmpty() {
+	for _, pattern := range []string{
+		"/sys/fs/cgroup/*/podlab-bench-cri/*", "/sys/fs/cgroup/podlab-bench-cri/*", "/sys/fs/cgroup/*/podlab-bench-cri", "/sys/fs/cgroup/podlab-bench-cri",
+		"/run/containerd/runc/k8s.io", "/run/containerd/runc", "/run/containerd/s", "/run/containerd",
+	} {
+		dirs, _ := filepath.Glob(pattern)
 		for _, dir := range dirs {
-			if info, err := os.Stat(dir); err == nil && info.IsDir() {
-				_ = os.Remove(dir)
-			}
+			_ = unix.Rmdir(dir)
 		}
 	}
-	return nil
 }
 
 // load imports our images as localhost/NAME:bench.
