@@ -36,10 +36,11 @@ const (
 
 // Why a node is gone: param reason of CodeNodeGone. The page has words for each, key "error.node_gone.REASON".
 const (
-	GoneInitEnded      = "init_ended"      // its PID 1 ended: killed, or by itself
-	GoneTooManyGroups  = "too_many_groups" // the daemon destroyed it: a host with cgroup v1 does not limit groups itself
-	GoneDestroyed      = "destroyed"       // somebody asked the daemon to
-	GoneMachineStopped = "machine_stopped" // it ended with the machine or by a daemon's orderly stop: the daemon of now knows nothing of it
+	GoneInitEnded        = "init_ended"         // its PID 1 ended: killed, or by itself
+	GoneTooManyGroups    = "too_many_groups"    // the daemon destroyed it: a host with cgroup v1 does not limit groups itself
+	GoneTooManyTerminals = "too_many_terminals" // the daemon destroyed it: the kernel has so many for all nodes together
+	GoneDestroyed        = "destroyed"          // somebody asked the daemon to
+	GoneMachineStopped   = "machine_stopped"    // it ended with the machine or by a daemon's orderly stop: the daemon of now knows nothing of it
 )
 
 // Why a command is not started: param reason of CodeCannotStart.

@@ -93,7 +93,7 @@ func TestWhyNodeIsGone(t *testing.T) {
 	for _, lang := range web.Langs {
 		w := web.WordsOf(lang)
 		plain, _ := w.SayError(string(sandbox.CodeNodeGone), nil)
-		for _, reason := range []string{sandbox.GoneInitEnded, sandbox.GoneTooManyGroups, sandbox.GoneDestroyed, sandbox.GoneMachineStopped} {
+		for _, reason := range []string{sandbox.GoneInitEnded, sandbox.GoneTooManyGroups, sandbox.GoneTooManyTerminals, sandbox.GoneDestroyed, sandbox.GoneMachineStopped} {
 			if what, next := w.SayError(string(sandbox.CodeNodeGone), map[string]string{"reason": reason}); what == plain || next == "" {
 				t.Errorf("%s: %s is said as %q %q", lang, reason, what, next)
 			}

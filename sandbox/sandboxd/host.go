@@ -21,6 +21,7 @@ import (
 	"podlab/sandbox/internal/rootfs"
 	"podlab/sandbox/internal/settings"
 	"podlab/sandbox/internal/spare"
+	"podlab/sandbox/internal/tables"
 	"podlab/sandbox/internal/trace"
 	"podlab/sandbox/internal/userns"
 )
@@ -79,6 +80,9 @@ func openHost(set *settings.Settings, tracer *trace.Tracer, log *slog.Logger) (_
 	h.missing = features.Missing(h.groups, set.Disks(), set.Work(), userns.Trial)
 	for _, missing := range h.missing {
 		log.Warn("this machine lacks a feature", "feature", missing.Params["feature"], "remedy", missing.Params["remedy"])
+	}
+	if err := tables.Raise(); err != nil {
+		log.Warn("the host's tables stay as small as they are", "error", err)
 	}
 	return h, errors.Join(h.expect(), lowerLimits(), h.adoptAll())
 }

@@ -100,6 +100,7 @@ func serve(ctx context.Context, interrupt <-chan os.Signal, server *server, host
 	start(func(ctx context.Context) error { return tracer.Run(ctx, host.moments.Sink()) })
 	parts.Go(func() { host.keepSpares(ctx) })
 	parts.Go(func() { host.groups.Watch(ctx, host.destroyOvergrown) })
+	parts.Go(func() { host.watchTerminals(ctx) })
 
 	ending := false
 	select {

@@ -3,6 +3,7 @@ package site
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"io"
 	"log/slog"
@@ -329,6 +330,28 @@ func TestLanguageAndCookie(t *testing.T) {
 	}
 	if status, _ := stranger.post("start", "{}"); status != 403 {
 		t.Errorf("start without a cookie: %d", status)
+	}
+}
+
+// TestCookiesCannotBeGuessed: 128 bits, of which no two visitors share a run that chance would not give.
+func TestCookiesCannotBeGuessed(t *testing.T) {
+	h := open(t, Limits{})
+	seen := map[string]bool{}
+	for range 50 {
+		stranger := &visitor{h, &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}}
+		_, _, header := stranger.get("/en/")
+		value, _, _ := strings.Cut(strings.TrimPrefix(header.Get("Set-Cookie"), "podlab="), ";")
+		secret, err := base64.RawURLEncoding.DecodeString(value)
+		if err != nil || len(secret) < 16 {
+			t.Fatalf("%q: %v", value, err)
+		}
+		for i := range len(secret) - 5 {
+			part := string(secret[i : i+6])
+			if seen[part] {
+				t.Errorf("%x was in a cookie before", part)
+			}
+			seen[part] = true
+		}
 	}
 }
 

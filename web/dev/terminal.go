@@ -43,10 +43,32 @@ func terminal(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// flood is the worst that a program prints: commands with immense numbers or without end, a title, a clipboard, a link, marks upon marks.
+var flood = "\x1b]0;scripted\x07\x1b]52;c;c2NyaXB0ZWQ=\x07\x1b]8;;javascript:scripted()\x07link\x1b]8;;\x07" + immense() +
+	strings.Repeat("\x1b[30L\x1b[30M\x1b[30S\x1b[30T", 5_000) +
+	"\x1bP" + strings.Repeat("q#0;2;0;0;0", 40_000) + "\x1b\\\x1b]" + strings.Repeat("9", 400_000) + "\x07" +
+	strings.Repeat("a\u0300\u0301\u0302", 100_000) + strings.Repeat("\x1b[2J\x1b[H\x1b[3J\r\n", 20_000) + "\x1bc"
+
+// immense is every command with the largest number that fits 31 bits, and with one that does not.
+func immense() string {
+	var all strings.Builder
+	for final := '@'; final <= '~'; final++ {
+		for _, middle := range []string{"", " ", "'"} {
+			if command := middle + string(final); command != "c" && command != "n" && command != "t" { // these ask; answers are typed
+				all.WriteString("a\x1b[2147483647" + command + "\x1b[99999999999999999999" + command + "\x1b[1;2147483647" + command)
+			}
+		}
+	}
+	return all.String() + "\x1bc"
+}
+
 func answer(conn *websocket.Conn, line *string, data []byte, prompt string) error {
 	var out strings.Builder
 	for _, c := range string(data) {
 		switch {
+		case c == '\r' && *line == "flood":
+			out.WriteString(flood + prompt)
+			*line = ""
 		case c == '\r' && *line == "exit":
 			return conn.WriteJSON(map[string]any{"exit": map[string]int{"code": 0}})
 		case c == '\r':

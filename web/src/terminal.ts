@@ -14,6 +14,7 @@ import { Terminal as XTerm } from "@xterm/xterm";
 import { Refused } from "./api.ts";
 import { copy } from "./clipboard.ts";
 import { link, step } from "./store.ts";
+import { PIECE, tame } from "./tame.ts";
 import type { Exit, Problem } from "./types.ts";
 import { lang } from "./words.ts";
 
@@ -72,6 +73,7 @@ export class Terminal {
     this.term.loadAddon(new Unicode11Addon());
     this.term.loadAddon(new WebLinksAddon((_e, uri) => openLink(uri)));
     this.term.unicode.activeVersion = "11";
+    tame(this.term);
     this.term.onData((data) => this.typed(new TextEncoder().encode(data)));
     this.term.onBinary((data) => this.typed(Uint8Array.from(data, (c) => c.charCodeAt(0))));
     this.term.attachCustomKeyEventHandler((e) => this.key(e));
@@ -164,12 +166,19 @@ export class Terminal {
       if (this.undone >= ACK) this.acknowledge(ws);
     };
     if (rebuilt > 0) {
-      this.term.write(data.subarray(0, rebuilt), () => {
+      this.draw(data.subarray(0, rebuilt), () => {
         if (done && ws === this.socket) this.opened();
         drawn(rebuilt);
       });
     }
-    if (rebuilt < data.length) this.term.write(data.subarray(rebuilt), () => drawn(data.length - rebuilt));
+    if (rebuilt < data.length) this.draw(data.subarray(rebuilt), () => drawn(data.length - rebuilt));
+  }
+
+  /** Hands bytes to xterm in pieces, so that none keeps the page from its other work; done comes after the last. */
+  private draw(data: Uint8Array, done: () => void): void {
+    let at = 0;
+    for (; data.length - at > PIECE; at += PIECE) this.term.write(data.subarray(at, at + PIECE));
+    this.term.write(data.subarray(at), done);
   }
 
   private acknowledge(ws: WebSocket): void {

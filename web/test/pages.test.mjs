@@ -116,6 +116,53 @@ test("a replay that asks the terminal something types nothing", async () => {
   await page.context().close();
 });
 
+test("hostile names are text in every view, and no program", async () => {
+  const page = await open(browser, site.base, lab("hostile"));
+  await page.evaluate(() => { window.scripted = () => { window.ran = true; }; });
+  await settled(page);
+  for (const view of ["namespaces", "processes", "network", "volumes", "resources", "timeline"]) {
+    for (const form of ["picture", "table"]) {
+      await page.click(form === "picture" ? `#tab-${view}` : ".legend button");
+      await page.waitForTimeout(300);
+      const found = await page.evaluate(() => ({
+        ran: window.ran, made: document.querySelectorAll("img[src=x], [onerror], script:not([nonce]):not([src])").length,
+        over: document.documentElement.scrollWidth - innerWidth, shown: document.body.textContent.includes("<img src=x onerror=scripted()>"),
+      }));
+      assert.deepEqual(found, { ran: undefined, made: 0, over: Math.min(found.over, 0), shown: true }, `${view} as ${form}`);
+    }
+    await page.click(".legend button");
+  }
+  assert.deepEqual(page.wrongs, []);
+  await page.context().close();
+});
+
+test("a hostile terminal leaves the page alive", { timeout: 60_000 }, async () => {
+  const page = await open(browser, site.base, lab("sides"));
+  await settled(page);
+  const title = await page.title();
+  await page.evaluate(() => navigator.clipboard.writeText("mine"));
+  await page.locator('[data-group="0"] .xterm-helper-textarea').focus();
+  await page.keyboard.type("flood\r");
+  const worst = await page.evaluate(() => new Promise((done) => { // the longest that the page drew nothing for, in ms
+    let last = performance.now(), longest = 0;
+    const end = last + 4000;
+    const draw = (now) => {
+      longest = Math.max(longest, now - last);
+      last = now;
+      if (now < end) requestAnimationFrame(draw);
+      else done(longest);
+    };
+    requestAnimationFrame(draw);
+  }));
+  assert.ok(worst < 3000, `nothing was drawn for ${worst} ms`);
+  await page.keyboard.type("alive\r");
+  await page.waitForFunction(() => /you typed: alive/.test(document.querySelector('[data-group="0"] .xterm-rows').innerText));
+  assert.equal(await page.evaluate(() => navigator.clipboard.readText()), "mine");
+  assert.equal(await page.title(), title);
+  assert.deepEqual(page.wrongs, []);
+  await page.context().close();
+});
+
 test("Chinese in a narrow terminal: every letter stands in its cells", async () => {
   const page = await open(browser, site.base, lab("sides", "zh"), { theme: "dark" });
   await settled(page);

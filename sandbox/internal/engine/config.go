@@ -214,7 +214,8 @@ func systemMounts() []*configs.Mount {
 	return []*configs.Mount{
 		procMount(),
 		devMount(),
-		{Source: "devpts", Device: "devpts", Destination: "/dev/pts", Flags: unix.MS_NOSUID | unix.MS_NOEXEC, Data: "newinstance,ptmxmode=0666,mode=0620,gid=5"},
+		{Source: "devpts", Device: "devpts", Destination: "/dev/pts", Flags: unix.MS_NOSUID | unix.MS_NOEXEC,
+			Data: "newinstance,ptmxmode=0666,mode=0620,gid=5,max=64"}, // the host has some 3,000 for all nodes
 		{Source: "mqueue", Device: "mqueue", Destination: "/dev/mqueue", Flags: quiet},
 		{Source: "sysfs", Device: "sysfs", Destination: "/sys", Flags: quiet | unix.MS_RDONLY},
 		{Source: "cgroup", Device: "cgroup", Destination: "/sys/fs/cgroup", Flags: quiet | unix.MS_RDONLY},

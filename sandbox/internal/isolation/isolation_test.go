@@ -47,6 +47,11 @@ func TestForbiddenCallsAreNamed(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, rule := range conditions() {
+		for _, arg := range rule.Args {
+			if size := ^arg.Value + 1; arg.Op == configs.MaskEqualTo && arg.Index == 2 && (size&(size-1) != 0 || arg.ValueTwo%size != 0) {
+				t.Errorf("%s: %d values from %d on are not one comparison", rule.Name, size, arg.ValueTwo)
+			}
+		}
 		if rule.Action == configs.Allow && len(rule.Args) == 0 && slices.Contains(forbidden, rule.Name) {
 			t.Errorf("%s is forbidden and allowed", rule.Name)
 		}

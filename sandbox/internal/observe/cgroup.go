@@ -82,8 +82,25 @@ func (o *Observer) use(path string) (g sandbox.Cgroup) {
 	}
 	g.Memory = limit(o.value(at.memory, path, "memory.usage_in_bytes"))
 	g.CPU = limit(o.value(at.cpuacct, path, "cpuacct.usage")) / 1000
-	g.OOMKills = parseKeyed(o.value(at.memory, path, "memory.oom_control"), "oom_kill", "")[0]
+	g.OOMKills = o.kills(path)
 	return g
+}
+
+// killsBelow counts what the kernel killed in the groups of node shells and containers, where the node's own group does not: on v1.
+func (o *Observer) killsBelow(s *scan) (kills int64) {
+	if o.at.v2 {
+		return 0
+	}
+	kills = o.kills("/shells") // package shell
+	for group := range s.groups {
+		kills += o.kills(group)
+	}
+	return kills
+}
+
+// kills counts those of one group of v1.
+func (o *Observer) kills(path string) int64 {
+	return parseKeyed(o.value(o.at.memory, path, "memory.oom_control"), "oom_kill", "")[0]
 }
 
 // value reads one file of a group, nothing when it is not there.

@@ -177,6 +177,7 @@ func (s *scan) processes() []sandbox.Process {
 
 func (o *Observer) node(s *scan) sandbox.NodeView {
 	v := sandbox.NodeView{InitPID: s.in.InitPID, AgentPID: s.in.AgentPID, Usage: o.group(s, ""), Disk: disk(o.Disk)}
+	v.Usage.OOMKills += o.killsBelow(s)
 	var u unix.Utsname
 	if unix.Uname(&u) == nil {
 		v.Hostname = text.Clean(unix.ByteSliceToString(u.Nodename[:]), maxShortName)
