@@ -338,7 +338,7 @@ func TestLimits(t *testing.T) {
 	if got := sh(t, node, "tail /dev/zero; echo ended $?"); !strings.Contains(got, "ended 137") {
 		t.Errorf("memory: %q", got)
 	}
-	if got := sh(t, node, "i=0; while [ $i -lt 100 ]; do sleep 5 & i=$((i+1)); done"); !strings.Contains(got, "can't fork") {
+	if got := sh(t, node, "trap 'kill $all' EXIT; i=0; while [ $i -lt 100 ]; do sleep 1000 & all=\"$all $!\"; i=$((i+1)); done"); !strings.Contains(got, "can't fork") {
 		t.Errorf("pids: %q", got)
 	}
 	started := time.Now()

@@ -220,9 +220,12 @@ func TestWrongHostPath(t *testing.T) {
 	t.Cleanup(func() { os.Remove("/tmp/late") })
 	b.apply(pod("p", `"volumes":[{"name":"v","hostPath":{"path":"/tmp/late","type":"Directory"}}]`, sh("a", idle, `"volumeMounts":[{"name":"v","mountPath":"/v"}]`)))
 	b.eventually("FailedMount", func() bool { return strings.Contains(b.reasons(), "FailedMount") })
-	got := b.phase("p", "Pending").Status.ContainerStatuses[0].State.Waiting
-	if got.Reason != reasonCreating || !strings.Contains(got.Message, "hostPath type check failed: /tmp/late is not a directory") {
-		t.Errorf("%+v", got)
+	b.eventually("the mistake in the pod's status", func() bool { // which is published a moment after the event
+		got := b.pod("p").Status.ContainerStatuses[0].State.Waiting
+		return got.Reason == reasonCreating && strings.Contains(got.Message, "hostPath type check failed: /tmp/late is not a directory")
+	})
+	if got := b.pod("p").Status.Phase; got != "Pending" {
+		t.Errorf("the pod is %s", got)
 	}
 	err := b.Logs(context.Background(), sandbox.LogOptions{Container: "p/a", Follow: true}, io.Discard)
 	if e := sandbox.Public(err); e.Code != sandbox.CodeWaiting || e.Params["container"] != "a" || e.Params["pod"] != "p" || e.Params["reason"] != reasonCreating {
