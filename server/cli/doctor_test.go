@@ -67,6 +67,8 @@ func TestDoctorReadsTheMachine(t *testing.T) {
 		{what: "no namespaces at all", bad: "user namespaces", says: "has none", files: map[string]string{"proc/self/ns/user": ""}},
 		{what: "Ubuntu 24.04", says: "leave it on", files: map[string]string{"proc/sys/kernel/apparmor_restrict_unprivileged_userns": "1"}},
 		{what: "no overlay", bad: "overlay", says: "does not know", files: map[string]string{"proc/filesystems": "nodev\tproc\n\text4"}},
+		{what: "overlay as a module", says: "when the first root is made", files: map[string]string{
+			"proc/filesystems": "nodev\tproc", "lib/modules/6.1.0-43-amd64/kernel/fs/overlayfs/overlay.ko": "x"}},
 		{what: "no loop devices", bad: "loop devices", says: "modprobe loop", files: map[string]string{"dev/loop-control": ""}},
 		{what: "no groups", bad: "control groups", says: "nothing is mounted", files: map[string]string{"sys/fs/cgroup/cgroup.controllers": ""}},
 		{what: "no memory controller", bad: "control groups", says: "cgroup_enable=memory", files: map[string]string{"sys/fs/cgroup/cgroup.controllers": "cpu pids"}},

@@ -96,6 +96,10 @@ func (h host) overlay() finding {
 	if slices.Contains(strings.Fields(h.read("proc/filesystems")), "overlay") {
 		return finding{name: "overlay", ok: true, says: text("layered roots of containers")}
 	}
+	module := filepath.Join("lib/modules", h.read("proc/sys/kernel/osrelease"), "kernel/fs/overlayfs")
+	if h.has(module) {
+		return finding{name: "overlay", ok: true, says: text("a module, which the kernel loads when the first root is made")}
+	}
 	return finding{name: "overlay", says: text("the kernel does not know the file system overlay"), remedy: command("modprobe overlay")}
 }
 
