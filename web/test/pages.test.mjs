@@ -213,6 +213,47 @@ test("another step swaps the lesson alone: the terminal's screen stays", async (
   await page.context().close();
 });
 
+test("on a phone, an explanation that appears leaves the terminal where it is", async () => {
+  for (const anchoring of ["auto", "none"]) {
+    const page = await open(browser, site.base, "/en/", { width: 390, height: 844 });
+    let show; // sends the newest frame again, with every check passed
+    await page.routeWebSocket(/\/ws\/live/, (ws) => {
+      const server = ws.connectToServer();
+      server.onMessage((message) => {
+        ws.send(message);
+        show = () => {
+          const frame = JSON.parse(message);
+          for (const c of frame.session.checks) c.state = "passed";
+          ws.send(JSON.stringify(frame));
+        };
+      });
+    });
+    await page.goto(site.base + lab("sides"));
+    await settled(page);
+    await page.evaluate((value) => (document.body.style.overflowAnchor = value), anchoring); // none: a browser without it
+    await page.locator("[data-runbtn]").first().click();
+    await page.waitForFunction(() => document.querySelector(".term").getBoundingClientRect().bottom <= innerHeight + 1);
+    const top = () => page.evaluate(() => document.querySelector(".term").getBoundingClientRect().top);
+    const before = await top();
+    show();
+    await page.waitForSelector("[data-why]:not([hidden])", { state: "attached" });
+    await page.getByText("Read why").waitFor();
+    await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => requestAnimationFrame(done)))));
+    assert.ok(Math.abs((await top()) - before) < 1, `${anchoring}: the terminal went from ${before} to ${await top()}`);
+    const covered = await page.evaluate(() => {
+      const [term, said] = [".term", ".toast"].map((s) => document.querySelector(s).getBoundingClientRect());
+      return said.bottom > term.top && said.top < term.bottom;
+    });
+    assert.ok(!covered, "the message lies over the terminal");
+    await page.waitForFunction(() => !document.querySelector("[data-runbtn][aria-disabled]"));
+    await sound(page, "phone");
+    await page.getByText("Read why").click();
+    await page.waitForFunction(() => { const at = document.querySelector("[data-why]").getBoundingClientRect(); return at.top >= 0 && at.top < innerHeight / 2; });
+    assert.deepEqual(page.wrongs, []);
+    await page.context().close();
+  }
+});
+
 test("text lights the thing, and the thing the text", async () => {
   const page = await open(browser, site.base, lab("sides"));
   await settled(page);
