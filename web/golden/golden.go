@@ -28,6 +28,7 @@ func All() map[string][]labs.Frame {
 		"volumes":  {Volumes()},
 		"many":     {Many(300)},
 		"crowd":    {crowd()},
+		"roles":    {Roles()},
 	}
 }
 

@@ -213,6 +213,31 @@ test("another step swaps the lesson alone: the terminal's screen stays", async (
   await page.context().close();
 });
 
+test("a container's role in its pod stands in every view, and in its table", async () => {
+  const words = { en: ["init", "sidecar", "ephemeral"], zh: ["Init", "Sidecar", "临时"] };
+  for (const [lang, theme] of [["en", "light"], ["zh", "dark"]]) {
+    const page = await open(browser, site.base, lab("roles", lang), { theme });
+    await settled(page);
+    for (const view of ["namespaces", "processes", "network", "volumes", "resources", "timeline"]) {
+      await page.click(`#tab-${view}`);
+      const [init, sidecar, ephemeral] = words[lang]; // init has ended: it has no process; only the sidecar has a socket
+      for (const table of [false, true]) {
+        if (table && view === "timeline") continue; // a list of moments
+        if (table) await page.locator(".legend button[aria-pressed]").click();
+        const expected = { processes: [sidecar, ephemeral], network: table ? [sidecar] : [sidecar, ephemeral] }[view] ?? [init, sidecar, ephemeral];
+        for (const word of expected) {
+          const shown = page.locator(`#view-${view}`).getByText(new RegExp(`(^|[(（· ])${word}([)）· ]|$)`)).first();
+          await shown.waitFor({ timeout: 3000 });
+        }
+      }
+      if (view !== "timeline") await page.locator(".legend button[aria-pressed]").click();
+    }
+    await sound(page, `roles in ${lang}`);
+    assert.deepEqual(page.wrongs, []);
+    await page.context().close();
+  }
+});
+
 test("on a phone, an explanation that appears leaves the terminal where it is", async () => {
   for (const anchoring of ["auto", "none"]) {
     const page = await open(browser, site.base, "/en/", { width: 390, height: 844 });
