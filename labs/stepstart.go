@@ -43,8 +43,8 @@ func (s *session) setUp(ctx context.Context, agent sandbox.Agent, w *watch, step
 	if err := send(ctx, w.updates, sandbox.Update{Snapshot: &start.Now}); err != nil {
 		return err
 	}
-	s.begin(step, start)
-	return s.learner.save(ctx)
+	s.begin(step, start) // the saver writes it, and tries again while the store fails
+	return nil
 }
 
 // setUp brings a node into a step's start, from nothing if it is fresh.

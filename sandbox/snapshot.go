@@ -166,6 +166,9 @@ type Interface struct {
 	MTU     int      `json:"mtu"`
 	RXBytes int64    `json:"rxBytes"`
 	TXBytes int64    `json:"txBytes"`
+
+	RXPackets int64 `json:"rxPackets"`
+	TXPackets int64 `json:"txPackets"`
 }
 
 // Route is one entry of a routing table.
@@ -184,6 +187,14 @@ type Socket struct {
 	Inode     uint64 `json:"inode"`
 	PIDs      []int  `json:"pids"`
 	Container string `json:"container"` // Container.ID of the holder
+
+	Peer uint64 `json:"peer,omitempty"` // unix: inode of the other end
+
+	// Of a TCP connection (tcp(7), TCP_INFO): bytes that came, bytes that were sent, each once; segments, with the empty ones.
+	RXBytes   int64 `json:"rxBytes,omitempty"`
+	TXBytes   int64 `json:"txBytes,omitempty"`
+	RXPackets int64 `json:"rxPackets,omitempty"`
+	TXPackets int64 `json:"txPackets,omitempty"`
 }
 
 // Volume is a pod's volume: one directory, however many places it is mounted at.

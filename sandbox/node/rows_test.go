@@ -21,6 +21,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -59,7 +60,8 @@ type fieldRow struct {
 
 const (
 	placeholder = "thispod"
-	atOnce      = 10 // pods that live on the node at a time
+	atOnce      = 10    // pods that live on the node at a time
+	firstPort   = 18000 // the ones above are given out as testport
 )
 
 // TestPodSpecRows tries every field of a pod that works: docs/podspec.md is made from the same files.
@@ -112,6 +114,7 @@ func selfSigned(t *testing.T) (key, certificate string) {
 
 type rowTrial struct {
 	key, certificate string // PEM in base64: testkey and testcertificate in Secrets
+	ports            atomic.Int32
 	agent            sandbox.Agent
 	room             chan struct{}
 }
@@ -149,7 +152,8 @@ func (r *rowTrial) try(t *testing.T, name string, objects []map[string]any, rows
 	r.room <- struct{}{}
 	defer func() { <-r.room }()
 	ctx, deadline := t.Context(), time.Now().Add(time.Minute)
-	named := strings.NewReplacer(placeholder, name, "testkey", r.key, "testcertificate", r.certificate).Replace
+	port := strconv.Itoa(firstPort + int(r.ports.Add(1)))
+	named := strings.NewReplacer(placeholder, name, "testport", port, "testkey", r.key, "testcertificate", r.certificate).Replace
 	ref, refusal := r.apply(ctx, t, objects, named)
 	typing, stop := context.WithCancel(ctx)
 	var typed sync.WaitGroup

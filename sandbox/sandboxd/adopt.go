@@ -1,15 +1,14 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 
 	"github.com/opencontainers/runc/libcontainer"
 
 	"podlab/sandbox"
+	"podlab/sandbox/internal/record"
 )
 
 // adoptAll finds the nodes of an earlier daemon again and removes everything else that it left.
@@ -29,7 +28,7 @@ func (h *host) adoptAll() error {
 	for _, entry := range entries {
 		if id, err := h.adopt(entry.Name()); err != nil {
 			h.log.Warn("a node of an earlier daemon is removed", "node", id, "error", err)
-			h.ended.add(id, sandbox.GoneInitEnded)
+			h.ended.Add(id, sandbox.GoneInitEnded)
 			left = append(left, entry.Name())
 		}
 	}
@@ -48,12 +47,8 @@ func (h *host) adoptAll() error {
 
 // adopt finds one node again, by its record. The node must still be the one recorded: same process, same pid namespace.
 func (h *host) adopt(place string) (id string, err error) {
-	data, err := os.ReadFile(filepath.Join(h.set.State(place), recordFile))
+	r, err := record.Read(h.set.State(place))
 	if err != nil {
-		return place, fmt.Errorf("half made, or a spare: %w", err)
-	}
-	var r record
-	if err := json.Unmarshal(data, &r); err != nil {
 		return place, err
 	}
 	return r.Spec.ID, h.follow(newNode(r), place)
@@ -61,7 +56,7 @@ func (h *host) adopt(place string) (id string, err error) {
 
 // follow takes up a node whose record was found.
 func (h *host) follow(n *node, place string) (err error) {
-	r := n.record
+	r := n.Node
 	n.place = place
 	if err := n.identify(r.PID); err != nil {
 		return err

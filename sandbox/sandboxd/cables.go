@@ -3,14 +3,10 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
-	"net/netip"
-	"os"
 	"slices"
 
 	"podlab/sandbox"
 	"podlab/sandbox/internal/cable"
-	"podlab/sandbox/internal/pidfd"
 	"podlab/sandbox/wire"
 )
 
@@ -67,21 +63,12 @@ func (h *host) plug(a, b *node, in bool) error {
 	return cable.Unplug(one, two)
 }
 
-// end opens the node's network. Its pid could be another process's by now, unless it lives after the file was opened.
 func (n *node) end() (cable.End, error) {
-	pods, err := netip.ParsePrefix(n.Spec.Subnet)
-	if err != nil {
-		return cable.End{}, err
+	end, err := cable.Open(n.PID, n.pidfd, n.Spec.Subnet)
+	if errors.Is(err, cable.ErrGone) {
+		err = errNoNode(n.Spec.ID)
 	}
-	network, err := os.Open(fmt.Sprintf("/proc/%d/ns/net", n.PID))
-	if err != nil {
-		return cable.End{}, err
-	}
-	if !pidfd.Lives(n.pidfd) {
-		network.Close()
-		return cable.End{}, errNoNode(n.Spec.ID)
-	}
-	return cable.End{Network: network, Pods: pods}, nil
+	return end, err
 }
 
 // plugAll puts the cables of a node in that was started again. The caller holds cabling.
@@ -100,15 +87,13 @@ func (h *host) plugAll(n *node) (failed error) {
 func (h *host) linked(n *node, other string) (linked, cut bool) {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
-	i := slices.IndexFunc(n.Links, func(l sandbox.Link) bool { return l.Node == other })
-	return i >= 0, i >= 0 && n.Links[i].Cut
+	return n.Linked(other)
 }
 
 // note records how a node is linked to another, for a later daemon too. The caller holds cabling.
 func (h *host) note(n *node, other string, cut bool) error {
 	h.mu.Lock()
-	h.dropLink(n, other)
-	n.Links = append(n.Links, sandbox.Link{Node: other, Cut: cut})
+	n.Link(other, cut)
 	h.mu.Unlock()
 	return h.rewrite(n)
 }
@@ -126,12 +111,7 @@ func (h *host) rewrite(n *node) error {
 	if !lives {
 		return nil
 	}
-	return n.record.write(h.set.State(n.place))
-}
-
-// dropLink forgets one. The caller holds mu.
-func (h *host) dropLink(n *node, other string) {
-	n.Links = slices.DeleteFunc(slices.Clone(n.Links), func(l sandbox.Link) bool { return l.Node == other })
+	return n.Write(h.set.State(n.place))
 }
 
 // unlink forgets the links of others to a node that is gone; the kernel took the cables with it.
@@ -142,7 +122,7 @@ func (h *host) unlink(gone *node) {
 		h.mu.Lock()
 		other := h.nodes[link.Node]
 		if other != nil {
-			h.dropLink(other, gone.Spec.ID)
+			other.Unlink(gone.Spec.ID)
 		}
 		h.mu.Unlock()
 		if other == nil {

@@ -3,22 +3,21 @@ package main
 import (
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"time"
 
-	"github.com/opencontainers/runc/libcontainer"
 	"github.com/opencontainers/runc/libcontainer/configs"
 
 	"podlab/sandbox"
+	"podlab/sandbox/internal/boot"
 	"podlab/sandbox/internal/features"
 	"podlab/sandbox/internal/isolation"
+	"podlab/sandbox/internal/moments"
 	"podlab/sandbox/internal/rootfs"
 	"podlab/sandbox/internal/socket"
 	"podlab/sandbox/internal/undo"
 	"podlab/sandbox/internal/userns"
-	"podlab/sandbox/wire"
 )
 
 // create makes a node and returns when its agent answers.
@@ -38,7 +37,7 @@ func (h *host) create(spec sandbox.NodeSpec) (sandbox.Node, error) {
 		return sandbox.Node{}, err
 	}
 	if closed(n.ready) { // it was a spare
-		err = n.record.write(h.set.State(n.place))
+		err = n.Write(h.set.State(n.place))
 	} else {
 		err = h.make(n)
 	}
@@ -90,13 +89,13 @@ func (h *host) start(n *node) error {
 	err = h.startInit(n, config, root.Log, listener, &made)
 	listener.Close() // node init has it now: when that ends, callers shall know
 	if err == nil {
-		err = h.awaitAgent(n.place)
+		err = boot.Await(h.set.NodeSocket(n.place))
 	}
 	if err != nil {
 		return fmt.Errorf("%w; the node's log ends: %q", err, root.LogEnd())
 	}
 	if !n.spare {
-		if err := n.record.write(h.set.State(n.place)); err != nil {
+		if err := n.Write(h.set.State(n.place)); err != nil {
 			return err
 		}
 	}
@@ -142,65 +141,33 @@ func (h *host) listen(place string) (*os.File, error) {
 	return listener.File()
 }
 
-const filterFD = 4
-
-// startInit starts node init: first libcontainer's stage of it, which waits, so that everything is in place before its program runs.
+// startInit starts node init; its program runs when its groups and its moments are in place.
 func (h *host) startInit(n *node, config *configs.Config, log, listener *os.File, made *undo.Steps) error {
-	container, err := libcontainer.Create(h.set.States(), n.place, config)
+	files := boot.Files{Log: log, Listener: listener, Filter: h.filter}
+	init, err := boot.Start(h.set.States(), n.place, n.Spec.Subnet, config, files)
 	if err != nil {
 		return err
 	}
-	process := &libcontainer.Process{
-		Args: []string{rootfs.Programs + "/podlab-node", "node"},
-		Env: []string{"PATH=/opt/podlab/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "container=podlab",
-			"PODLAB_SUBNET=" + n.Spec.Subnet},
-		Cwd:        "/",
-		Init:       true,
-		Stdout:     log,
-		Stderr:     log,
-		ExtraFiles: []*os.File{listener, h.filter}, // descriptors 3 and filterFD, which only the first stage sees
-	}
-	if err := container.Start(process); err != nil {
-		return err
-	}
-	made.Add(func() {
-		_ = process.Signal(os.Kill)
-		_, _ = process.Wait()
-	})
-	pid, err := process.Pid()
-	if err != nil {
-		return err
-	}
-	if err := n.identify(pid); err != nil {
+	made.Add(init.Kill)
+	if err := n.identify(init.PID); err != nil {
 		return err
 	}
 	made.Add(func() { n.pidfd.Close() })
-	n.container, n.process = container, process
+	n.container, n.process = init.Container, init.Process
 	if err := h.groups.Delegate(n.place, n.Base); err != nil {
 		return err
 	}
 	if err := h.trace(n); err != nil {
 		return err
 	}
-	return container.Exec()
+	return init.Run()
 }
 
-// awaitAgent asks the agent something, whatever: an answer, any answer, says that it is there. What it says is not looked at.
-func (h *host) awaitAgent(place string) error {
-	deadline := time.Now().Add(answerTime)
-	conn, err := net.DialTimeout("unix", h.set.NodeSocket(place), answerTime)
-	if err != nil {
+// trace begins to number the kernel's moments of a node.
+func (h *host) trace(n *node) (err error) {
+	if n.moments, err = moments.Open(h.set.State(n.place), n.moments); err != nil {
 		return err
 	}
-	defer conn.Close()
-	if err := conn.SetDeadline(deadline); err != nil {
-		return err
-	}
-	if err := wire.WriteJSON(conn, wire.JSON, wire.Request{Verb: "ping"}); err != nil {
-		return err
-	}
-	if _, _, err = wire.Read(conn, maxRequest); err != nil {
-		return fmt.Errorf("the agent does not answer: %w", err)
-	}
-	return nil
+	h.moments.Add(n.PIDNS, n.moments)
+	return h.tracer.Add(n.PIDNS, n.PID)
 }

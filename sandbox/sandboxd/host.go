@@ -2,10 +2,8 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"runtime"
 	"sync"
 	"time"
@@ -15,9 +13,11 @@ import (
 	"podlab/sandbox"
 	"podlab/sandbox/internal/cgroup"
 	"podlab/sandbox/internal/disk"
+	"podlab/sandbox/internal/ending"
 	"podlab/sandbox/internal/features"
 	"podlab/sandbox/internal/image"
 	"podlab/sandbox/internal/isolation"
+	"podlab/sandbox/internal/moments"
 	"podlab/sandbox/internal/rootfs"
 	"podlab/sandbox/internal/settings"
 	"podlab/sandbox/internal/spare"
@@ -27,7 +27,6 @@ import (
 
 // How long things may take.
 const (
-	answerTime = 10 * time.Second // from the start of node init to the agent's first answer
 	freezeTime = 5 * time.Second  // until all processes of a node have stopped
 	clearTime  = 30 * time.Second // from the death of node init to the last of its groups: a learner can make 30,000 in 4 s on v1
 )
@@ -48,9 +47,9 @@ type host struct {
 
 	mu      sync.RWMutex
 	nodes   map[string]*node
-	moments map[uint64]moments // by pid namespace
+	moments moments.Logs
 	ids     *userns.Pool
-	ended   endings
+	ended   ending.Book
 	spares  spare.Plan
 	waiting sync.WaitGroup // one goroutine for each node that lives
 }
@@ -59,13 +58,13 @@ func openHost(set *settings.Settings, tracer *trace.Tracer, log *slog.Logger) (_
 	h := &host{
 		set: set, log: log, tracer: tracer, disks: &disk.Maker{Dir: set.Disks()},
 		making: make(chan struct{}, 1+runtime.NumCPU()),
-		nodes:  make(map[string]*node), moments: make(map[uint64]moments),
-		ids: userns.NewPool(set.Run),
+		nodes:  make(map[string]*node),
+		ids:    userns.NewPool(set.Run),
 	}
 	if err := set.MakeDirectories(); err != nil {
 		return nil, err
 	}
-	if h.lock, err = lockFile(filepath.Join(set.Run, "lock")); err != nil {
+	if h.lock, err = set.Lock(); err != nil {
 		return nil, err
 	}
 	if err := rootfs.MountWork(set.Work()); err != nil {
@@ -82,18 +81,6 @@ func openHost(set *settings.Settings, tracer *trace.Tracer, log *slog.Logger) (_
 		log.Warn("this machine lacks a feature", "feature", missing.Params["feature"], "remedy", missing.Params["remedy"])
 	}
 	return h, errors.Join(h.expect(), lowerLimits(), h.adoptAll())
-}
-
-func lockFile(path string) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		f.Close()
-		return nil, fmt.Errorf("%s: another daemon has it: %w", path, err)
-	}
-	return f, nil
 }
 
 // lowerLimits sets what nodes inherit: no core dumps, which the host's core_pattern would take to the host.
@@ -117,7 +104,7 @@ func (h *host) close() {
 // removeDirectories removes those of RUN, when all nodes are gone, and the groups' parents.
 func (h *host) removeDirectories() error {
 	failed := h.groups.RemoveParent()
-	for _, dir := range []string{h.set.States(), h.set.Sockets(), filepath.Join(h.set.Run, "lock")} {
+	for _, dir := range []string{h.set.States(), h.set.Sockets(), h.set.LockFile()} {
 		if err := os.Remove(dir); err != nil && !errors.Is(err, os.ErrNotExist) {
 			failed = errors.Join(failed, err)
 		}

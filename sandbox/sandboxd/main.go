@@ -17,49 +17,28 @@ import (
 	"context"
 	"errors"
 	"flag"
-	"fmt"
 	"log/slog"
 	"os"
 	"os/signal"
 	"runtime"
 	"sync"
 
-	_ "github.com/opencontainers/cgroups/devices" // device rules of control groups
-	"github.com/opencontainers/runc/libcontainer"
-	_ "github.com/opencontainers/runc/libcontainer/nsenter" // the C half of libcontainer's init
 	"golang.org/x/sys/unix"
 
-	"podlab/sandbox/internal/filter"
+	"podlab/sandbox/internal/boot"
 	"podlab/sandbox/internal/rootfs"
 	"podlab/sandbox/internal/settings"
 	"podlab/sandbox/internal/trace"
 )
 
-// libcontainer starts this program again as the first stage of a node's init. Its descriptors are those of startInit. The node's
-// filter holds from here on: libcontainer's own work passes it.
+// This program is also the first stage of a node's init (package boot).
 //
 // Only main may run on the main thread, in the daemon too. libcontainer (goCreateMountSources) and package cable send a goroutine with its
 // thread into a node's namespaces; the thread ends with it, but the main one cannot end: it would stay there, and hold the node's mounts
 // and disk until the daemon ends.
 func init() {
 	runtime.LockOSThread()
-	if len(os.Args) != 2 || os.Args[1] != "init" {
-		return
-	}
-	runtime.GOMAXPROCS(1)
-	// A session keyring of its own, without a name, instead of the daemon's; a kernel without keys has none to share.
-	if _, _, errno := unix.Syscall(unix.SYS_KEYCTL, unix.KEYCTL_JOIN_SESSION_KEYRING, 0, 0); errno != 0 && errno != unix.ENOSYS {
-		fail("session keyring", errno)
-	}
-	if err := filter.LoadFile(filterFD); err != nil {
-		fail("filter", err)
-	}
-	libcontainer.Init() // does not return
-}
-
-func fail(what string, err error) {
-	fmt.Fprintln(os.Stderr, "node init:", what, err) // the node's log
-	os.Exit(1)
+	boot.Stage()
 }
 
 func main() {
@@ -118,7 +97,7 @@ func serve(ctx context.Context, interrupt <-chan os.Signal, server *server, host
 		})
 	}
 	start(server.run)
-	start(func(ctx context.Context) error { return tracer.Run(ctx, host.sink()) })
+	start(func(ctx context.Context) error { return tracer.Run(ctx, host.moments.Sink()) })
 	parts.Go(func() { host.keepSpares(ctx) })
 	parts.Go(func() { host.groups.Watch(ctx, host.destroyOvergrown) })
 

@@ -15,6 +15,7 @@ import (
 
 	"podlab/sandbox"
 	"podlab/sandbox/internal/pidfd"
+	"podlab/sandbox/internal/record"
 )
 
 // list returns the living nodes, oldest first.
@@ -73,7 +74,7 @@ func (h *host) reserve(spec sandbox.NodeSpec, spare bool) (*node, error) {
 			return n, nil
 		}
 	}
-	n := newNode(record{Spec: spec, Base: h.ids.Take(h.hasBase), Started: time.Now().UnixMilli()})
+	n := newNode(record.Node{Spec: spec, Base: h.ids.Take(h.hasBase), Started: time.Now().UnixMilli()})
 	n.spare = spare
 	h.nodes[spec.ID] = n
 	return n, nil
@@ -140,7 +141,7 @@ func (h *host) bury(n *node) {
 	n.alive, n.dying = false, true // it keeps its name from here on
 	h.mu.Unlock()
 	if !n.spare {
-		h.ended.add(n.Spec.ID, n.why())
+		h.ended.Add(n.Spec.ID, n.why())
 	}
 	if n.process != nil {
 		_, _ = n.process.Wait() // killed, mostly: that is no error here
@@ -163,7 +164,7 @@ func (h *host) forget(n *node) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	delete(h.nodes, n.Spec.ID)
-	delete(h.moments, n.PIDNS)
+	h.moments.Remove(n.PIDNS)
 	if n.moments != nil {
 		n.moments.Close()
 	}
@@ -278,6 +279,3 @@ func pause(ctx context.Context, c *libcontainer.Container) error {
 func errNoNode(id string) error {
 	return sandbox.Errorf(sandbox.CodeNotFound, "kind", "node", "name", id)
 }
-
-// errGone says that a node is not there any more and why.
-func (h *host) errGone(id string) error { return sandbox.NodeGone(id, h.ended.of(id)) }

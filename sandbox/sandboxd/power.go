@@ -78,9 +78,7 @@ func (h *host) halt(n *node) {
 	h.clear(n.place)
 	n.removing.Unlock()
 	h.tracer.Remove(n.PIDNS)
-	h.mu.Lock()
-	delete(h.moments, n.PIDNS)
-	h.mu.Unlock()
+	h.moments.Remove(n.PIDNS)
 	n.pidfd.Close()
 	close(n.halted)
 	h.log.Info("node is stopped", "node", n.Spec.ID)
@@ -100,7 +98,7 @@ func (h *host) restart(ctx context.Context, id string) (sandbox.Node, error) {
 	h.making <- struct{}{}
 	defer func() { <-h.making }()
 	began := time.Now()
-	n := newNode(old.record)
+	n := newNode(old.Node)
 	n.place, n.moments, n.changing, n.again, n.Started = old.place, old.moments, old.changing, true, began.UnixMilli()
 	close(n.ready)
 	if err := h.start(n); err != nil {
@@ -134,7 +132,7 @@ func (h *host) discard(n *node, reason string) (done bool) {
 		return false
 	}
 	<-n.halted
-	h.ended.add(n.Spec.ID, reason)
+	h.ended.Add(n.Spec.ID, reason)
 	if err := rootfs.Release(h.work(n)); err != nil {
 		h.log.Error("a node's disk stays", "node", n.Spec.ID, "error", err)
 	}

@@ -27,7 +27,6 @@ const (
 	callTime    = 60 * time.Second     // for all but streams
 	batch       = 256                  // moments in one message, at most
 	pace        = 2 * time.Millisecond // between two messages; the first goes out at once
-	acceptPause = 50 * time.Millisecond
 )
 
 // server answers on the daemon's socket. It serves the twelve verbs of package wire:
@@ -58,35 +57,9 @@ func listen(set *settings.Settings, host *host, log *slog.Logger) (*server, erro
 	return &server{set, host, log, listener}, nil
 }
 
-// run accepts calls until ctx ends, and waits for those that are open.
+// run serves calls until ctx ends, and waits for those that are open.
 func (s *server) run(ctx context.Context) error {
-	var calls sync.WaitGroup
-	defer calls.Wait()
-	stop := context.AfterFunc(ctx, func() { s.listener.Close() })
-	defer stop()
-	places := make(chan struct{}, maxCalls)
-	for {
-		conn, err := s.listener.AcceptUnix()
-		if ctx.Err() != nil {
-			return nil
-		}
-		if errors.Is(err, net.ErrClosed) {
-			return err
-		}
-		if err != nil { // out of descriptors, most likely: they come back
-			s.log.Warn("accept", "error", err)
-			time.Sleep(acceptPause)
-			continue
-		}
-		places <- struct{}{}
-		calls.Go(func() {
-			defer func() { <-places }()
-			defer conn.Close()
-			if err := s.call(ctx, conn); err != nil {
-				s.log.Warn("call", "error", err)
-			}
-		})
-	}
+	return socket.Serve(ctx, s.listener, maxCalls, s.log, s.call)
 }
 
 // call serves one connection.
@@ -177,7 +150,7 @@ func (s *server) moments(ctx context.Context, conn *net.UnixConn, raw json.RawMe
 		return nil // the daemon ends: whoever asked asks the next one
 	}
 	if !ok {
-		return wire.Answer(conn, nil, s.host.errGone(args.ID))
+		return wire.Answer(conn, nil, s.host.ended.Of(args.ID))
 	}
 	if err := errors.Join(wire.Answer(conn, nil, nil), conn.SetReadDeadline(time.Time{})); err != nil {
 		return err
@@ -202,7 +175,7 @@ func (s *server) moments(ctx context.Context, conn *net.UnixConn, raw json.RawMe
 		return send(wire.JSON, sandbox.Moments{Lost: run.Lost, Items: run.Items})
 	})
 	if errors.Is(err, ring.ErrClosed) {
-		return send(wire.Exit, s.host.errGone(args.ID))
+		return send(wire.Exit, s.host.ended.Of(args.ID))
 	}
 	if ctx.Err() != nil {
 		return nil

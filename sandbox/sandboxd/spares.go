@@ -17,6 +17,8 @@ import (
 // sparePrefix begins a spare's name, and its place for ever. Nobody can ask for a node of such a name.
 const sparePrefix = "_"
 
+var destroyed = sandbox.GoneDestroyed
+
 // expect lets spares be made of the default shape until others are asked for.
 func (h *host) expect() error {
 	first, err := h.set.Complete(sandbox.NodeSpec{ID: "first"})
@@ -119,6 +121,7 @@ func (h *host) drop(nodes []*node) {
 	for _, n := range nodes {
 		if n.spare { // else somebody has it by now
 			n.dying = true
+			n.reason.Store(&destroyed)
 			spares = append(spares, n)
 		}
 	}

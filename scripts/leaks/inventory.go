@@ -151,11 +151,16 @@ func mounts() ([]string, error) {
 	data, err := os.ReadFile("/proc/self/mountinfo")
 	var found []string
 	for line := range strings.Lines(string(data)) {
-		if f := strings.Fields(line); len(f) > 4 {
+		if f := strings.Fields(line); len(f) > 4 && !ofSystemd(f[4]) {
 			found = append(found, f[4]) // proc_pid_mountinfo(5): mount point
 		}
 	}
 	return found, err
+}
+
+// ofSystemd says that systemd mounts there whenever one of its units starts or somebody logs in.
+func ofSystemd(at string) bool {
+	return strings.HasPrefix(at, "/run/credentials/") || strings.HasPrefix(at, "/run/user/")
 }
 
 // cgroups are the directories of every mounted hierarchy, but for systemd's own.
@@ -211,8 +216,12 @@ func sysvipc() ([]string, error) {
 	return found, nil
 }
 
-// passing begins the names of what other programs leave in /tmp: a running go command, and browsers however they end.
-var passing = []string{"go-build", "gopath", "org.chromium.", "playwright"}
+// passing begins the names, but for a leading dot, of what other programs leave in such directories: a running go command and the linker;
+// browsers however they end; the caches of npm and tsc; systemd's units while they run, a timer's among them.
+var passing = []string{"go-build", "go-link-", "gopath", "org.chromium.", "playwright", "node-compile-cache", "v8-compile-cache", "systemd-private-"}
+
+// shared are the files that a program makes once on a machine, and keeps: mount(8)'s table and libblkid's.
+var shared = []string{"/run/mount", "/run/blkid", "/run/credentials"}
 
 // files are the entries of the directories for things that do not last.
 func files() ([]string, error) {
@@ -220,10 +229,14 @@ func files() ([]string, error) {
 	for _, dir := range []string{"/tmp", "/run", "/run/podlab", "/run/podlab/nodes", "/run/netns", "/dev/shm", "/dev/mqueue"} {
 		entries, _ := os.ReadDir(dir) // not every machine has each
 		for _, e := range entries {
-			if !slices.ContainsFunc(passing, func(p string) bool { return strings.HasPrefix(e.Name(), p) }) {
-				found = append(found, filepath.Join(dir, e.Name()))
+			if path := filepath.Join(dir, e.Name()); !passes(e.Name()) && !slices.Contains(shared, path) {
+				found = append(found, path)
 			}
 		}
 	}
 	return found, nil
+}
+
+func passes(name string) bool {
+	return slices.ContainsFunc(passing, func(p string) bool { return strings.HasPrefix(strings.TrimPrefix(name, "."), p) })
 }

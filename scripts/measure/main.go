@@ -36,6 +36,7 @@ var benchmarks = []benchmark{
 	{"neighbour", "the same key while another learner abuses the machine in each of five ways", benchNeighbour},
 	{"moment", "a kernel moment reaches a live websocket", benchMoment},
 	{"podman", "the same pod and exec by podman, if it is installed", benchPodman},
+	{"cri", "the same pod and exec by containerd over the CRI, if it is installed", benchCRI},
 }
 
 // bench is what all benchmarks share.

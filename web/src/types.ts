@@ -557,6 +557,8 @@ export interface Interface {
   mtu: number;
   rxBytes: number;
   txBytes: number;
+  rxPackets: number;
+  txPackets: number;
 }
 
 export interface Route {
@@ -573,6 +575,11 @@ export interface Socket {
   inode: number;
   pids: number[];
   container: string;
+  peer?: number;
+  rxBytes?: number;
+  txBytes?: number;
+  rxPackets?: number;
+  txPackets?: number;
 }
 
 export interface Network {

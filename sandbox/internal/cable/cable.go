@@ -17,7 +17,12 @@ import (
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
+
+	"podlab/sandbox/internal/pidfd"
 )
+
+// ErrGone says that a node has ended.
+var ErrGone = errors.New("cable: the node has ended")
 
 // noAddress is IN6_ADDR_GEN_MODE_NONE of linux/if_link.h: no IPv6 is spoken but what somebody sets up.
 const noAddress = 1
@@ -26,6 +31,24 @@ const noAddress = 1
 type End struct {
 	Network *os.File     // its network namespace
 	Pods    netip.Prefix // their addresses, of which the node's bridge has the first; no two nodes' overlap
+}
+
+// Open opens the network of a node: of the process of that pid, which init holds (package pidfd). The pid could be another process's by now,
+// unless init lives after the file was opened: else ErrGone. pods is the subnet of the node's pods. Close the End's network.
+func Open(pid int, init *os.File, pods string) (End, error) {
+	subnet, err := netip.ParsePrefix(pods)
+	if err != nil {
+		return End{}, err
+	}
+	network, err := os.Open(fmt.Sprintf("/proc/%d/ns/net", pid))
+	if err != nil {
+		return End{}, err
+	}
+	if !pidfd.Lives(init) {
+		network.Close()
+		return End{}, ErrGone
+	}
+	return End{Network: network, Pods: subnet}, nil
 }
 
 // Card is the name of the card that leads to this end: "link7" to the node with pods in 10.88.7.0/24.

@@ -187,6 +187,7 @@ func TestKillServerWithANodeAhead(t *testing.T) {
 		s.start()
 		s.ahead(1+len(records), when)
 		s.ask(http.MethodPost, "/api/l/"+s.lab+"/end")
+		s.ahead(1, when+", and ended the lab") // the answer comes before the session's record is gone
 	}
 	for _, at := range []time.Duration{0, 50 * time.Millisecond, 500 * time.Millisecond, 2 * time.Second} {
 		s.kill()

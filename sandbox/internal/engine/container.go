@@ -388,10 +388,3 @@ func (c *container) removeRoot(attempt int) {
 		c.unit.log.Error("files not removed", "container", c.id(), "attempt", attempt, "err", err)
 	}
 }
-
-// discard removes the files of a container that has ended for good.
-func (c *container) discard() {
-	if c.run.Attempt > 0 {
-		c.removeRoot(c.run.Attempt)
-	}
-}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/opencontainers/runc/libcontainer"
 	"github.com/opencontainers/runc/libcontainer/configs"
+	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 
 	"podlab/sandbox"
@@ -273,15 +274,30 @@ func (c *container) begin(made *launched, config *configs.Config, streams *stdio
 	if err := c.keep(made, streams); err != nil {
 		return err
 	}
-	if made.mac, err = c.network(made.pid); err != nil {
+	if err := c.letGo(made); err != nil {
 		return err
 	}
-	if err := lc.Exec(); err != nil {
-		return err
-	}
-	awaitProgram(made.pid)
 	made.at, made.boot = time.Now(), bootTime()
 	return nil
+}
+
+// letGo gives the container its network and has its program run. Pause needs no network, which mostly waits for the kernel: it runs meanwhile.
+func (c *container) letGo(made *launched) error {
+	var connecting errgroup.Group
+	connecting.Go(func() (err error) {
+		made.mac, err = c.network(made.pid)
+		return err
+	})
+	if c.kind != sandbox.KindInfra {
+		if err := connecting.Wait(); err != nil {
+			return err
+		}
+	}
+	if err := made.lc.Exec(); err != nil {
+		return errors.Join(err, connecting.Wait())
+	}
+	awaitProgram(made.pid)
+	return connecting.Wait()
 }
 
 // firstStage is the name of libcontainer's first stage, as nsexec.c sets it, until it executes the container's program.

@@ -338,9 +338,6 @@ func (u *unit) show() {
 // remove takes away everything that is left of a unit that has ended, and the unit itself.
 func (u *unit) remove() {
 	u.tearDownSandbox()
-	for _, c := range u.all() {
-		c.discard()
-	}
 	u.tearDownVolumes()
 	if err := removeTree(u.dir()); err != nil {
 		u.log.Error("directory not removed", "err", err)

@@ -162,6 +162,8 @@ func (d *digest) network(n *sandbox.Network) {
 	each(d, n.Sockets, func(d *digest, s *sandbox.Socket) {
 		d.text(s.Proto, s.Local, s.Remote, s.State, s.Container)
 		d.whole(s.Inode)
+		d.whole(s.Peer)
+		d.ints(s.RXBytes/trafficStep, s.TXBytes/trafficStep)
 		each(d, s.PIDs, func(d *digest, pid *int) { d.ints(int64(*pid)) })
 	})
 }

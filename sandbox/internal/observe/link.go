@@ -68,6 +68,8 @@ func (l *link) setStats(b []byte) {
 	if len(b) < 32 {
 		return
 	}
+	l.RXPackets = int64(binary.NativeEndian.Uint64(b))
+	l.TXPackets = int64(binary.NativeEndian.Uint64(b[8:]))
 	l.RXBytes = int64(binary.NativeEndian.Uint64(b[16:]))
 	l.TXBytes = int64(binary.NativeEndian.Uint64(b[24:]))
 }

@@ -18,6 +18,7 @@ type space struct {
 	links   []link
 	routes  []route
 	sockets []sandbox.Socket
+	unix    map[uint64]uint64 // connected ones, by inode: the other end's
 }
 
 // inside reads what can only be read from within a namespace: networks and System V objects, on one journey.
@@ -130,6 +131,12 @@ func (o *Observer) listening(sp *space) {
 			}
 		})
 	}
+	sp.unix = map[uint64]uint64{}
+	_ = n.dump(o.r.buf, sockDiagByName, unixRequest(), func(b []byte) {
+		if inode, peer, ok := parseUnixDiag(b); ok && len(sp.unix) < maxSockets {
+			sp.unix[inode] = peer
+		}
+	})
 }
 
 // namedSockets reads the other kinds, which files tell at little cost.
@@ -148,7 +155,7 @@ func (o *Observer) namedSockets(s *scan, sp *space) {
 	}
 	if b, err := o.r.file(d, "net/unix"); err == nil {
 		socks, m := parseUnix(b, maxSockets)
-		sp.sockets, more = append(sp.sockets, socks...), more || m
+		sp.sockets, more = append(sp.sockets, joinUnix(socks, sp.unix)...), more || m
 	}
 	if more {
 		s.truncate("sockets")

@@ -41,6 +41,8 @@ func connection(pid int, held heldSocket) (s sandbox.Socket, ok bool) {
 		_, s.Remote = address(remote)
 	}
 	s.State, s.Inode = tcpState(info.State), held.inode
+	s.RXBytes, s.TXBytes = int64(info.Bytes_received), int64(info.Bytes_sent-info.Bytes_retrans)
+	s.RXPackets, s.TXPackets = int64(info.Segs_in), int64(info.Segs_out)
 	return s, s.Remote != "" || s.State != "CLOSE" // a socket that was only made
 }
 

@@ -2,7 +2,12 @@ package observe
 
 import (
 	"bytes"
+	"encoding/binary"
+	"maps"
+	"slices"
 	"strconv"
+
+	"golang.org/x/sys/unix"
 
 	"podlab/sandbox"
 	"podlab/sandbox/text"
@@ -40,6 +45,53 @@ func parseUnix(b []byte, limit int) (all []sandbox.Socket, more bool) {
 		})
 	}
 	return all, false
+}
+
+const (
+	sizeofUnixReq = 24 // struct unix_diag_req
+	sizeofUnixMsg = 16 // struct unix_diag_msg
+	unixDiagPeer  = 2  // UNIX_DIAG_PEER, include/uapi/linux/unix_diag.h
+	unixShowPeer  = 4  // UDIAG_SHOW_PEER
+	tcpEstab      = 1  // Unix sockets use TCP's states
+)
+
+// unixRequest asks for connected Unix sockets and their other ends.
+func unixRequest() []byte {
+	b := make([]byte, sizeofUnixReq)
+	b[0] = unix.AF_UNIX
+	binary.NativeEndian.PutUint32(b[4:], 1<<tcpEstab)
+	binary.NativeEndian.PutUint32(b[12:], unixShowPeer)
+	return b
+}
+
+// parseUnixDiag reads struct unix_diag_msg: a socket and its other end.
+func parseUnixDiag(b []byte) (inode, peer uint64, ok bool) {
+	if len(b) < sizeofUnixMsg {
+		return 0, 0, false
+	}
+	eachAttribute(b[sizeofUnixMsg:], func(kind uint16, value []byte) {
+		if kind == unixDiagPeer {
+			peer = uint64(attr32(value)) //nolint:gosec // an inode of sockfs has 32 bits
+		}
+	})
+	return uint64(binary.NativeEndian.Uint32(b[4:])), peer, peer != 0
+}
+
+// joinUnix notes the other ends of named sockets, and adds those of them that have no name: whoever connected.
+func joinUnix(named []sandbox.Socket, peers map[uint64]uint64) []sandbox.Socket {
+	at := map[uint64]int{}
+	for i := range named {
+		at[named[i].Inode] = i
+		named[i].Peer = peers[named[i].Inode]
+	}
+	for _, inode := range slices.Sorted(maps.Keys(peers)) {
+		i, isNamed := at[peers[inode]]
+		if _, itself := at[inode]; itself || !isNamed {
+			continue // both ends without a name: a socketpair
+		}
+		named = append(named, sandbox.Socket{Proto: "unix", Remote: named[i].Local, State: "ESTABLISHED", Inode: inode, Peer: peers[inode]})
+	}
+	return named
 }
 
 // cutFields takes n words off a line; rest is what follows them, which may hold spaces of its own. Both are empty when the line has

@@ -19,6 +19,16 @@ func Open(pid int) (*os.File, error) {
 	return os.NewFile(uintptr(fd), "pidfd"), nil
 }
 
+// Namespace is the inode of the pid namespace of a pid's process.
+func Namespace(pid int) (inode uint64, err error) {
+	path := fmt.Sprintf("/proc/%d/ns/pid", pid)
+	var ns unix.Stat_t
+	if err := unix.Stat(path, &ns); err != nil {
+		return 0, &os.PathError{Op: "stat", Path: path, Err: err}
+	}
+	return ns.Ino, nil
+}
+
 // Wait returns when the process has ended, or with os.ErrClosed when the file was closed. It reaps nothing.
 func Wait(f *os.File) error {
 	raw, err := f.SyscallConn()

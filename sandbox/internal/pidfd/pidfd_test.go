@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -47,5 +48,18 @@ func TestCloseEndsWait(t *testing.T) {
 	f.Close()
 	if err := <-ended; !errors.Is(err, os.ErrClosed) {
 		t.Errorf("waiting: %v", err)
+	}
+}
+
+func TestNamespace(t *testing.T) {
+	own, err := os.Stat("/proc/self/ns/pid")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if inode, err := Namespace(os.Getpid()); err != nil || inode != own.Sys().(*syscall.Stat_t).Ino {
+		t.Errorf("own: %d %v", inode, err)
+	}
+	if _, err := Namespace(1 << 30); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("of no process: %v", err)
 	}
 }

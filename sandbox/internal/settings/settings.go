@@ -107,10 +107,24 @@ func (s *Settings) States() string              { return filepath.Join(s.Run, "s
 func (s *Settings) State(id string) string      { return filepath.Join(s.States(), id) }
 func (s *Settings) Sockets() string             { return filepath.Join(s.Run, "nodes") }
 func (s *Settings) NodeSocket(id string) string { return filepath.Join(s.Sockets(), id+".sock") }
+func (s *Settings) LockFile() string            { return filepath.Join(s.Run, "lock") }
 func (s *Settings) Work() string                { return filepath.Join(s.Run, "mnt") }
 func (s *Settings) Images() string              { return filepath.Join(s.Data, "images") }
 func (s *Settings) Programs() string            { return filepath.Join(s.Data, "node", "bin") }
 func (s *Settings) Disks() string               { return filepath.Join(s.Data, "nodes") }
+
+// Lock makes this the one daemon of the run directory, until the file is closed.
+func (s *Settings) Lock() (*os.File, error) {
+	f, err := os.OpenFile(s.LockFile(), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("%s: another daemon has it: %w", f.Name(), err)
+	}
+	return f, nil
+}
 
 // Groups is the nodes' control group, below the root of every hierarchy. Two daemons on one host (tests, trials) have different run
 // directories and so different groups.

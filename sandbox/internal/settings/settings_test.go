@@ -2,6 +2,7 @@ package settings
 
 import (
 	"flag"
+	"strings"
 	"testing"
 
 	"podlab/sandbox"
@@ -60,4 +61,20 @@ func TestComplete(t *testing.T) {
 			t.Errorf("%+v: %v", bad, err)
 		}
 	}
+}
+
+func TestOneDaemonForOneDirectory(t *testing.T) {
+	s := &Settings{Run: t.TempDir()}
+	lock, err := s.Lock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Lock(); err == nil || !strings.Contains(err.Error(), "another daemon") {
+		t.Errorf("a second one: %v", err)
+	}
+	lock.Close()
+	if lock, err = s.Lock(); err != nil {
+		t.Fatalf("after the first: %v", err)
+	}
+	lock.Close()
 }

@@ -3,13 +3,17 @@
 package socket
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"os"
 	"os/user"
 	"slices"
 	"strconv"
+	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -25,6 +29,40 @@ func Listen(path string, group int) (*net.UnixListener, error) {
 		return nil, err
 	}
 	return listener, nil
+}
+
+const acceptPause = 50 * time.Millisecond
+
+// Serve calls answer with each caller, most of them at a time, until ctx ends, and waits for those that are open. It closes connections and
+// the listener.
+func Serve(ctx context.Context, listener *net.UnixListener, most int, log *slog.Logger, answer func(context.Context, *net.UnixConn) error) error {
+	var calls sync.WaitGroup
+	defer calls.Wait()
+	stop := context.AfterFunc(ctx, func() { listener.Close() })
+	defer stop()
+	places := make(chan struct{}, most)
+	for {
+		conn, err := listener.AcceptUnix()
+		if ctx.Err() != nil {
+			return nil
+		}
+		if errors.Is(err, net.ErrClosed) {
+			return err
+		}
+		if err != nil { // out of descriptors, most likely: they come back
+			log.Warn("accept", "error", err)
+			time.Sleep(acceptPause)
+			continue
+		}
+		places <- struct{}{}
+		calls.Go(func() {
+			defer func() { <-places }()
+			defer conn.Close()
+			if err := answer(ctx, conn); err != nil {
+				log.Warn("call", "error", err)
+			}
+		})
+	}
 }
 
 // Admit fails unless the caller is root or of the group; group 0 is nobody but root. The socket's mode says the same; this holds should

@@ -1,11 +1,15 @@
 package socket
 
 import (
+	"context"
+	"io"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
 	"syscall"
 	"testing"
+	"time"
 
 	"podlab/sandbox/internal/sandboxtest"
 )
@@ -49,5 +53,64 @@ func TestListen(t *testing.T) {
 func TestIsMember(t *testing.T) {
 	if !isMember(0, 0) || isMember(0, 4242) || isMember(4_000_000, 0) {
 		t.Error("members are not who /etc/group says")
+	}
+}
+
+// TestServe: no more callers at a time than there are places; the end waits for those that are being answered.
+func TestServe(t *testing.T) {
+	sandboxtest.Root(t)
+	path := filepath.Join(t.TempDir(), "s.sock")
+	listener, err := Listen(path, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	came, proceed, served := make(chan struct{}), make(chan struct{}), make(chan error)
+	go func() {
+		served <- Serve(ctx, listener, 1, slog.New(slog.DiscardHandler), func(_ context.Context, conn *net.UnixConn) error {
+			came <- struct{}{}
+			<-proceed
+			_, err := conn.Write([]byte("x"))
+			return err
+		})
+	}()
+	var callers []net.Conn
+	for range 2 {
+		conn, err := net.Dial("unix", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		callers = append(callers, conn)
+	}
+	answered := func(conn net.Conn) {
+		t.Helper()
+		if text, err := io.ReadAll(conn); err != nil || string(text) != "x" {
+			t.Errorf("answered %q %v", text, err)
+		}
+	}
+	<-came
+	select {
+	case <-came:
+		t.Fatal("two callers at one place")
+	case <-time.After(50 * time.Millisecond):
+	}
+	proceed <- struct{}{}
+	answered(callers[0])
+	<-came
+	cancel()
+	select {
+	case err := <-served:
+		t.Fatal("ended with a caller unanswered:", err)
+	case <-time.After(50 * time.Millisecond):
+	}
+	proceed <- struct{}{}
+	answered(callers[1])
+	if err := <-served; err != nil {
+		t.Error(err)
+	}
+	if conn, err := net.Dial("unix", path); err == nil {
+		conn.Close()
+		t.Error("it still listens")
 	}
 }

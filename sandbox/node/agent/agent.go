@@ -84,7 +84,7 @@ var _ serve.Agent = (*Agent)(nil)
 
 // Run is one life of the agent. It returns when ctx ends or something that it cannot do without fails.
 func Run(ctx context.Context, cfg Config) error {
-	debug.SetGCPercent(50)
+	debug.SetGCPercent(growthAtRest)
 	_ = os.Setenv("GOMAXPROCS", "1") // of first stages, which do one thing after the other: libcontainer hands it on. It cannot fail
 	handleSignals()
 	ctx, cancel := context.WithCancel(ctx)

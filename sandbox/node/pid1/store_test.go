@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -198,7 +199,11 @@ func TestOrphans(t *testing.T) {
 	r := newReaper()
 	conn, _ := pair(t, newStore(r))
 	client := keep.NewClient(conn)
-	out, err := exec.Command("sh", "-c", "(sleep 0.3; exit 7) >/dev/null & echo $!; (sleep 0.3; kill -9 $$) >/dev/null & ").Output()
+	hold := filepath.Join(t.TempDir(), "hold")
+	if err := os.WriteFile(hold, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.Command("sh", "-c", "(while [ -e $0 ]; do sleep 0.02; done; exit 7) >/dev/null & echo $!", hold).Output()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -208,6 +213,9 @@ func TestOrphans(t *testing.T) {
 	}
 	start, err := procstat.Start(pid)
 	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(hold); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)

@@ -50,7 +50,7 @@ func (p *program) followDebugger(ctx context.Context, id string, stdin, tty, qui
 		err = p.agent.Logs(ctx, sandbox.LogOptions{Container: id}, p.out)
 	}
 	if ctx.Err() != nil { // ^C detaches, and is how a shell would tell
-		return exitInterrupted, nil
+		return exitInterrupted, nil //nolint:nilerr // that it was cut off is no news
 	}
 	return 0, err
 }

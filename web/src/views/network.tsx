@@ -148,31 +148,42 @@ function SocketLine({ k, paired }: { k: Socket; paired: boolean }) {
   if (listens(k)) {
     return (
       <li class="sock listen" data-end={endOf(k)} title={`${k.proto} ${k.local}`}>
-        <b class="mono">:{port(k.local)}</b> <small>{t("net.listens", { proto: k.proto.replace(/6$/, "") })}{local(k) ? ` · ${host(k.local)}` : ""}</small>
+        <b class="mono">{k.proto === "unix" ? k.local : `:${port(k.local)}`}</b>{" "}
+        <small>
+          {t("net.listens", { proto: k.proto.replace(/6$/, "") })}
+          {local(k) && k.proto !== "unix" ? ` · ${host(k.local)}` : ""}
+        </small>
       </li>
     );
   }
   return (
     <li class={`sock conn${paired ? "" : " away"}`} data-end={endOf(k)} title={`${k.proto} ${k.local} → ${k.remote}`}>
-      <span class="mono">{plain(k.local)} → {plain(k.remote)}</span>
+      <span class="mono">{k.proto === "unix" ? (k.remote ? `→ ${k.remote}` : k.local) : `${plain(k.local)} → ${plain(k.remote)}`}</span>
+      {(k.rxBytes || k.txBytes) && (
+        <small class="mono">
+          ↓ {bytes(k.rxBytes ?? 0)} ↑ {bytes(k.txBytes ?? 0)}
+        </small>
+      )}
     </li>
   );
 }
 
+const counted = (size: number, packets: number): [string, number] => [bytes(size), packets];
+
 function NetworkTables({ s }: { s: Snapshot }) {
   const owner = (n: Net) => n.owner || t("who.node");
   const cards = s.networks.flatMap((n) =>
-    n.interfaces.map((i) => ({ key: `${n.inode}.${i.index}`, o: `net:${n.owner}`, cells: [owner(n), i.name, i.addrs.join(", "), i.mac, bytes(i.rxBytes), bytes(i.txBytes)] })),
+    n.interfaces.map((i) => ({ key: `${n.inode}.${i.index}`, o: `net:${n.owner}`, cells: [owner(n), i.name, i.addrs.join(", "), i.mac, ...counted(i.rxBytes, i.rxPackets), ...counted(i.txBytes, i.txPackets)] })),
   );
   const sockets = s.networks.flatMap((n) =>
-    n.sockets.slice(0, 200).map((k) => ({ key: `${n.inode}.${k.inode}.${k.local}`, cells: [owner(n), k.container ? named(k.container) : "–", k.proto, k.local, k.remote, k.state] })),
+    n.sockets.slice(0, 200).map((k) => ({ key: `${n.inode}.${k.inode}.${k.local}`, cells: [owner(n), k.container ? named(k.container) : "–", k.proto, k.local, k.remote, k.state, bytes(k.rxBytes ?? 0), bytes(k.txBytes ?? 0)] })),
   );
   return (
     <Tables
       label={t("view.network")}
       tables={[
-        { caption: t("table.cards"), columns: columns("owner", "=card", "=address", "=mac", "received", "sent"), rows: cards, empty: t("net.none") },
-        { caption: t("table.sockets"), columns: columns("owner", "container", "proto", "=local", "=remote", "state"), rows: sockets },
+        { caption: t("table.cards"), columns: columns("owner", "=card", "=address", "=mac", "received", "packetsin", "sent", "packetsout"), rows: cards, empty: t("net.none") },
+        { caption: t("table.sockets"), columns: columns("owner", "container", "proto", "=local", "=remote", "state", "received", "sent"), rows: sockets },
       ]}
     />
   );
