@@ -50,21 +50,9 @@ func (s *Sessions) release(l *learner) {
 	}
 }
 
-func (s *Sessions) find(lab, step string) (*Lab, *Step, error) {
-	l, ok := s.cfg.Course.Lab(lab)
-	if !ok {
-		return nil, nil, sandbox.Errorf(sandbox.CodeNotFound, "kind", "lab", "name", lab)
-	}
-	st, _, ok := l.Step(step)
-	if !ok {
-		return nil, nil, sandbox.Errorf(sandbox.CodeNotFound, "kind", "step", "name", step)
-	}
-	return l, st, nil
-}
-
 // with calls fn with a learner, locked, and the step, and saves what fn changed.
 func (s *Sessions) with(ctx context.Context, id, lab, step string, fn func(*learner, *Lab, *Step) error) error {
-	l, st, err := s.find(lab, step)
+	l, st, err := s.cfg.Course.Find(lab, step)
 	if err != nil {
 		return err
 	}
@@ -85,8 +73,8 @@ func locked(l *learner, fn func() error) error {
 	return fn()
 }
 
-// live calls fn with the learner's live session in a lab, locked, and saves what fn changed.
-func (s *Sessions) live(ctx context.Context, id, lab string, fn func(*session) error) error {
+// inSession calls fn with the learner's live session in a lab, locked, and saves what fn changed.
+func (s *Sessions) inSession(ctx context.Context, id, lab string, fn func(*session) error) error {
 	who, err := s.acquire(ctx, id)
 	if err != nil {
 		return err

@@ -1,6 +1,10 @@
 package labs
 
-import "time"
+import (
+	"time"
+
+	"podlab/sandbox"
+)
 
 // Course is all modules and labs, those that exist and those to come.
 type Course struct {
@@ -26,6 +30,19 @@ type Entry struct {
 func (c *Course) Lab(id string) (*Lab, bool) {
 	lab, ok := c.byID[id]
 	return lab, ok
+}
+
+// Find returns a lab and a step of it by their ids. Errors: not_found.
+func (c *Course) Find(lab, step string) (*Lab, *Step, error) {
+	l, ok := c.Lab(lab)
+	if !ok {
+		return nil, nil, sandbox.Errorf(sandbox.CodeNotFound, "kind", "lab", "name", lab)
+	}
+	s, _, ok := l.Step(step)
+	if !ok {
+		return nil, nil, sandbox.Errorf(sandbox.CodeNotFound, "kind", "step", "name", step)
+	}
+	return l, s, nil
 }
 
 // Labs returns all labs that exist, in the course's order.

@@ -6,7 +6,7 @@
 //	Sessions      all goroutines; they end in Close. Nodes live on, and the next Open finds them by the records in the Store.
 //	├ learner     one lock for all that is known of a learner; in memory while a page looks or a session lives
 //	│ ├ session   a learner in one lab; goroutines run (one node after the other), clock (time), saver (store)
-//	│ │ └ live    one node: watch (agent, kernel, merge), prepare (the step's start), probe (exec and http checks)
+//	│ │ └ follow  one node: watch (agent, kernel, merge), prepare (the step's start), probe (exec and http checks)
 //	│ │   └ attempt one run of one step, without goroutine or clock: shown snapshots and moments, it says what was reached
 //	│ └ Subscription  one page: whole snapshots, the newest wins; every moment, by a cursor into the session's log
 //	└ warm.Pool   nodes made ahead, until a session takes one: goroutine Run

@@ -15,15 +15,15 @@ type learner struct {
 	id    string
 	store Store
 
-	mu         sync.Mutex
-	session    *session // nil: none
-	ended      string   // lab of the session that ended last
-	generation int
-	subs       map[*Subscription]struct{}
-	left       time.Time // when the last page went away
-	progress   map[string]Progress
-	dirty      map[string]bool // labs whose progress is to be saved
-	dirtyLive  bool            // the session's record is to be saved
+	mu          sync.Mutex
+	session     *session // nil: none
+	ended       string   // lab of the session that ended last
+	generation  int
+	subs        map[*Subscription]struct{}
+	left        time.Time // when the last page went away
+	progress    map[string]Progress
+	dirty       map[string]bool // labs whose progress is to be saved
+	dirtyRecord bool            // the session's record is to be saved
 
 	saving sync.Mutex // one save at a time: the newest state is what stays
 }
@@ -49,8 +49,8 @@ func (l *learner) save(ctx context.Context) error {
 	l.saving.Lock()
 	defer l.saving.Unlock()
 	l.mu.Lock()
-	labs, live := l.dirty, l.dirtyLive
-	l.dirty, l.dirtyLive = map[string]bool{}, false
+	labs, recordToo := l.dirty, l.dirtyRecord
+	l.dirty, l.dirtyRecord = map[string]bool{}, false
 	progress := map[string]Progress{}
 	for lab := range labs {
 		progress[lab] = l.progress[lab].clone()
@@ -68,7 +68,7 @@ func (l *learner) save(ctx context.Context) error {
 			l.again(lab)
 		}
 	}
-	if live {
+	if recordToo {
 		if err := l.saveRecord(ctx, record); err != nil {
 			errs = append(errs, err)
 			l.again("")
@@ -88,7 +88,7 @@ func (l *learner) again(lab string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if lab == "" {
-		l.dirtyLive = true
+		l.dirtyRecord = true
 	} else {
 		l.dirty[lab] = true
 	}

@@ -10,8 +10,8 @@ import (
 	"podlab/sandbox"
 )
 
-// live follows one node until ctx ends or the node is gone.
-func (s *session) live(ctx context.Context) error {
+// follow watches one node until ctx ends or the node is gone, and does for the session what it takes there.
+func (s *session) follow(ctx context.Context) error {
 	node, err := s.reach(ctx)
 	if err != nil {
 		return err
@@ -46,10 +46,10 @@ func (s *session) opened(ctx context.Context, agent sandbox.Agent) {
 // reach makes the node, or finds again the one that the session had. Errors: node_gone.
 func (s *session) reach(ctx context.Context) (sandbox.Node, error) {
 	s.learner.mu.Lock()
-	id, ready, ahead := s.node, s.ready, s.ahead
+	id, ready, ahead, gone := s.node, s.ready, s.ahead, s.err
 	s.learner.mu.Unlock()
 	if id == "" { // it was gone in an earlier life of the server
-		return sandbox.Node{}, sandbox.NodeGone("", "")
+		return sandbox.Node{}, gone
 	}
 	if ready {
 		return s.find(ctx, id)
@@ -67,7 +67,7 @@ func (s *session) reach(ctx context.Context) (sandbox.Node, error) {
 
 // find looks for a node for as long as the daemon is away.
 func (s *session) find(ctx context.Context, id string) (sandbox.Node, error) {
-	for wait := retryFirst; ; wait = min(2*wait, retryLast) {
+	for again := (backoff{}); ; {
 		nodes, err := s.all.cfg.Nodes.List(ctx)
 		if err == nil {
 			for _, n := range nodes {
@@ -78,7 +78,7 @@ func (s *session) find(ctx context.Context, id string) (sandbox.Node, error) {
 			return sandbox.Node{}, s.why(ctx, id)
 		}
 		s.away(err)
-		if err := sleep(ctx, wait); err != nil {
+		if err := again.wait(ctx); err != nil {
 			return sandbox.Node{}, err
 		}
 	}
@@ -122,7 +122,7 @@ func (s *session) create(ctx context.Context, id string) (sandbox.Node, error) {
 	spec := s.lab.Node.spec(id)
 	removed := s.predecessor()
 	full := removed == nil && !q.empty()
-	for wait := retryFirst; ; wait = min(2*wait, retryLast) {
+	for retry := (backoff{}); ; {
 		if full {
 			again := t != nil
 			if t == nil {
@@ -146,7 +146,7 @@ func (s *session) create(ctx context.Context, id string) (sandbox.Node, error) {
 			full = true
 		case isAway(err):
 			s.away(err)
-			if err := sleep(ctx, wait); err != nil {
+			if err := retry.wait(ctx); err != nil {
 				return sandbox.Node{}, err
 			}
 		case code == sandbox.CodeNameTaken: // the answer to an earlier try was lost with the daemon

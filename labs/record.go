@@ -1,6 +1,7 @@
 package labs
 
 import (
+	"cmp"
 	"context"
 
 	"podlab/sandbox"
@@ -26,6 +27,9 @@ func (s *session) record() *Record {
 	if s.attempt != nil {
 		r.Marks = s.attempt.saved()
 	}
+	if s.phase == PhaseGone {
+		r.Gone = s.err
+	}
 	return r
 }
 
@@ -35,7 +39,7 @@ func (s *session) adopt(r Record) {
 	s.started, s.deadline, s.since = r.Started, r.Deadline, r.Since
 	switch {
 	case r.Node == "":
-		s.phase, s.stage, s.err = PhaseGone, "", sandbox.Errorf(sandbox.CodeNodeGone)
+		s.phase, s.stage, s.err = PhaseGone, "", cmp.Or(r.Gone, sandbox.NodeGone("", ""))
 	case !r.Ready: // it fell between two chairs: once more
 		s.wish = &wish{fresh: s.step}
 	default:
@@ -51,15 +55,9 @@ func (s *session) saver(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
-		for wait := retryFirst; ; wait = min(2*wait, retryLast) {
-			err := s.learner.save(ctx)
-			if err == nil {
-				break
-			}
-			s.log.Error("session is not saved", "error", err)
-			if sleep(ctx, wait) != nil {
-				return
-			}
+		save := func() error { return s.learner.save(ctx) }
+		if untilDone(ctx, save, func(err error) { s.log.Error("session is not saved", "error", err) }) != nil {
+			return
 		}
 	}
 }

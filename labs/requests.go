@@ -56,7 +56,7 @@ func (s *Sessions) open(who *learner, lab *Lab, step *Step) {
 
 // Extend moves the deadline. Errors: not_found (no session), denied (too early, or no more).
 func (s *Sessions) Extend(id, lab string) error {
-	return s.live(s.ctx, id, lab, func(live *session) error {
+	return s.inSession(s.ctx, id, lab, func(live *session) error {
 		if !live.extendable(s.read().wall) {
 			return sandbox.Errorf(sandbox.CodeDenied)
 		}
@@ -67,7 +67,7 @@ func (s *Sessions) Extend(id, lab string) error {
 
 // End ends the session and destroys its node. No session is no error.
 func (s *Sessions) End(id, lab string) error {
-	err := s.live(s.ctx, id, lab, func(live *session) error {
+	err := s.inSession(s.ctx, id, lab, func(live *session) error {
 		live.want(wish{end: true})
 		return nil
 	})
@@ -79,7 +79,7 @@ func (s *Sessions) End(id, lab string) error {
 
 // Predict locks an answer. Errors: not_found, denied (already answered, or it happened before).
 func (s *Sessions) Predict(id, lab, step, prediction, option string) error {
-	return s.live(s.ctx, id, lab, func(live *session) error {
+	return s.inSession(s.ctx, id, lab, func(live *session) error {
 		if live.attempt == nil || live.step.ID != step {
 			return sandbox.Errorf(sandbox.CodeNotFound, "kind", "step", "name", step)
 		}
@@ -204,7 +204,7 @@ func (s *Sessions) Apply(ctx context.Context, id, lab, step, name string, data [
 }
 
 func (s *Sessions) manifest(lab, step, name string) (*Lab, *Manifest, error) {
-	l, st, err := s.find(lab, step)
+	l, st, err := s.cfg.Course.Find(lab, step)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -217,7 +217,7 @@ func (s *Sessions) manifest(lab, step, name string) (*Lab, *Manifest, error) {
 
 // Subscribe shows a learner one step's page. Close it.
 func (s *Sessions) Subscribe(id, lab, step string) (*Subscription, error) {
-	l, st, err := s.find(lab, step)
+	l, st, err := s.cfg.Course.Find(lab, step)
 	if err != nil {
 		return nil, err
 	}

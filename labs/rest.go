@@ -95,15 +95,9 @@ func (s *session) untilAsked(ctx context.Context) error {
 
 // thaw lets the node go on, for as long as that takes, and then those that wait for it.
 func (s *session) thaw(ctx context.Context, id string) error {
-	for wait := retryFirst; ; wait = min(2*wait, retryLast) {
-		err := s.all.cfg.Nodes.Thaw(ctx, id)
-		if err == nil {
-			break
-		}
-		s.log.Warn("node is not thawed yet", "node", id, "error", err)
-		if err := sleep(ctx, wait); err != nil {
-			return err
-		}
+	thaw := func() error { return s.all.cfg.Nodes.Thaw(ctx, id) }
+	if err := untilDone(ctx, thaw, func(err error) { s.log.Warn("node is not thawed yet", "node", id, "error", err) }); err != nil {
+		return err
 	}
 	s.learner.mu.Lock()
 	defer s.learner.mu.Unlock()

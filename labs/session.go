@@ -16,10 +16,8 @@ import (
 
 // How long things wait.
 const (
-	retryFirst = 100 * time.Millisecond // between two tries of something that is away, at first
-	retryLast  = 2 * time.Second        // and at most
-	blind      = 10 * time.Second       // after the last page went: nobody needs snapshots any more
-	queueIdle  = time.Minute            // after the last page went: a place in the queue is given up
+	blind     = 10 * time.Second // after the last page went: nobody needs snapshots any more
+	queueIdle = time.Minute      // after the last page went: a place in the queue is given up
 )
 
 // session is a learner in one lab, with a node. It owns three goroutines, which end with it: run makes nodes and follows them,
@@ -124,7 +122,7 @@ func (s *session) run(ctx context.Context) {
 			s.finish()
 			return
 		}
-		err := s.live(life)
+		err := s.follow(life)
 		cancel()
 		s.leave(ctx, err)
 		select {
@@ -170,7 +168,7 @@ func (s *session) renew(step *Step) {
 
 // touched marks the session's record for saving. The caller holds the lock.
 func (s *session) touched() {
-	s.learner.dirtyLive = true
+	s.learner.dirtyRecord = true
 	poke(s.unsaved)
 }
 
@@ -219,7 +217,7 @@ func (s *session) finish() {
 	if l.session == s {
 		l.session, l.ended = nil, s.lab.ID
 	}
-	l.dirtyLive = true
+	l.dirtyRecord = true
 	l.notify()
 	l.mu.Unlock()
 }
@@ -230,17 +228,6 @@ func (s *session) want(w wish) {
 	poke(s.wished)
 	if s.cancelLife != nil {
 		s.cancelLife()
-	}
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
 	}
 }
 

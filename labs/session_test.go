@@ -477,7 +477,7 @@ func TestNodeIsGoneAtStart(t *testing.T) {
 			synctest.Wait()
 			p = r.look(ann, lab2, "only")
 			defer p.sub.Close()
-			if v := p.phase(PhaseGone); v.Error == nil || v.Error.Code != sandbox.CodeNodeGone {
+			if v := p.phase(PhaseGone); v.Error == nil || v.Error.Code != sandbox.CodeNodeGone || v.Error.Params["reason"] != reason {
 				r.Errorf("%s, after another start: %+v", reason, v.Error)
 			}
 		})

@@ -108,7 +108,7 @@ func (s *Sessions) Close() error {
 
 // adopt goes on with a session of an earlier life. One whose lab or step is no longer there ends; its node is removed as nobody's.
 func (s *Sessions) adopt(ctx context.Context, r Record) error {
-	lab, step, err := s.find(r.Lab, r.Step)
+	lab, step, err := s.cfg.Course.Find(r.Lab, r.Step)
 	if err != nil {
 		s.cfg.Log.Warn("a session's step is no longer there", "lab", r.Lab, "step", r.Step)
 		return s.cfg.Store.DeleteSession(ctx, r.Learner)
@@ -131,16 +131,7 @@ func (s *Sessions) adopt(ctx context.Context, r Record) error {
 
 // reconcile learns about the host and removes nodes that carry this server's prefix and belong to nobody.
 func (s *Sessions) reconcile() {
-	for wait := retryFirst; ; wait = min(2*wait, retryLast) {
-		err := s.sweep()
-		if err == nil || s.ctx.Err() != nil {
-			return
-		}
-		s.cfg.Log.Debug("daemon is away", "error", err)
-		if sleep(s.ctx, wait) != nil {
-			return
-		}
-	}
+	_ = untilDone(s.ctx, s.sweep, func(err error) { s.cfg.Log.Debug("daemon is away", "error", err) }) // it ends with the server
 }
 
 func (s *Sessions) sweep() error {
@@ -183,15 +174,9 @@ func (s *Sessions) discard(id string, vacant bool) <-chan struct{} {
 	removed := make(chan struct{})
 	s.wg.Go(func() {
 		defer close(removed)
-		for wait := retryFirst; ; wait = min(2*wait, retryLast) {
-			err := s.cfg.Nodes.Destroy(s.ctx, id)
-			if err == nil {
-				break
-			}
-			s.cfg.Log.Warn("node is not removed yet", "node", id, "error", err)
-			if sleep(s.ctx, wait) != nil {
-				return // the next start removes it
-			}
+		destroy := func() error { return s.cfg.Nodes.Destroy(s.ctx, id) }
+		if untilDone(s.ctx, destroy, func(err error) { s.cfg.Log.Warn("node is not removed yet", "node", id, "error", err) }) != nil {
+			return // the next start removes it
 		}
 		s.mu.Lock()
 		delete(s.nodes, id)

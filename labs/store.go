@@ -1,6 +1,10 @@
 package labs
 
-import "context"
+import (
+	"context"
+
+	"podlab/sandbox"
+)
 
 // Store keeps what must survive the server. Every write is durable when its call returns. server/state implements it.
 // Learner ids are 1–64 of [A-Za-z0-9_-]; lab ids are folder names.
@@ -48,6 +52,8 @@ type Record struct {
 	Deadline   int64  `json:"deadline"`
 	Since      int64  `json:"since"` // the step's start, microseconds since the host's boot: earlier moments do not count
 	Marks      Marks  `json:"marks"`
+	// Gone says why there is no node any more: the daemon remembers it for a while only.
+	Gone *sandbox.Error `json:"gone,omitempty"`
 }
 
 // Marks is what a learner has reached in this run of the step.

@@ -33,13 +33,13 @@ func newWatch(s *session, node sandbox.Node, agent sandbox.Agent) *watch {
 
 // agent follows the agent while somebody looks. It is tried again for as long as the node is there.
 func (w *watch) agent(ctx context.Context) error {
-	for wait := retryFirst; ; {
+	for again := (backoff{}); ; {
 		see, cancel, err := w.wanted(ctx)
 		if err != nil {
 			return err
 		}
 		err = w.from.Watch(see, w.poke, func(u sandbox.Update) error {
-			wait = retryFirst
+			again.reset()
 			return send(see, w.updates, u)
 		})
 		rested := see.Err() != nil
@@ -53,10 +53,9 @@ func (w *watch) agent(ctx context.Context) error {
 			return err
 		}
 		w.session.log.Debug("watch ended", "error", err)
-		if err := sleep(ctx, wait); err != nil {
+		if err := again.wait(ctx); err != nil {
 			return err
 		}
-		wait = min(2*wait, retryLast)
 	}
 }
 
@@ -84,9 +83,9 @@ func (w *watch) wanted(ctx context.Context) (context.Context, context.CancelFunc
 // kernel follows the kernel's moments. It is tried again for as long as the node is there.
 func (w *watch) kernel(ctx context.Context) error {
 	var after uint64
-	for wait := retryFirst; ; {
+	for again := (backoff{}); ; {
 		err := w.session.all.cfg.Nodes.Moments(ctx, w.node.Spec.ID, after, func(m sandbox.Moments) error {
-			wait = retryFirst
+			again.reset()
 			if n := len(m.Items); n > 0 {
 				after = m.Items[n-1].Seq
 			}
@@ -99,10 +98,9 @@ func (w *watch) kernel(ctx context.Context) error {
 			return err
 		}
 		w.session.log.Debug("moments ended", "error", err)
-		if err := sleep(ctx, wait); err != nil {
+		if err := again.wait(ctx); err != nil {
 			return err
 		}
-		wait = min(2*wait, retryLast)
 	}
 }
 

@@ -13,7 +13,7 @@ import (
 // live sends the frames of one page. The newest snapshot waits for a slow browser, older ones are skipped; moments are not. A
 // hidden page is sent nothing: what it missed comes with the first frame after.
 func (s *Site) live(w http.ResponseWriter, r *http.Request) error {
-	lab, step, err := s.find(r.URL.Query().Get("lab"), r.URL.Query().Get("step"))
+	lab, step, err := s.Course.Find(r.URL.Query().Get("lab"), r.URL.Query().Get("step"))
 	if err != nil {
 		return err
 	}

@@ -111,19 +111,7 @@ func notFound(kind, name string) error {
 
 // stepOf finds the lab and the step of the address.
 func (s *Site) stepOf(r *http.Request) (*labs.Lab, *labs.Step, error) {
-	return s.find(chi.URLParam(r, "lab"), chi.URLParam(r, "step"))
-}
-
-func (s *Site) find(labID, stepID string) (*labs.Lab, *labs.Step, error) {
-	lab, ok := s.Course.Lab(labID)
-	if !ok {
-		return nil, nil, notFound("lab", labID)
-	}
-	step, _, ok := lab.Step(stepID)
-	if !ok {
-		return nil, nil, notFound("step", stepID)
-	}
-	return lab, step, nil
+	return s.Course.Find(chi.URLParam(r, "lab"), chi.URLParam(r, "step"))
 }
 
 // lab is the whole page, or for htmx only the step.

@@ -29,6 +29,7 @@ func All() map[string][]labs.Frame {
 		"many":     {Many(300)},
 		"crowd":    {crowd()},
 		"hostile":  {hostile()},
+		"roles":    {Roles()},
 	}
 }
 

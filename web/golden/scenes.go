@@ -93,3 +93,35 @@ func Volumes() labs.Frame {
 	f.Snapshot = &n.Snapshot
 	return f
 }
+
+// Roles has a pod with one container of each role: one that ran before the others, one that runs beside them from the start, and one that
+// was added to look into it.
+func Roles() labs.Frame {
+	f := ready()
+	n := node()
+	n.pod("demo", 409, 2402)
+	web := n.container("demo/web").NS
+	role := func(name, role, image string, pid int) *sandbox.Container {
+		ns := web
+		ns.Mnt, ns.Cgroup = inode(uint64(pid)), inode(uint64(pid+1))
+		c := n.add(sandbox.Container{ID: "demo/" + name, Name: name, Pod: "demo", Kind: sandbox.KindApp, Role: role, Image: image, PID: pid, NS: ns})
+		c.NS.PID = inode(uint64(pid + 2))
+		c.Mounts = []sandbox.Mount{{Volume: "logs", Source: "/var/lib/podlab/disk/volumes/logs", Path: "/logs", Dev: 1793, Inode: 524301}}
+		return c
+	}
+	setup := role("setup", sandbox.RoleInit, "busybox", 0)
+	setup.State, setup.Reason, setup.PID, setup.NS = sandbox.StateExited, "Completed", 0, sandbox.Namespaces{}
+	shipper := role("shipper", sandbox.RoleSidecar, "rsyslog", 2440)
+	n.process(shipper, 2440, 18, 1, "rsyslogd", "S")
+	looks := role("debugger", sandbox.RoleEphemeral, "busybox", 2533)
+	looks.NS.PID = web.PID // targetContainerName: web
+	n.process(looks, 2533, 18, 12, "sh", "S")
+	net := &n.Networks[len(n.Networks)-1]
+	net.Sockets = append(net.Sockets, sandbox.Socket{Proto: "udp", Local: "127.0.0.1:514", Remote: "0.0.0.0:0", State: "UNCONN", Inode: 50005, PIDs: []int{2440}, Container: "demo/shipper"})
+	n.Volumes = []sandbox.Volume{{Pod: "demo", Name: "logs", Kind: "emptyDir", Path: "/var/lib/podlab/disk/volumes/logs", Dev: 1793, Inode: 524301, Bytes: 96, Files: []sandbox.File{
+		{Path: "error.log", Size: 96, Inode: 524302, MTime: Now - 4000},
+	}}}
+	n.wire()
+	f.Snapshot = &n.Snapshot
+	return f
+}

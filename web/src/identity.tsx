@@ -4,6 +4,7 @@
 import { computed } from "@preact/signals";
 import { shown } from "./store.ts";
 import type { Container, Snapshot } from "./types.ts";
+import { t } from "./words.ts";
 
 export interface Mark {
   letter: string;
@@ -26,6 +27,7 @@ export const isPause = (c: Container): boolean => c.kind === "infra" || /(^|\/)p
 interface Marks {
   of: Map<string, Mark>;
   pods: Map<string, Mark>;
+  roles: Map<string, string>; // of containers that are not among their pod's own: init, sidecar, ephemeral
 }
 
 /** Names keep their letter for the life of the page, so that nothing changes its colour when something else goes. */
@@ -61,19 +63,39 @@ export function forgetMarks(): void {
 export function marksOf(s: Snapshot | null): Marks {
   const of = new Map<string, Mark>();
   const pods = new Map<string, Mark>();
+  const roles = new Map<string, string>();
   for (const p of s?.pods ?? []) pods.set(p.metadata.name, podMark(p.metadata.name));
   for (const c of s?.containers ?? []) {
     if (c.kind === "infra") of.set(c.id, { ...podMark(c.pod), name: "pause" });
     else if (isPause(c)) of.set(c.id, { letter: podLetters[0]!, tone: podTones[0]!, shape: "di", name: c.name });
     else of.set(c.id, nameMark(c.name));
+    if (c.role) roles.set(c.id, c.role);
   }
-  return { of, pods };
+  return { of, pods, roles };
 }
 
 export const marks = computed(() => marksOf(shown.value));
 
 /** The mark of a container, the host's for processes that are in none. */
 export const markOf = (container: string): Mark => marks.value.of.get(container) ?? HOST;
+
+/** What a container is in its pod, where that is not one of the pod's own: beside its name. */
+export function Role({ id }: { id: string }) {
+  const role = roleOf(id);
+  return role ? <span class="bdg role">{role}</span> : null;
+}
+
+/** The role in words; empty for a pod's own containers. */
+export function roleOf(id: string): string {
+  const role = marks.value.roles.get(id);
+  return role ? t(`container.${role}`) : "";
+}
+
+/** A container's name with its role, where names stand in a table. */
+export function named(id: string): string {
+  const role = roleOf(id);
+  return role ? t("container.as", { name: id, role }) : id;
+}
 
 export const Shape = ({ mark }: { mark: Mark }) => <i class={`shp ${mark.shape}`} />;
 

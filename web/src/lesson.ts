@@ -6,6 +6,7 @@ import { post } from "./api.ts";
 import { copy } from "./clipboard.ts";
 import { markOf } from "./identity.tsx";
 import { ask } from "./phase.tsx";
+import { still } from "./still.ts";
 import { type StepInfo, about, phase, ready, session, step } from "./store.ts";
 import { failed, toast } from "./toasts.tsx";
 import type { CheckState, PredictionState } from "./types.ts";
@@ -168,6 +169,18 @@ function showPrediction(p: PredictionState): void {
   }
 }
 
+/** The explanations that are shown now. */
+const whys = (): HTMLElement[] => [...root().querySelectorAll<HTMLElement>("[data-why]:not([hidden])")];
+let told: HTMLElement[] = [];
+
+/** Leads to an explanation that appeared above the screen. */
+function tellOfWhy(): void {
+  const fresh = whys().find((el) => !told.includes(el));
+  told = whys();
+  if (!fresh) return;
+  toast({ id: "why", text: t("why.there"), tone: "info", action: { label: t("why.read"), run: () => fresh.scrollIntoView({ block: "start" }) } }, 8000);
+}
+
 /** Shows what the session says in the lesson. */
 function follow(): void {
   const s = session.peek();
@@ -229,7 +242,7 @@ export function startLesson(): void {
   document.body.addEventListener("htmx:sendError", () => toast({ id: "net", text: t("error.unavailable"), next: t("error.unavailable.do"), tone: "error" }));
   effect(() => {
     session.value;
-    follow();
+    if (still(follow)) tellOfWhy();
   });
   effect(() => {
     step.value;

@@ -4,7 +4,7 @@
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { after, before, describe, test } from "node:test";
 import { axe, launch, open } from "./browser.mjs";
@@ -211,8 +211,8 @@ test("the network drops while a learner types: said, and the same shell afterwar
 test("node init is gone: the learner is told and starts anew", async () => {
   const page = await open(browser, site, "/en/l/3.1-infra-container/restart");
   await start(page);
-  // Only this daemon's nodes, by its own records: others on this machine are not ours to kill.
-  const init = readdirSync(records).map((id) => JSON.parse(readFileSync(`${records}/${id}/node.json`, "utf8")).pid);
+  // Only this daemon's nodes, by its own records (spares have none): others on this machine are not ours to kill.
+  const init = readdirSync(records).filter((id) => existsSync(`${records}/${id}/node.json`)).map((id) => JSON.parse(readFileSync(`${records}/${id}/node.json`, "utf8")).pid);
   for (const pid of init) process.kill(pid, "SIGKILL"); // those of earlier tests too: their learners have left
   await page.waitForSelector("pod-phase button.pri", { timeout: 10_000 });
   assert.match(await page.locator("pod-phase").innerText(), /node/i);

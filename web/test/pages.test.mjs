@@ -260,6 +260,72 @@ test("another step swaps the lesson alone: the terminal's screen stays", async (
   await page.context().close();
 });
 
+test("a container's role in its pod stands in every view, and in its table", async () => {
+  const words = { en: ["init", "sidecar", "ephemeral"], zh: ["Init", "Sidecar", "临时"] };
+  for (const [lang, theme] of [["en", "light"], ["zh", "dark"]]) {
+    const page = await open(browser, site.base, lab("roles", lang), { theme });
+    await settled(page);
+    for (const view of ["namespaces", "processes", "network", "volumes", "resources", "timeline"]) {
+      await page.click(`#tab-${view}`);
+      const [init, sidecar, ephemeral] = words[lang]; // init has ended: it has no process; only the sidecar has a socket
+      for (const table of [false, true]) {
+        if (table && view === "timeline") continue; // a list of moments
+        if (table) await page.locator(".legend button[aria-pressed]").click();
+        const expected = { processes: [sidecar, ephemeral], network: table ? [sidecar] : [sidecar, ephemeral] }[view] ?? [init, sidecar, ephemeral];
+        for (const word of expected) {
+          const shown = page.locator(`#view-${view}`).getByText(new RegExp(`(^|[(（· ])${word}([)）· ]|$)`)).first();
+          await shown.waitFor({ timeout: 3000 });
+        }
+      }
+      if (view !== "timeline") await page.locator(".legend button[aria-pressed]").click();
+    }
+    await sound(page, `roles in ${lang}`);
+    assert.deepEqual(page.wrongs, []);
+    await page.context().close();
+  }
+});
+
+test("on a phone, an explanation that appears leaves the terminal where it is", async () => {
+  for (const anchoring of ["auto", "none"]) {
+    const page = await open(browser, site.base, "/en/", { width: 390, height: 844 });
+    let show; // sends the newest frame again, with every check passed
+    await page.routeWebSocket(/\/ws\/live/, (ws) => {
+      const server = ws.connectToServer();
+      server.onMessage((message) => {
+        ws.send(message);
+        show = () => {
+          const frame = JSON.parse(message);
+          for (const c of frame.session.checks) c.state = "passed";
+          ws.send(JSON.stringify(frame));
+        };
+      });
+    });
+    await page.goto(site.base + lab("sides"));
+    await settled(page);
+    await page.evaluate((value) => (document.body.style.overflowAnchor = value), anchoring); // none: a browser without it
+    await page.locator("[data-runbtn]").first().click();
+    await page.waitForFunction(() => document.querySelector(".term").getBoundingClientRect().bottom <= innerHeight + 1);
+    const top = () => page.evaluate(() => document.querySelector(".term").getBoundingClientRect().top);
+    const before = await top();
+    show();
+    await page.waitForSelector("[data-why]:not([hidden])", { state: "attached" });
+    await page.getByText("Read why").waitFor();
+    await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => requestAnimationFrame(done)))));
+    assert.ok(Math.abs((await top()) - before) < 1, `${anchoring}: the terminal went from ${before} to ${await top()}`);
+    const covered = await page.evaluate(() => {
+      const [term, said] = [".term", ".toast"].map((s) => document.querySelector(s).getBoundingClientRect());
+      return said.bottom > term.top && said.top < term.bottom;
+    });
+    assert.ok(!covered, "the message lies over the terminal");
+    await page.waitForFunction(() => !document.querySelector("[data-runbtn][aria-disabled]"));
+    await sound(page, "phone");
+    await page.getByText("Read why").click();
+    await page.waitForFunction(() => { const at = document.querySelector("[data-why]").getBoundingClientRect(); return at.top >= 0 && at.top < innerHeight / 2; });
+    assert.deepEqual(page.wrongs, []);
+    await page.context().close();
+  }
+});
+
 test("text lights the thing, and the thing the text", async () => {
   const page = await open(browser, site.base, lab("sides"));
   await settled(page);

@@ -1,6 +1,6 @@
 // Namespaces: one joined block is one shared namespace. Containers on the left, a pod on the right, each with its processes.
 
-import { HOST, Shape, marks } from "../identity.tsx";
+import { HOST, Shape, marks, named, roleOf } from "../identity.tsx";
 import type { Snapshot } from "../types.ts";
 import { gap, join, joinAnd, t } from "../words.ts";
 import { type Cell, KINDS, type Kind, type Row, column, digits, ofNode, rowsOf, sharing } from "./matrix.ts";
@@ -125,7 +125,12 @@ function Matrix({ s, rows, label }: { s: Snapshot; rows: Row[]; label: string })
   );
 }
 
-const noteText = (row: Row): string => (row.ns ? row.note : t(`state.${row.state}`));
+/** What stands below a name: its role in the pod, as "infra" does for pause, else what runs there; and why nothing does. */
+function noteText(row: Row): string {
+  const role = roleOf(row.id);
+  const state = row.ns ? "" : t(`state.${row.state}`);
+  return role ? [role, state].filter(Boolean).join(" · ") : state || row.note;
+}
 
 function Block({ cell, kind, row, digits }: { cell: Cell; kind: Kind; row: Row; digits: number }) {
   if (!cell.inode) {
@@ -157,7 +162,7 @@ function NamespaceTable({ s }: { s: Snapshot }) {
   const rows = rowsOf(s, s.containers.map((c) => c.id), true).map((r) => ({
     key: r.id,
     o: r.id ? `container:${r.id}` : "node",
-    cells: [r.id || t("who.node"), ...KINDS.map((k) => r.ns?.[k] || "–")],
+    cells: [r.id ? named(r.id) : t("who.node"), ...KINDS.map((k) => r.ns?.[k] || "–")],
   }));
   const heads = [...columns("container"), ...KINDS.map((k) => ({ head: k, mono: true }))];
   return <Tables label={t("view.namespaces")} tables={[{ caption: t("view.namespaces"), columns: heads, rows }]} />;

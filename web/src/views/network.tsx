@@ -1,7 +1,7 @@
 // Network: a pod owns one card (interfaces, address, routes once); sockets hang under the container that holds them. The node's
 // bridge joins the cards; connections are drawn, those over localhost too.
 
-import { HOST, Shape, Tag, markOf, marks } from "../identity.tsx";
+import { HOST, Role, Shape, Tag, markOf, marks, named } from "../identity.tsx";
 import type { Interface, Network as Net, Snapshot, Socket } from "../types.ts";
 import { bytes, t } from "../words.ts";
 import { type Link, connected, host, links, listens, local, plain, port } from "./sockets.ts";
@@ -127,7 +127,7 @@ function NetCard({ s, net, pairs }: { s: Snapshot; net: Net; pairs: Link[] }) {
           return (
             <div key={c.id} class={`holder ${m.tone}`} data-o={`container:${c.id}`}>
               <b>
-                <Shape mark={m} /> {c.name}
+                <Shape mark={m} /> {c.name} <Role id={c.id} />
               </b>
               {mine.length === 0 && <small class="hint">{c.kind === "infra" ? t("net.holds") : t("net.quiet")}</small>}
               <ul>
@@ -176,7 +176,7 @@ function NetworkTables({ s }: { s: Snapshot }) {
     n.interfaces.map((i) => ({ key: `${n.inode}.${i.index}`, o: `net:${n.owner}`, cells: [owner(n), i.name, i.addrs.join(", "), i.mac, ...counted(i.rxBytes, i.rxPackets), ...counted(i.txBytes, i.txPackets)] })),
   );
   const sockets = s.networks.flatMap((n) =>
-    n.sockets.slice(0, 200).map((k) => ({ key: `${n.inode}.${k.inode}.${k.local}`, cells: [owner(n), k.container || "–", k.proto, k.local, k.remote, k.state, bytes(k.rxBytes ?? 0), bytes(k.txBytes ?? 0)] })),
+    n.sockets.slice(0, 200).map((k) => ({ key: `${n.inode}.${k.inode}.${k.local}`, cells: [owner(n), k.container ? named(k.container) : "–", k.proto, k.local, k.remote, k.state, bytes(k.rxBytes ?? 0), bytes(k.txBytes ?? 0)] })),
   );
   return (
     <Tables

@@ -1,6 +1,7 @@
 // Processes: everything on the node in one tree, as pstree sees it there, with the pid inside each container beside it.
 
 import { useState } from "preact/hooks";
+import { named } from "../identity.tsx";
 import type { Snapshot } from "../types.ts";
 import { bytes, t } from "../words.ts";
 import { command } from "./processes.ts";
@@ -32,7 +33,7 @@ function ProcessTable({ s }: { s: Snapshot }) {
   const rows = s.processes.slice(0, 400).map((p) => ({
     key: `${p.pid}:${p.start}`,
     o: `process:${p.pid}`,
-    cells: [p.pid, p.ppid, p.inside, p.container || t(`role.${p.role || "node"}`), command(p), p.state, p.uid, bytes(p.rss), p.threads.length + 1],
+    cells: [p.pid, p.ppid, p.inside, p.container ? named(p.container) : t(`role.${p.role || "node"}`), command(p), p.state, p.uid, bytes(p.rss), p.threads.length + 1],
   }));
   const heads = columns("=pid", "=ppid", "=inside", "container", "=process", "state", "=user", "memory", "threads");
   return <Tables label={t("view.processes")} tables={[{ caption: t("proc.title", { n: s.processes.length }), columns: heads, rows }]} />;

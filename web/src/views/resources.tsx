@@ -1,7 +1,7 @@
 // Resources: limit and use of each container's control group, as the kernel counts them.
 
 import { useRef } from "preact/hooks";
-import { HOST, Shape, marks } from "../identity.tsx";
+import { HOST, Role, Shape, marks, named } from "../identity.tsx";
 import type { Cgroup, Snapshot } from "../types.ts";
 import { bytes, t } from "../words.ts";
 import type { ViewProps } from "./props.ts";
@@ -58,6 +58,7 @@ export function ResourcesView({ s, table }: ViewProps) {
                 </b>
                 <p class="marks">
                   <small>{r.note}</small>
+                  <Role id={r.id} />
                   {r.usage.throttled > 0 && <span class="bdg z">{t("res.throttled", { n: r.usage.throttled })}</span>}
                   {r.usage.oomKills > 0 && <span class="bdg oom">{t("res.oom", { n: r.usage.oomKills })}</span>}
                 </p>
@@ -122,7 +123,7 @@ function ResourceTable({ s }: { s: Snapshot }) {
   const or = (n: number, say: (n: number) => string) => (n > 0 ? say(n) : "–");
   const rows = groups.map(([id, u]) => ({
     key: id,
-    cells: [id, bytes(u.memory), or(u.memoryLimit, bytes), u.pids, or(u.pidsLimit, String), or(u.cpuLimit, cores), u.throttled, u.oomKills],
+    cells: [named(id), bytes(u.memory), or(u.memoryLimit, bytes), u.pids, or(u.pidsLimit, String), or(u.cpuLimit, cores), u.throttled, u.oomKills],
   }));
   const heads = columns("container", "memory", "memorylimit", "pids", "pidslimit", "cpulimit", "throttled", "oom");
   return <Tables label={t("view.resources")} tables={[{ caption: t("res.title"), columns: heads, rows }]} />;

@@ -1,7 +1,7 @@
 // Timeline: what happened, a lane for the node and for each container, newest at the right; below, the same as a list.
 
 import { useEffect, useReducer, useRef, useState } from "preact/hooks";
-import { HOST, type Mark, Shape, markOf } from "../identity.tsx";
+import { HOST, type Mark, Role, Shape, markOf } from "../identity.tsx";
 import { boot, lost, now, paused, shownMoments, tracer } from "../store.ts";
 import type { Moment, Snapshot } from "../types.ts";
 import { t } from "../words.ts";
@@ -84,7 +84,7 @@ export function Timeline({ s, table }: ViewProps) {
             return (
               <div key={id} class={`lane ${mark.tone}`} data-o={id ? `container:${id}` : "node"}>
                 <span class="who" title={id}>
-                  <Shape mark={mark} /> <span>{name(id)}</span>
+                  <Shape mark={mark} /> <span>{name(id)}</span> <Role id={id} />
                 </span>
                 <svg role="img" aria-label={t("time.lane", { name: id || t("who.node"), n: recent.filter((m) => laneOf(m, known) === id).length })}>
                   <line x1="0" x2="100%" y1="50%" y2="50%" />

@@ -2,7 +2,7 @@
 // those that get another parent travel there.
 
 import { useEffect, useLayoutEffect, useMemo, useReducer, useRef, useState } from "preact/hooks";
-import { HOST, type Mark, Shape, markOf } from "../identity.tsx";
+import { HOST, type Mark, Role, Shape, markOf } from "../identity.tsx";
 import { shownMoments } from "../store.ts";
 import type { Process } from "../types.ts";
 import { bytes, t } from "../words.ts";
@@ -179,7 +179,7 @@ function Who({ p, mark }: { p: Process; mark: Mark }) {
   const pod = p.container.includes("/") ? p.container.split("/")[0]! : "";
   return (
     <span class={`who ${mark.tone}`} title={p.container}>
-      <Shape mark={mark} /> {mark === HOST ? p.container : mark.name} {pod && mark !== HOST && <small>{t("legend.pod", { name: pod })}</small>}
+      <Shape mark={mark} /> {mark === HOST ? p.container : mark.name} {pod && mark !== HOST && <small>{t("legend.pod", { name: pod })}</small>} <Role id={p.container} />
     </span>
   );
 }

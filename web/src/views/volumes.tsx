@@ -3,7 +3,7 @@
 
 import { useEffect, useReducer, useRef } from "preact/hooks";
 import { Icon } from "../icons.tsx";
-import { Shape, Tag, markOf, marks } from "../identity.tsx";
+import { Role, Shape, Tag, markOf, marks, roleOf } from "../identity.tsx";
 import type { Container, File, Layer, Snapshot, Volume } from "../types.ts";
 import { bytes, t } from "../words.ts";
 import type { ViewProps } from "./props.ts";
@@ -71,7 +71,7 @@ function One({ s, v }: { s: Snapshot; v: Volume }) {
             return (
               <li key={m.container.id + m.path} class={`mount ${mark.tone}`} data-end={`m${m.container.id}${m.path}`} data-o={`container:${m.container.id}`}>
                 <b>
-                  <Shape mark={mark} /> {m.container.name}
+                  <Shape mark={mark} /> {m.container.name} <Role id={m.container.id} />
                 </b>
                 <span class="mono">{m.path}</span>
                 <small>
@@ -172,7 +172,7 @@ function Layers({ s }: { s: Snapshot }) {
                 <tr key={c.id} data-o={`container:${c.id}`}>
                   <th scope="row">
                     {c.name}
-                    <small>{c.image}</small>
+                    <small>{[c.image, roleOf(c.id)].filter(Boolean).join(" · ")}</small>
                   </th>
                   {Array.from({ length: width }, (_, i) => {
                     const cell = cells[row]![i];
@@ -213,7 +213,7 @@ function VolumeTables({ s }: { s: Snapshot }) {
     return (mounts.length ? mounts : [null]).map((m, i) => ({
       key: `${idOf(v)}${i}`,
       o: `volume:${idOf(v)}`,
-      cells: [idOf(v), v.kind, v.path, v.inode, m ? <Tag mark={markOf(m.container.id)}>{m.container.name}</Tag> : "–", m?.path ?? "–"],
+      cells: [idOf(v), v.kind, v.path, v.inode, m ? <><Tag mark={markOf(m.container.id)}>{m.container.name}</Tag> <Role id={m.container.id} /></> : "–", m?.path ?? "–"],
     }));
   });
   const files = s.volumes.flatMap((v) => v.files.slice(0, 100).map((f) => ({ key: idOf(v) + f.path, cells: [idOf(v), f.path, bytes(f.size), f.inode] })));
