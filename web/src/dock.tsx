@@ -82,6 +82,7 @@ function keep(): void {
     for (const x of gone) close(x.target);
   });
   let at = "";
+  const stopgap = [false, false]; // a preview that nobody chose: there was nothing else, and the next terminal takes its place
   effect(() => {
     const all = panes.value;
     const s = step.value;
@@ -90,13 +91,17 @@ function keep(): void {
     const next = ([0, 1] as const).map((g) => {
       const mine = all.filter((p) => p.group === g);
       const asked = first ? mine.find((p) => s.terminals.includes(p.name)) : undefined;
-      const stay = mine.find((p) => p.id === front.peek()[g]);
+      const standing = mine.find((p) => p.id === front.peek()[g]);
+      const givesWay = stopgap[g] && standing?.kind === "preview" && mine[0]?.kind !== "preview";
+      const stay = givesWay ? undefined : standing;
       const before = first ? mine.find((p) => p.id === recall(`front.${g}`)) : undefined;
-      return (stay ?? before ?? asked ?? mine[0])?.id ?? "";
+      const next = stay ?? before ?? asked ?? mine[0];
+      if (!stay || stay.kind !== "preview") stopgap[g] = !stay && !before && next?.kind === "preview";
+      return next?.id ?? "";
     }) as [string, string];
     if (next[0] !== front.peek()[0] || next[1] !== front.peek()[1]) front.value = next;
   });
-  effect(() => front.value.forEach((id, g) => id && remember(`front.${g}`, id)));
+  effect(() => front.value.forEach((id, g) => id && !stopgap[g] && remember(`front.${g}`, id)));
   effect(() => {
     const what = wanted.value.what;
     if (/^(terminal|manifest):/.test(what) && bringPane(what)) focusPane(what);

@@ -20,6 +20,7 @@ export function Preview() {
     if (!port) return;
     let live = true;
     setProblem(null);
+    setUrl(""); // of another port
     post<{ url: string }>("preview", { pod: port.pod, port: port.port })
       .then((a) => live && setUrl(a.url))
       .catch((e) => live && setProblem(e instanceof Refused ? e.problem : { code: "internal" }));
