@@ -12,6 +12,7 @@ const (
 	memoryStep  = 256 << 10 // bytes: memory of groups and processes, use of the disk
 	cpuStep     = 250_000   // µs
 	trafficStep = 1 << 10   // bytes
+	packetStep  = 16
 	inodeStep   = 16
 )
 
@@ -154,7 +155,8 @@ func (d *digest) network(n *sandbox.Network) {
 	d.text(n.Owner)
 	each(d, n.Interfaces, func(d *digest, i *sandbox.Interface) {
 		d.text(i.Name, i.Kind, i.Master, i.MAC)
-		d.ints(int64(i.Index), int64(i.Peer), int64(i.MTU), i.RXBytes/trafficStep, i.TXBytes/trafficStep)
+		d.ints(int64(i.Index), int64(i.Peer), int64(i.MTU), i.RXBytes/trafficStep, i.TXBytes/trafficStep,
+			i.RXPackets/packetStep, i.TXPackets/packetStep)
 		d.texts(i.Addrs)
 		d.flags(i.Up)
 	})
@@ -163,7 +165,7 @@ func (d *digest) network(n *sandbox.Network) {
 		d.text(s.Proto, s.Local, s.Remote, s.State, s.Container)
 		d.whole(s.Inode)
 		d.whole(s.Peer)
-		d.ints(s.RXBytes/trafficStep, s.TXBytes/trafficStep)
+		d.ints(s.RXBytes/trafficStep, s.TXBytes/trafficStep, s.RXPackets/packetStep, s.TXPackets/packetStep)
 		each(d, s.PIDs, func(d *digest, pid *int) { d.ints(int64(*pid)) })
 	})
 }
