@@ -203,7 +203,7 @@ func TestOrphans(t *testing.T) {
 	if err := os.WriteFile(hold, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	out, err := exec.Command("sh", "-c", "(while [ -e $0 ]; do sleep 0.02; done; exit 7) >/dev/null & echo $!", hold).Output()
+	out, err := exec.Command("sh", "-c", "(while [ -e $0 ]; do sleep 0.02; done; exit 7) >/dev/null 2>&1 & echo $!", hold).Output()
 	if err != nil {
 		t.Fatal(err)
 	}
