@@ -48,7 +48,7 @@ func TestFloodOfGroups(t *testing.T) {
 			d.Node(t, sandbox.NodeSpec{ID: "flood"})
 			took := time.Since(began)
 			t.Logf("removed with %d groups, and a new one there, in %v", made, took)
-			if took > sandboxtest.Within(clearTime/3) { // which ends what is waited for in vain
+			if took > sandboxtest.Within(2*time.Second) {
 				t.Errorf("a new node took %v", took)
 			}
 			if err := d.Destroy(t.Context(), "flood"); err != nil {

@@ -145,8 +145,10 @@ func (b *builder) pod(name string, first uint64, pid int) {
 	n.Sockets = []sandbox.Socket{
 		{Proto: "tcp", Local: "0.0.0.0:80", Remote: "0.0.0.0:0", State: "LISTEN", Inode: 50001, PIDs: []int{pid + 29}, Container: web.ID},
 		{Proto: "tcp", Local: "0.0.0.0:6379", Remote: "0.0.0.0:0", State: "LISTEN", Inode: 50002, PIDs: []int{pid + 64}, Container: cache.ID},
-		{Proto: "tcp", Local: "127.0.0.1:41714", Remote: "127.0.0.1:6379", State: "ESTABLISHED", Inode: 50003, PIDs: []int{pid + 29}, Container: web.ID},
-		{Proto: "tcp", Local: "127.0.0.1:6379", Remote: "127.0.0.1:41714", State: "ESTABLISHED", Inode: 50004, PIDs: []int{pid + 64}, Container: cache.ID},
+		{Proto: "tcp", Local: "127.0.0.1:41714", Remote: "127.0.0.1:6379", State: "ESTABLISHED", Inode: 50003, PIDs: []int{pid + 29}, Container: web.ID,
+			RXBytes: 7, TXBytes: 14, RXPackets: 3, TXPackets: 4},
+		{Proto: "tcp", Local: "127.0.0.1:6379", Remote: "127.0.0.1:41714", State: "ESTABLISHED", Inode: 50004, PIDs: []int{pid + 64}, Container: cache.ID,
+			RXBytes: 14, TXBytes: 7, RXPackets: 4, TXPackets: 3},
 	}
 }
 
@@ -154,7 +156,8 @@ func (b *builder) net(owner string, ns uint64, k int, ip string, port int) {
 	net := sandbox.Network{Inode: ns, Owner: owner,
 		Interfaces: []sandbox.Interface{
 			{Name: "lo", Kind: "loopback", Index: 1, MAC: "00:00:00:00:00:00", Addrs: []string{"127.0.0.1/8"}, Up: true, MTU: 65536},
-			{Name: "eth0", Kind: "veth", Index: 2, Peer: port, MAC: fmt.Sprintf("02:42:0a:58:00:%02x", k+2), Addrs: []string{ip + "/16"}, Up: true, MTU: 1500, RXBytes: 12_840, TXBytes: 9_410},
+			{Name: "eth0", Kind: "veth", Index: 2, Peer: port, MAC: fmt.Sprintf("02:42:0a:58:00:%02x", k+2), Addrs: []string{ip + "/16"}, Up: true, MTU: 1500,
+				RXBytes: 12_840, TXBytes: 9_410, RXPackets: 96, TXPackets: 81},
 		},
 		Routes: []sandbox.Route{{Dst: "default", Gateway: "10.88.0.1", Dev: "eth0"}, {Dst: "10.88.0.0/16", Dev: "eth0"}},
 	}

@@ -100,7 +100,11 @@ func TestSessionOutlivesDaemons(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.until("reset", func() bool { return ready() && p.last.Session.Generation == 2 })
-	t.Logf("reset: %v", time.Since(began).Round(time.Millisecond))
+	reset := time.Since(began)
+	t.Logf("reset: %v", reset.Round(time.Millisecond))
+	if reset > sandboxtest.Within(2*time.Second) {
+		t.Errorf("a reset takes %v", reset)
+	}
 	before := p.lives()
 
 	mark := 0

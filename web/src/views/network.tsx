@@ -159,7 +159,7 @@ function SocketLine({ k, paired }: { k: Socket; paired: boolean }) {
   return (
     <li class={`sock conn${paired ? "" : " away"}`} data-end={endOf(k)} title={`${k.proto} ${k.local} → ${k.remote}`}>
       <span class="mono">{k.proto === "unix" ? (k.remote ? `→ ${k.remote}` : k.local) : `${plain(k.local)} → ${plain(k.remote)}`}</span>
-      {(k.rxBytes || k.txBytes) && (
+      {!!(k.rxBytes || k.txBytes) && (
         <small class="mono">
           ↓ {bytes(k.rxBytes ?? 0)} ↑ {bytes(k.txBytes ?? 0)}
         </small>

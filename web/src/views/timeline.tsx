@@ -89,7 +89,7 @@ export function Timeline({ s, table }: ViewProps) {
                 <svg role="img" aria-label={t("time.lane", { name: id || t("who.node"), n: recent.filter((m) => laneOf(m, known) === id).length })}>
                   <line x1="0" x2="100%" y1="50%" y2="50%" />
                   {recent.filter((m) => laneOf(m, known) === id).map((m) => (
-                    <svg key={m.source + m.seq} x={`${at(m)}%`} y="50%" overflow="visible" class={`g ${m.kind}${m.signal ? " sig" : ""}`}>
+                    <svg key={m.source + m.seq} x={`${at(m)}%`} y="50%" overflow="visible" class={`g k-${m.kind}${m.signal ? " sig" : ""}`}>
                       <path d={glyph(m)} transform={`translate(-5 ${level(m) - 5})`}>
                         <title>{say(m)}</title>
                       </path>
@@ -124,7 +124,7 @@ const Who = ({ mark, children }: { mark: Mark; children: string }) => (
 
 const What = ({ m }: { m: Moment }) => (
   <>
-    <svg class={`gl ${m.kind}${m.signal ? " sig" : ""}`} viewBox="0 0 10 10" aria-hidden="true">
+    <svg class={`gl k-${m.kind}${m.signal ? " sig" : ""}`} viewBox="0 0 10 10" aria-hidden="true">
       <path d={glyph(m)} />
     </svg>
     {say(m)}
