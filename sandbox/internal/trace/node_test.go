@@ -19,8 +19,14 @@ import (
 )
 
 // The test program is also the PID 1 of the pid namespaces it makes, when this is set: it runs the script that comes on its
-// standard input, one command a line, its arguments parted by tabs, and says "done" after the last.
+// standard input, one command a line, its arguments parted by tabs.
 const asInit = "PODLAB_TRACE_TEST_INIT"
+
+// What it says: when it waits for its script, and when that is worked off.
+const (
+	isReady = "ready\n"
+	isDone  = "done\n"
+)
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asInit) != "" {
@@ -35,6 +41,7 @@ func runAsInit() {
 		runThreads(os.Args[1])
 		return
 	}
+	fmt.Print(isReady) // its own exec is over
 	script, err := io.ReadAll(os.Stdin)
 	if err != nil {
 		panic(err)
@@ -46,7 +53,7 @@ func runAsInit() {
 			_ = cmd.Run() // how it ended is what the tracer shall tell
 		}
 	}
-	fmt.Println("done")
+	fmt.Print(isDone)
 	_, _ = io.Copy(io.Discard, os.NewFile(3, "hold")) // until the test lets go
 }
 
@@ -121,7 +128,18 @@ func newPIDNS(t testing.TB) *pidns {
 	var inode uint64
 	_, err = fmt.Sscanf(link, "pid:[%d]", &inode)
 	must(t, err)
-	return &pidns{inode: inode, pid: cmd.Process.Pid, in: in, out: out}
+	p := &pidns{inode: inode, pid: cmd.Process.Pid, in: in, out: out}
+	p.says(t, isReady)
+	return p
+}
+
+// says waits for a word of PID 1.
+func (p *pidns) says(t testing.TB, word string) {
+	t.Helper()
+	answer := make([]byte, len(word))
+	if _, err := io.ReadFull(p.out, answer); err != nil || string(answer) != word {
+		t.Fatalf("PID 1 says %q (%v), want %q", answer, err, word)
+	}
 }
 
 // run gives the script to PID 1 and waits until it was worked off.
@@ -130,9 +148,7 @@ func (p *pidns) run(t testing.TB, script string) {
 	_, err := io.WriteString(p.in, script)
 	must(t, err)
 	must(t, p.in.Close())
-	answer := make([]byte, 5)
-	_, err = io.ReadFull(p.out, answer)
-	must(t, err)
+	p.says(t, isDone)
 }
 
 // told is what a tracer told.
