@@ -34,7 +34,7 @@ func benchMemory(ctx context.Context, b *bench) error {
 		}
 		defer leave()
 	}
-	time.Sleep(3 * time.Second) // what starting took is given back
+	time.Sleep(8 * time.Second) // what starting took is given back
 	after, err := pss(daemons...)
 	if err != nil {
 		return err
