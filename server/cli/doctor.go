@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"time"
 
 	"podlab/sandbox"
@@ -26,7 +27,7 @@ type finding struct {
 
 // Run prints what this machine has and lacks. It fails when something needed is missing.
 func (c *doctorCmd) Run(e *env) error {
-	findings := append(machine("/", c.Data), e.daemon()...)
+	findings := join(machine("/", c.Data), e.daemon())
 	bad := 0
 	for _, f := range findings {
 		mark := "ok  "
@@ -63,6 +64,11 @@ func (e *env) daemon() []finding {
 		}
 		return []finding{f}
 	}
+	return found(info)
+}
+
+// found says what the daemon told of this machine.
+func found(info sandbox.HostInfo) []finding {
 	out := []finding{
 		{name: "daemon", ok: true, says: text("answers; %d of %d nodes", info.Nodes, info.MaxNodes)},
 		{name: "kernel events", ok: info.Tracer == "ebpf", warning: true, says: tracers[info.Tracer],
@@ -74,9 +80,32 @@ func (e *env) daemon() []finding {
 		if !known {
 			says = command(feature)
 		}
-		out = append(out, finding{name: feature, warning: feature == "btf", says: says, remedy: command(missing.Params["remedy"])})
+		out = append(out, finding{name: feature, warning: feature == "btf", says: says,
+			remedy: text("%s, then start Podlab again: it looks at its start", missing.Params["remedy"])})
 	}
 	return out
+}
+
+// join puts what the daemon found beside what the machine shows: one trouble, one line. Where the machine shows nothing wrong, the daemon,
+// which has tried, knows better; else the machine's line says more.
+func join(machine, daemon []finding) []finding {
+	for _, f := range daemon {
+		i := slices.IndexFunc(machine, func(shown finding) bool { return shown.name == shownAs[f.name] })
+		switch {
+		case i < 0:
+			machine = append(machine, f)
+		case machine[i].ok:
+			f.name = machine[i].name
+			machine[i] = f
+		}
+	}
+	return machine
+}
+
+// shownAs has the names of machine's findings by what the daemon may find missing.
+var shownAs = map[string]string{
+	"overlay": "overlay", "loop": "loop devices", "seccomp": "seccomp", "btf": "eBPF", "mkfs.ext4": "mkfs.ext4", "user_namespaces": "user namespaces",
+	"cgroup_memory": "control groups", "cgroup_pids": "control groups", "cgroup_cpu": "control groups",
 }
 
 // tracers are the ways in which the daemon learns of processes.

@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 	"unicode"
+
+	"podlab/sandbox"
 )
 
 // wrong are the names of what is wrong, and of what could be better.
@@ -65,13 +67,20 @@ func TestDoctorReadsTheMachine(t *testing.T) {
 		{what: "no namespaces allowed", bad: "user namespaces", says: "is 0", files: map[string]string{"proc/sys/user/max_user_namespaces": "0"}},
 		{what: "few namespaces", warned: "user namespaces", says: "at most 30", files: map[string]string{"proc/sys/user/max_user_namespaces": "30"}},
 		{what: "no namespaces at all", bad: "user namespaces", says: "has none", files: map[string]string{"proc/self/ns/user": ""}},
+		{what: "Debian's own switch", says: "not about the daemon: leave it", files: map[string]string{"proc/sys/kernel/unprivileged_userns_clone": "0"}},
 		{what: "Ubuntu 24.04", says: "leave it on", files: map[string]string{"proc/sys/kernel/apparmor_restrict_unprivileged_userns": "1"}},
 		{what: "no overlay", bad: "overlay", says: "does not know", files: map[string]string{"proc/filesystems": "nodev\tproc\n\text4"}},
 		{what: "overlay as a module", says: "when the first root is made", files: map[string]string{
 			"proc/filesystems": "nodev\tproc", "lib/modules/6.1.0-43-amd64/kernel/fs/overlayfs/overlay.ko": "x"}},
 		{what: "no loop devices", bad: "loop devices", says: "modprobe loop", files: map[string]string{"dev/loop-control": ""}},
 		{what: "no groups", bad: "control groups", says: "nothing is mounted", files: map[string]string{"sys/fs/cgroup/cgroup.controllers": ""}},
-		{what: "no memory controller", bad: "control groups", says: "cgroup_enable=memory", files: map[string]string{"sys/fs/cgroup/cgroup.controllers": "cpu pids"}},
+		{what: "no memory controller", bad: "control groups", says: "boot with cgroup_enable=memory", files: map[string]string{
+			"sys/fs/cgroup/cgroup.controllers": "cpu pids"}},
+		{what: "controllers taken away at boot", bad: "control groups", says: "boot without cgroup_disable=memory,io cgroup_disable=pids; a Raspberry",
+			files: map[string]string{"sys/fs/cgroup/cgroup.controllers": "cpu",
+				"proc/cmdline": "quiet cgroup_disable=memory,io cgroup_disable=rdma cgroup_disable=pids"}},
+		{what: "controllers not given to a container", bad: "control groups", says: "give the container the host's groups", files: map[string]string{
+			".dockerenv": "x", "proc/self/status": "CapBnd:\t000001ffffffffff", "sys/fs/cgroup/cgroup.controllers": "cpu"}},
 		{what: "version 1", says: "version 1", files: map[string]string{
 			"sys/fs/cgroup/cgroup.controllers": "", v1 + "cpu/cgroup.procs": "1", v1 + "memory/cgroup.procs": "1", v1 + "pids/cgroup.procs": "1"}},
 		{what: "version 1 without pids", bad: "control groups", says: "no controller pids", files: map[string]string{
@@ -119,6 +128,49 @@ func inChinese(t *testing.T, f finding) {
 		if strings.Contains(said, "%!") || !p.same && p.format != "" && !strings.ContainsFunc(said, func(r rune) bool { return unicode.Is(unicode.Han, r) }) {
 			t.Errorf("%s: %q is in Chinese %q", f.name, p.in("en"), said)
 		}
+	}
+}
+
+// TestDoctorBelievesTheDaemon: what the daemon found missing is one line, whether the machine shows it too or not.
+func TestDoctorBelievesTheDaemon(t *testing.T) {
+	for _, c := range []struct {
+		feature, name, says, remedy string
+		shown                       map[string]string // how the machine shows it, nil when it does not
+	}{
+		{feature: "overlay", name: "overlay", says: "containers' roots cannot be made", remedy: "modprobe x, then start Podlab again",
+			shown: map[string]string{"proc/filesystems": "nodev\tproc"}},
+		{feature: "ext4", name: "ext4", says: "nodes' disks cannot be mounted", remedy: "modprobe x, then"},
+		{feature: "loop", name: "loop devices", says: "nodes' disks cannot be limited", remedy: "modprobe x, then", shown: map[string]string{"dev/loop-control": ""}},
+		{feature: "seccomp", name: "seccomp", says: "cannot filter system calls", remedy: "modprobe x, then",
+			shown: map[string]string{"proc/sys/kernel/seccomp/actions_avail": ""}},
+		{feature: "btf", name: "eBPF", says: "does not tell its types", remedy: "modprobe x, then", shown: map[string]string{"sys/kernel/btf/vmlinux": ""}},
+		{feature: "mkfs.ext4", name: "mkfs.ext4", says: "no such program", remedy: "modprobe x, then", shown: map[string]string{"usr/sbin/mkfs.ext4": ""}},
+		{feature: "cgroup_memory", name: "control groups", says: "memory cannot be limited", remedy: "modprobe x, then",
+			shown: map[string]string{"sys/fs/cgroup/cgroup.controllers": "cpu pids"}},
+		{feature: "user_namespaces", name: "user namespaces", says: "made no user namespace", remedy: "modprobe x, then",
+			shown: map[string]string{"proc/sys/user/max_user_namespaces": "0"}},
+		{feature: "idmapped_mounts", name: "idmapped_mounts", says: "no mount with other ids", remedy: "modprobe x, then"},
+	} {
+		t.Run(c.feature, func(t *testing.T) {
+			told := found(sandbox.HostInfo{Tracer: "ebpf", Missing: []*sandbox.Error{
+				sandbox.Errorf(sandbox.CodeMissingFeature, "feature", c.feature, "remedy", "modprobe x")}})
+			findings := join(machine(fixture(t, nil), "/proc"), told)
+			i := slices.IndexFunc(findings, func(f finding) bool { return !f.ok && f.name != "disk" })
+			if i < 0 || findings[i].name != c.name || !strings.Contains(findings[i].says.in("en"), c.says) ||
+				!strings.Contains(findings[i].remedy.in("en"), c.remedy) {
+				t.Fatalf("%v", findings)
+			}
+			inChinese(t, findings[i])
+			if c.shown == nil {
+				return
+			}
+			shown := machine(fixture(t, c.shown), "/proc")
+			bad, warned := wrong(join(slices.Clone(shown), told))
+			alone, warnedAlone := wrong(shown)
+			if !slices.Equal(bad, alone) || !slices.Equal(warned, warnedAlone) || len(bad)+len(warned) == 0 {
+				t.Errorf("shown: bad %v, warned %v; with the daemon's answer bad %v, warned %v", alone, warnedAlone, bad, warned)
+			}
+		})
 	}
 }
 

@@ -52,7 +52,15 @@ var doctorChinese = map[string]string{
 	"a node's processor time cannot be limited: control groups lack the controller": "无法限制节点的处理器时间：控制组缺少这个控制器",
 	"the kernel made no user namespace when the daemon asked for one":               "守护进程请求创建用户命名空间，内核没有创建",
 
-	"boot with %s; in a container: the host's groups (docker run --privileged)": "启动内核时加上 %s；在容器里则要用宿主机的控制组（docker run --privileged）",
+	"boot without %s; a Raspberry Pi: with %s at the end of its cmdline.txt": "启动内核时去掉 %s；树莓派则在 cmdline.txt 末尾加上 %s",
+
+	"give the container the host's groups (docker run --privileged)": "把宿主机的控制组交给容器（docker run --privileged）",
+
+	"a kernel that has it, as Debian's and Ubuntu's; where the boot loader leaves it off, boot with %s": "换用带这个控制器的内核，Debian 和 Ubuntu 的都有；若是引导程序没有启用它，启动内核时加上 %s",
+
+	"one for each learner; kernel.unprivileged_userns_clone=0 is not about the daemon: leave it": "每个学习者一个；kernel.unprivileged_userns_clone=0 不影响守护进程：保持不变",
+
+	"%s, then start Podlab again: it looks at its start": "%s，然后重新启动 Podlab：它在启动时检查",
 
 	"run the container with --privileged; LXC: lxc.mount.auto = cgroup:rw": "用 --privileged 运行容器；LXC：lxc.mount.auto = cgroup:rw",
 

@@ -73,6 +73,8 @@ func (h host) userNamespaces() finding {
 		f.says = text("user.max_user_namespaces is 0: none may be made")
 	case most > 0 && most < leastNamespaces:
 		f.ok, f.warning, f.says = false, true, text("at most %d: so many learners and no more", most)
+	case h.number("proc/sys/kernel/unprivileged_userns_clone", 1) == 0: // Debian's own; userns.c keeps the capability that it asks for
+		f.ok, f.says = true, text("one for each learner; kernel.unprivileged_userns_clone=0 is not about the daemon: leave it")
 	default:
 		f.ok, f.says = true, text("one for each learner")
 	}
@@ -132,8 +134,7 @@ func (h host) controlGroups() finding {
 	case !second && len(missing) == len(controllers):
 		f.says, f.remedy = text("nothing is mounted at /sys/fs/cgroup"), command("mount -t cgroup2 cgroup2 /sys/fs/cgroup")
 	case len(missing) > 0:
-		f.says = text("no controller %s", strings.Join(missing, ", "))
-		f.remedy = text("boot with %s; in a container: the host's groups (docker run --privileged)", "cgroup_enable="+strings.Join(missing, " cgroup_enable="))
+		f.says, f.remedy = text("no controller %s", strings.Join(missing, ", ")), h.controllersBack(missing)
 	case h.readOnly("/sys/fs/cgroup"):
 		f.says, f.remedy = text("/sys/fs/cgroup is mounted read-only"), text("run the container with --privileged; LXC: lxc.mount.auto = cgroup:rw")
 	case second:
@@ -142,6 +143,30 @@ func (h host) controlGroups() finding {
 		f.ok, f.says = true, text("version 1, with %s", strings.Join(controllers, ", "))
 	}
 	return f
+}
+
+// controllersBack says how missing controllers come back. The kernel's command line may take them away (kernel-parameters.txt): a Raspberry
+// Pi's firmware writes that of memory there itself, and its kernel takes back what stands later.
+func (h host) controllersBack(missing []string) phrase {
+	var off []string
+	for _, word := range strings.Fields(h.read("proc/cmdline")) {
+		names, found := strings.CutPrefix(word, "cgroup_disable=")
+		if found && slices.ContainsFunc(strings.Split(names, ","), func(name string) bool { return slices.Contains(missing, name) }) {
+			off = append(off, word)
+		}
+	}
+	switch {
+	case len(off) > 0:
+		return text("boot without %s; a Raspberry Pi: with %s at the end of its cmdline.txt", strings.Join(off, " "), enable(missing))
+	case h.container() != "":
+		return text("give the container the host's groups (docker run --privileged)")
+	}
+	return text("a kernel that has it, as Debian's and Ubuntu's; where the boot loader leaves it off, boot with %s", enable(missing))
+}
+
+// enable is what some kernels take on their command line.
+func enable(controllers []string) string {
+	return "cgroup_enable=" + strings.Join(controllers, " cgroup_enable=")
 }
 
 // readOnly reports whether the newest mount of cgroups at or below a directory is read-only (proc_pid_mountinfo(5)).
