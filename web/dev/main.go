@@ -12,11 +12,8 @@ import (
 	"time"
 
 	"github.com/a-h/templ"
-	"github.com/gorilla/websocket"
-
 	"podlab/sandbox"
 	"podlab/web"
-	"podlab/web/golden"
 )
 
 func main() {
@@ -54,40 +51,26 @@ func routes() http.Handler {
 
 func page(r *http.Request, title string) web.Page {
 	lang := r.PathValue("lang")
-	theme := ""
-	if c, err := r.Cookie("theme"); err == nil {
-		theme = c.Value
-	}
-	if q := r.URL.Query().Get("theme"); q != "" {
-		theme = q
-	}
-	return web.Page{Lang: lang, Path: strings.TrimPrefix(r.URL.Path, "/"+lang), Theme: theme, Nonce: web.Nonce(), Title: title}
+	return web.Page{Lang: lang, Path: strings.TrimPrefix(r.URL.Path, "/"+lang), Theme: themed(r), Nonce: web.Nonce(), Title: title}
 }
 
 func show(w http.ResponseWriter, r *http.Request, nonce string, c templ.Component) {
-	w.Header().Set("Content-Security-Policy", web.CSP(nonce, r.Host, "http://"+r.Host))
+	w.Header().Set("Content-Security-Policy", policy(r, nonce))
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	if err := c.Render(r.Context(), w); err != nil {
 		log.Print(err)
 	}
 }
 
-func index(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	fmt.Fprint(w, "<!doctype html><title>dev</title><h1>Golden frames</h1><ul>")
-	for name := range golden.All() {
-		fmt.Fprintf(w, `<li>%s: <a href="/en/l/sample/share?frames=%s">en</a> <a href="/zh/l/sample/share?frames=%s">zh</a>`, name, name, name)
-	}
-	fmt.Fprint(w, `</ul><p><a href="/en/">home</a> <a href="/zh/">home zh</a> <a href="/en/error/node_gone">error</a> <a href="/en/full">full</a>`)
-}
-
-// lab shows the sample lesson; ?frames=NAME chooses what the live socket will send.
+// lab shows the sample lesson; ?frames=NAME chooses what the live socket will send, ?view=NAME what is in front.
 func lab(w http.ResponseWriter, r *http.Request) {
-	if name := r.URL.Query().Get("frames"); name != "" {
-		http.SetCookie(w, &http.Cookie{Name: "frames", Value: name, Path: "/"})
-	}
+	q := r.URL.Query()
 	lesson := sample(r.PathValue("lang"), r.PathValue("step"))
-	lesson.Absent = r.URL.Query()["absent"]
+	lesson.Lab = sceneOf(q, r.PathValue("lab")).String()
+	if view := q.Get("view"); view != "" {
+		lesson.Views = []string{view}
+	}
+	lesson.Absent = q["absent"]
 	if r.Header.Get("HX-Request") == "true" {
 		show(w, r, web.Nonce(), web.LessonPartial(lesson))
 		return
@@ -152,35 +135,4 @@ func preview(w http.ResponseWriter, r *http.Request) {
 func previewed(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	fmt.Fprint(w, "<!doctype html><html lang=en><title>t</title><p>hello from the debian container")
-}
-
-var upgrader = websocket.Upgrader{}
-
-// live sends the chosen frames, one every 1.2 s, over and over; the step is the one that was asked for.
-func live(w http.ResponseWriter, r *http.Request) {
-	conn, err := upgrader.Upgrade(w, r, nil)
-	if err != nil {
-		return
-	}
-	defer conn.Close()
-	name := "none"
-	if c, err := r.Cookie("frames"); err == nil {
-		name = c.Value
-	}
-	frames := golden.All()[name]
-	for i := 0; ; i++ {
-		if len(frames) == 0 || (i > 0 && len(frames) == 1) {
-			time.Sleep(time.Second)
-			if conn.WriteControl(websocket.PingMessage, nil, time.Now().Add(time.Second)) != nil {
-				return
-			}
-			continue
-		}
-		f := frames[i%len(frames)]
-		f.Session.Lab, f.Session.Step = r.URL.Query().Get("lab"), r.URL.Query().Get("step")
-		if conn.WriteJSON(f) != nil {
-			return
-		}
-		time.Sleep(1200 * time.Millisecond)
-	}
 }

@@ -66,12 +66,18 @@ function View({ host }: { host: HTMLElement }) {
   );
 }
 
+/** What the view shows, in a sentence: seen as it changes, spoken when it has come to rest. */
 function Said({ text }: { text: string }) {
   const said = useCalm(text);
   return (
-    <p class="saying" role="status">
-      {said}
-    </p>
+    <>
+      <p class="saying" aria-hidden="true">
+        {text}
+      </p>
+      <p class="vh" role="status">
+        {said}
+      </p>
+    </>
   );
 }
 

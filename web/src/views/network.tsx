@@ -26,7 +26,7 @@ export function Network({ s, table }: ViewProps) {
   return (
     <div class="netview">
       <div class="netbox">
-        {node && <NodeBar net={node} others={others} />}
+        {node && <NodeBar s={s} net={node} others={others} />}
         <div class={`netcards n${Math.min(others.length, 3)}`}>
           {others.map((n) => (
             <NetCard key={n.inode} s={s} net={n} pairs={pairs} />
@@ -50,6 +50,9 @@ function listenEnd(s: Snapshot, l: Link): string {
 
 const loopbackLast = (a: Interface, b: Interface): number => Number(a.kind === "loopback") - Number(b.kind === "loopback");
 
+/** Class of a network in which more than one container has sockets. */
+const several = (s: Snapshot, n: Net): string => (s.containers.filter((c) => c.ns.net === n.inode && c.kind !== "infra").length > 1 ? "several" : "");
+
 /** The cables: a bridge's port here, a pod's card there. */
 function plugs(node: Net | undefined, others: Net[]): Wire[] {
   return others.flatMap((n) =>
@@ -58,7 +61,7 @@ function plugs(node: Net | undefined, others: Net[]): Wire[] {
 }
 
 /** The node's network: its bridge, and over each card below the port that its cable is in. */
-function NodeBar({ net, others }: { net: Net; others: Net[] }) {
+function NodeBar({ s, net, others }: { s: Snapshot; net: Net; others: Net[] }) {
   const bridge = net.interfaces.find((i) => i.kind === "bridge");
   const ports = others.map((n) => ({ n, at: net.interfaces.filter((p) => n.interfaces.some((i) => i.kind === "veth" && i.peer === p.index)) }));
   return (
@@ -76,9 +79,9 @@ function NodeBar({ net, others }: { net: Net; others: Net[] }) {
         <span class="hint">{t("net.nobridge")}</span>
       )}
       {others.length > 0 && (
-        <ul class="ports">
+        <ul class={`ports n${Math.min(others.length, 3)}`}>
           {ports.map(({ n, at }) => (
-            <li key={n.inode} data-o={`net:${n.owner}`}>
+            <li key={n.inode} class={several(s, n)} data-o={`net:${n.owner}`}>
               {at.map((p) => (
                 <span key={p.index} class="mono" data-end={`p${p.index}`}>
                   {p.name}
@@ -97,7 +100,7 @@ function NetCard({ s, net, pairs }: { s: Snapshot; net: Net; pairs: Link[] }) {
   const mark = pod ? (marks.value.pods.get(net.owner) ?? HOST) : markOf(net.owner);
   const members = s.containers.filter((c) => c.ns.net === net.inode);
   return (
-    <section class={`card netcard ${mark.tone}`} data-end={`n${net.inode}`} data-o={`net:${net.owner} ns:${net.inode}${pod ? ` pod:${net.owner}` : ` container:${net.owner}`}`} aria-label={net.owner}>
+    <section class={`card netcard ${mark.tone} ${several(s, net)}`} data-end={`n${net.inode}`} data-o={`net:${net.owner} ns:${net.inode}${pod ? ` pod:${net.owner}` : ` container:${net.owner}`}`} aria-label={net.owner}>
       <header>
         <Tag mark={mark} />
         <h3>{pod ? t("ns.pod", { name: net.owner }) : net.owner}</h3>
@@ -125,7 +128,7 @@ function NetCard({ s, net, pairs }: { s: Snapshot; net: Net; pairs: Link[] }) {
           const m = markOf(c.id);
           const mine = net.sockets.filter((k) => k.container === c.id && (listens(k) || connected(k)));
           return (
-            <div key={c.id} class={`holder ${m.tone}`} data-o={`container:${c.id}`}>
+            <div key={c.id} class={`holder ${m.tone} ${c.kind}`} data-o={`container:${c.id}`}>
               <b>
                 <Shape mark={m} /> {c.name} <Role id={c.id} />
               </b>

@@ -72,7 +72,7 @@ function fold(siblings: Process[], unfolded: ReadonlySet<string>, under: Map<num
 export const LINGER = 2600;
 
 export interface Change {
-  kind: "new" | "moved" | "gone";
+  kind: "new" | "moved" | "left" | "gone";
   at: number; // ms
 }
 

@@ -32,6 +32,7 @@ function useChanges(list: Process[]): Memory {
       if (busy) break;
       memory.marks.set(key, change);
       if (change.kind === "gone") memory.ghosts.set(key, memory.before.get(key)!);
+      if (change.kind === "moved") leave(memory, memory.before.get(key)!, now);
     }
     memory.list = list;
     memory.before = new Map(list.map((p) => [keyOf(p), p]));
@@ -49,8 +50,15 @@ function useChanges(list: Process[]): Memory {
   return memory;
 }
 
+/** What got another parent leaves a trace where it was: a row of a pid that no process has. */
+function leave(memory: Memory, before: Process, at: number): void {
+  const trace = { ...before, pid: -before.pid, threads: [] };
+  memory.marks.set(keyOf(trace), { kind: "left", at });
+  memory.ghosts.set(keyOf(trace), trace);
+}
+
 /** The dead stay where they were: lists are in the order of pids. */
-const withGhosts = (list: Process[], ghosts: ReadonlyMap<string, Process>): Process[] => (ghosts.size ? [...ghosts.values(), ...list].sort((a, b) => a.pid - b.pid) : list);
+const withGhosts = (list: Process[], ghosts: ReadonlyMap<string, Process>): Process[] => (ghosts.size ? [...ghosts.values(), ...list].sort((a, b) => Math.abs(a.pid) - Math.abs(b.pid)) : list);
 
 export function Tree({ list, label, wide = false, threads = false }: { list: Process[]; label: string; wide?: boolean; threads?: boolean }) {
   const memory = useChanges(list);
@@ -104,7 +112,7 @@ export function Tree({ list, label, wide = false, threads = false }: { list: Pro
         {wide && <span class="who">{t("col.container")}</span>}
         <span>{t("col.pid")}</span>
         <span>{t("col.inside")}</span>
-        {wide && <span>{t("col.memory")}</span>}
+        {wide && <span class="mem">{t("col.memory")}</span>}
       </div>
       <ul class="tr" role="tree" aria-label={label} ref={root} onKeyDown={onKeyDown}>
         {drawn.map((r) => (
@@ -131,7 +139,7 @@ function Line({ r, wide, change, closed, focus, threads, onToggle, onFocus }: Li
   const p = r.process;
   const mark = markOf(p.container);
   const expandable = r.children > 0 || r.folded > 0;
-  const cls = change?.kind === "gone" ? "gone" : p.state === "Z" ? "zo" : change?.kind === "moved" ? "mv" : change?.kind === "new" ? "new" : "";
+  const cls = change?.kind === "gone" || change?.kind === "left" ? change.kind : p.state === "Z" ? "zo" : change?.kind === "moved" ? "mv" : change?.kind === "new" ? "new" : "";
   return (
     <li
       class={`row ${cls}`}
@@ -141,7 +149,7 @@ function Line({ r, wide, change, closed, focus, threads, onToggle, onFocus }: Li
       aria-selected={false}
       tabIndex={focus ? 0 : -1}
       data-k={r.key}
-      data-o={`process:${p.pid}${p.container ? ` container:${p.container}` : ` role:${p.role}`}`}
+      data-o={`process:${Math.abs(p.pid)}${p.container ? ` container:${p.container}` : ` role:${p.role}`}`}
       title={command(p)}
       onFocus={onFocus}
       onClick={() => expandable && onToggle(r, closed || r.folded > 0)}
@@ -154,12 +162,12 @@ function Line({ r, wide, change, closed, focus, threads, onToggle, onFocus }: Li
         {(p.role === "init" || p.role === "agent") && <span class="bdg">{t(`role.${p.role}`)}</span>}
         {closed && <span class="bdg">+{r.children}</span>}
         {r.folded > 0 && <span class="bdg">{t("tree.folded", { n: r.folded + 1 })}</span>}
-        {p.threads.length > 0 && !threads && !p.role && <span class="bdg">{t("tree.threads", { n: p.threads.length + 1 })}</span>}
+        {p.threads.length > 0 && !threads && !p.role && change?.kind !== "gone" && <span class="bdg">{t("tree.threads", { n: p.threads.length + 1 })}</span>}
         {threads && p.threads.slice(0, 24).map((th) => <span class="bdg th" key={th.tid}>{`{${th.name}} ${th.tid}`}</span>)}
         <State p={p} change={change} />
       </span>
       {wide && <Who p={p} mark={mark} />}
-      <span class="q">{p.pid}</span>
+      <span class="q">{Math.abs(p.pid)}</span>
       {p.container ? (
         <span class={`pin ${mark.tone}`}>
           <Shape mark={mark} />
@@ -168,7 +176,7 @@ function Line({ r, wide, change, closed, focus, threads, onToggle, onFocus }: Li
       ) : (
         <span class="q">–</span>
       )}
-      {wide && <span class="q">{bytes(p.rss)}</span>}
+      {wide && <span class="q mem">{bytes(p.rss)}</span>}
     </li>
   );
 }
@@ -195,6 +203,7 @@ function nameOf(p: Process, wide: boolean): string {
 
 function State({ p, change }: { p: Process; change: Change | undefined }) {
   if (change?.kind === "gone") return <span class="bdg">{lastWords(p)}</span>;
+  if (change?.kind === "left") return <span class="bdg">{t("proc.left")}</span>;
   if (p.state === "Z") return <span class="bdg z">{t("proc.zombie")}</span>;
   if (p.state === "T" || p.state === "t") return <span class="bdg z">{t("proc.stopped")}</span>;
   if (change?.kind === "moved") return <span class="bdg m">{t("proc.moved")}</span>;

@@ -69,7 +69,7 @@ function One({ s, v }: { s: Snapshot; v: Volume }) {
           {mounts.map((m) => {
             const mark = markOf(m.container.id);
             return (
-              <li key={m.container.id + m.path} class={`mount ${mark.tone}`} data-end={`m${m.container.id}${m.path}`} data-o={`container:${m.container.id}`}>
+              <li key={m.container.id + m.path} class={`mount ${mark.tone}${m.container.state === "exited" ? " ended" : ""}`} data-end={`m${m.container.id}${m.path}`} data-o={`container:${m.container.id}`}>
                 <b>
                   <Shape mark={mark} /> {m.container.name} <Role id={m.container.id} />
                 </b>
@@ -111,6 +111,7 @@ function Files({ list }: { list: File[] }) {
         <li key={f.path} class={fresh.has(f.path) ? "new" : ""}>
           <Icon name={f.dir ? "folder" : "file"} />
           <span class="mono">{f.path}</span>
+          {fresh.has(f.path) && <span class="bdg">{t("vol.written")}</span>}
           <small>{f.dir ? "" : bytes(f.size)}</small>
         </li>
       ))}
