@@ -69,6 +69,7 @@ func lab(w http.ResponseWriter, r *http.Request) {
 	lesson.Lab = sceneOf(q, r.PathValue("lab")).String()
 	if view := q.Get("view"); view != "" {
 		lesson.Views = []string{view}
+		lesson.Lab += "." + view // a page remembers for its lab which view is in front
 	}
 	lesson.Absent = q["absent"]
 	if r.Header.Get("HX-Request") == "true" {
