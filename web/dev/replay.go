@@ -16,7 +16,7 @@ import (
 )
 
 // scene is which golden frames a page shows, and how: the name of its lab, as "change.3.200", so that pages beside each other do not
-// share one. at is the last frame to send (-1: all, over and over), pace the time between two.
+// share one; a view that was asked for stands after it. at is the last frame to send (-1: all, over and over), pace the time between two.
 type scene struct {
 	name string
 	at   int
