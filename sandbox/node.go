@@ -117,7 +117,7 @@ type AttachSpec struct {
 	Container string `json:"container"`           // Container.ID
 	Stdin     bool   `json:"stdin,omitempty"`     // Streams.In goes to it, if its manifest has stdin; the input's end is passed on with stdinOnce only
 	Size      Size   `json:"size,omitzero"`       // of the caller's window, for a container with tty
-	FromStart bool   `json:"fromStart,omitempty"` // what it printed before comes first: at most the last 64 KiB of it
+	FromStart bool   `json:"fromStart,omitempty"` // what it printed before comes first, as far as its log has it
 }
 
 // Streams are the three standard streams of a command; nil ones are empty or dropped. Resize may be nil.

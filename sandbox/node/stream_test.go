@@ -178,13 +178,13 @@ func TestStdinOnceEnds(t *testing.T) {
 	if _, err := agent.Attach(ctx, sandbox.AttachSpec{Container: "hash"}, sandbox.Streams{}); sandbox.CodeOf(err) != sandbox.CodeNotRunning {
 		t.Errorf("attached to one that has ended: %v", err)
 	}
-	// More than is remembered, before the first attachment: it is waited for.
-	apply(ctx, t, agent, fmt.Sprintf(once, "flood", "seq 1 40000; cat"))
+	// More than its log would keep, before the first attachment: it is waited for.
+	apply(ctx, t, agent, fmt.Sprintf(once, "flood", "seq 1 80000; cat"))
 	until(ctx, t, agent, "flood", func(s sandbox.Snapshot) bool { return find(s, "flood").State == sandbox.StateRunning })
 	time.Sleep(300 * time.Millisecond)
 	out.Reset()
 	exit, err = agent.Attach(ctx, sandbox.AttachSpec{Container: "flood", FromStart: true}, sandbox.Streams{In: strings.NewReader("end\n"), Out: &out})
-	if lines := strings.Count(out.String(), "\n"); err != nil || exit.Code != 0 || lines != 40001 || !strings.HasPrefix(out.String(), "1\n2\n") || !strings.HasSuffix(out.String(), "\nend\n") {
+	if lines := strings.Count(out.String(), "\n"); err != nil || exit.Code != 0 || lines != 80001 || !strings.HasPrefix(out.String(), "1\n2\n") || !strings.HasSuffix(out.String(), "\nend\n") {
 		t.Errorf("%d lines, %+v %v", lines, exit, err)
 	}
 	// Whoever only looks ends nothing; whoever typed and left without a word ends it.

@@ -114,9 +114,19 @@ func (c *container) endInput(r *recorder) {
 	r.files = r.files[:len(streams)]
 }
 
-// copyTo writes what is printed until the run ends.
+// copyTo writes what was printed, if that was asked for, and what is printed until the run ends.
 func (a *attachment) copyTo(out, errs io.Writer) (sandbox.Exit, error) {
 	to := [len(streams)]io.Writer{out, errs}
+	write := func(p piece) (err error) {
+		if to[p.stream] != nil && len(p.text) > 0 {
+			_, err = to[p.stream].Write(p.text)
+		}
+		return err
+	}
+	defer a.past.close()
+	if err := a.past.each(func(p piece) error { defer a.move(); return write(p) }); err != nil {
+		return sandbox.Exit{}, err
+	}
 	for {
 		pieces, err := a.next()
 		if errors.Is(err, io.EOF) {
@@ -126,10 +136,7 @@ func (a *attachment) copyTo(out, errs io.Writer) (sandbox.Exit, error) {
 			return sandbox.Exit{}, err
 		}
 		for _, p := range pieces {
-			if to[p.stream] == nil {
-				continue
-			}
-			if _, err := to[p.stream].Write(p.text); err != nil {
+			if err := write(p); err != nil {
 				return sandbox.Exit{}, err
 			}
 		}

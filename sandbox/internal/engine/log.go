@@ -2,6 +2,8 @@ package engine
 
 import (
 	"bytes"
+	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -22,18 +24,22 @@ const (
 
 	logRate  = 2 << 20 // bytes a second that are written of one run, in the long run; its writers wait
 	logBurst = 4 << 20 // bytes that may come at once
+
+	maxPipe = 1 << 20 // bytes that a program without rights on the host can have a pipe hold (fs.pipe-max-size)
 )
 
 // logFile is the log of one run of a container in the CRI format, which kubelets write too:
 //
 //	2026-11-21T03:15:44.123456789Z stdout F text of a whole line
 //	2026-11-21T03:15:44.123456789Z stdout P first part of a line that was cut
+//
+// It is used under the lock of the output that it belongs to.
 type logFile struct {
-	mu   sync.Mutex
-	path string
-	file *os.File
-	size int64
-	pace pace
+	path    string
+	file    *os.File
+	size    int64
+	rotated bool // there is an older file, which the next rotation removes
+	pace    pace
 }
 
 // pace bounds what an endless output costs the node and the host's disk. It is in debt when more was written than time allows.
@@ -62,7 +68,8 @@ func openLog(path string) (*logFile, error) {
 		f.Close()
 		return nil, err
 	}
-	return &logFile{path: path, file: f, size: info.Size()}, nil
+	_, err = os.Lstat(path + oldLog)
+	return &logFile{path: path, file: f, size: info.Size(), rotated: err == nil}, nil
 }
 
 func (l *logFile) Close() error { return l.file.Close() }
@@ -70,8 +77,6 @@ func (l *logFile) Close() error { return l.file.Close() }
 // write appends entries that are already formatted, and says how long to wait before the next. A disk that is full costs entries,
 // never the container.
 func (l *logFile) write(entries []byte) time.Duration {
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	if l.size+int64(len(entries)) > maxLog && l.rotate() != nil {
 		return l.pace.add(len(entries), time.Now())
 	}
@@ -89,37 +94,53 @@ func (l *logFile) rotate() error {
 		return err
 	}
 	l.file.Close()
-	l.file, l.size = f, 0
+	l.file, l.size, l.rotated = f, 0, true
 	return nil
 }
 
-// copyLog writes what comes from r into l until r ends, and passes it on. The log comes first: whoever is attached may make it wait, and what
-// was read and is not in the log yet is lost with a killed agent.
-func copyLog(l *logFile, stream string, r io.Reader, pass func([]byte)) {
+// copyOutput reads a stream of a container to its end, into the log and to whoever is attached.
+func copyOutput(o *output, stream int, from *os.File) {
 	chunk := make([]byte, maxLine)
 	var rest, entries []byte // rest is of a line that is not whole yet
+	left := maxPipe          // bytes that are still read when the run has ended
 	for {
-		n, err := r.Read(chunk)
+		n, err := from.Read(chunk)
+		ended := errors.Is(err, os.ErrDeadlineExceeded)
+		if ended {
+			n, err = readNow(from, chunk[:min(len(chunk), left)])
+			left -= n
+		}
 		text := chunk[:n]
 		if len(rest) > 0 {
 			text = append(rest, text...)
 		}
-		entries, rest = appendLines(entries[:0], text, stream)
+		entries, rest = appendLines(entries[:0], text, streams[stream])
 		if err != nil && len(rest) > 0 {
-			entries = appendEntry(entries, time.Now(), stream, rest)
+			entries, rest = appendEntry(entries, time.Now(), streams[stream], rest), nil
 		}
-		var wait time.Duration
-		if len(entries) > 0 {
-			wait = l.write(entries)
-		}
-		if n > 0 {
-			pass(chunk[:n])
-		}
+		wait := o.take(stream, chunk[:n], entries, rest)
 		if err != nil {
 			return
 		}
-		time.Sleep(wait)
+		if !ended {
+			time.Sleep(wait)
+		}
 	}
+}
+
+// readNow reads what is there already; io.EOF when that is nothing.
+func readNow(from *os.File, to []byte) (n int, err error) {
+	raw, err := from.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	outer := raw.Control(func(fd uintptr) { // not Read, which does nothing after the deadline
+		n, err = unix.Read(int(fd), to)
+	})
+	if n <= 0 {
+		return 0, cmp.Or(outer, err, io.EOF)
+	}
+	return n, outer
 }
 
 // appendLines makes entries of the whole lines in text, and of the parts of those that are too long; rest is what is left.
@@ -177,7 +198,7 @@ func polled(fd int) *os.File {
 // streams are the names of what a recorder copies, in the order of its files.
 var streams = [2]string{"stdout", "stderr"}
 
-// A recorder copies a running container's output into its log. done is closed when all writers are gone.
+// A recorder copies a running container's output into its log. done is closed when all of it is read.
 type recorder struct {
 	files  []*os.File
 	output *output
@@ -191,10 +212,10 @@ func newRecorder(path string, files []*os.File, spec *sandbox.ContainerSpec) (*r
 	if err != nil {
 		return nil, err
 	}
-	r := &recorder{files: files, output: newOutput(spec), done: make(chan struct{})}
+	r := &recorder{files: files, output: newOutput(spec, l), done: make(chan struct{})}
 	var copying sync.WaitGroup
-	for i, f := range files[:min(len(files), len(streams))] {
-		copying.Go(func() { copyLog(l, streams[i], f, func(p []byte) { r.output.write(i, p) }) })
+	for i, f := range r.printed() {
+		copying.Go(func() { copyOutput(r.output, i, f) })
 	}
 	go func() {
 		copying.Wait()
@@ -204,17 +225,21 @@ func newRecorder(path string, files []*os.File, spec *sandbox.ContainerSpec) (*r
 	return r, nil
 }
 
-// finish waits a moment for the rest of the output, then lets go of it: a process that outlived its container may hold the pipe.
-// Whoever is attached is told how the run ended.
+// printed are the files that are read.
+func (r *recorder) printed() []*os.File { return r.files[:min(len(r.files), len(streams))] }
+
+// finish reads the rest of the output of a run whose processes are gone: all that they wrote is in its pipes. Then it lets go of them,
+// without waiting for their end: a process that outlived its container may hold them. Whoever is attached is told how the run ended.
 func (r *recorder) finish(exit sandbox.Exit) {
 	r.output.hurry()
-	select {
-	case <-r.done:
-	case <-time.After(200 * time.Millisecond):
+	for _, f := range r.printed() {
+		if f.SetReadDeadline(time.Unix(1, 0)) != nil {
+			f.Close() // it is closed, or none that can be waited for
+		}
 	}
+	<-r.done
 	for _, f := range r.files {
 		f.Close()
 	}
-	<-r.done
 	r.output.end(exit)
 }

@@ -28,30 +28,41 @@ func newLogText(opt sandbox.LogOptions) logText {
 }
 
 func (t logText) of(entries []byte) (text []byte) {
-	for entry := range bytes.Lines(entries) {
-		text = t.append(text, entry)
+	for line := range bytes.Lines(entries) {
+		text = t.append(text, line)
 	}
 	return text
 }
 
-func (t logText) append(to, entry []byte) []byte {
-	fields := bytes.SplitN(bytes.TrimSuffix(entry, []byte("\n")), []byte(" "), 4)
-	if len(fields) < 4 || bytes.Compare(fields[0], t.since) < 0 {
+func (t logText) append(to, line []byte) []byte {
+	e, ok := parseEntry(line)
+	if !ok || bytes.Compare(e.stamp, t.since) < 0 {
 		return to
 	}
-	stream := string(fields[1])
+	stream := string(e.stream)
 	if t.stamps && !t.midline[stream] {
-		to = append(append(to, fields[0]...), ' ')
+		to = append(append(to, e.stamp...), ' ')
 	}
-	whole := len(fields[2]) > 0 && fields[2][0] == 'F'
 	if len(t.midline) < len(streams) || stream == streams[0] || stream == streams[1] { // a learner's own lines in the file add no more
-		t.midline[stream] = !whole
+		t.midline[stream] = !bytes.HasSuffix(e.text, []byte("\n"))
 	}
-	to = append(to, fields[3]...)
-	if whole {
-		to = append(to, '\n')
+	return append(to, e.text...)
+}
+
+// entry is one of a log: text is a part of a line, or ends with the line's end.
+type entry struct{ stamp, stream, text []byte }
+
+func parseEntry(line []byte) (e entry, ok bool) {
+	bare := bytes.TrimSuffix(line, []byte("\n"))
+	fields := bytes.SplitN(bare, []byte(" "), 4)
+	if len(fields) < 4 {
+		return e, false
 	}
-	return to
+	e = entry{stamp: fields[0], stream: fields[1], text: fields[3]}
+	if len(fields[2]) > 0 && fields[2][0] == 'F' {
+		e.text = line[len(bare)-len(e.text):]
+	}
+	return e, true
 }
 
 // errLimit ends a log that has reached its limit.

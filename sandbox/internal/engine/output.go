@@ -11,15 +11,14 @@ import (
 // Bounds of what is kept for whoever is attached to a container.
 const (
 	maxPending = 64 << 10 // bytes that an attachment may be behind before the container's writers wait for it
-	maxLast    = 1 << 20  // bytes that it may be behind when the run has ended and nothing waits any more
-	maxRecent  = 64 << 10 // bytes printed last, kept of a container with stdin or tty
+	maxLast    = 3 << 20  // bytes that it may be behind when the run has ended and nothing waits any more: what it was, and two pipes
 	pieceSize  = 4 << 10  // bytes up to which small prints of one stream are put together
 )
 
 var (
 	// stuckAfter is how long an attachment may take nothing while the container waits for it; then it is cut off.
 	stuckAfter = 10 * time.Second
-	// firstAttachment is how long a full container with stdinOnce waits for the attachment that it was made for.
+	// firstAttachment is how long a container with stdinOnce, whose log would lose its beginning, waits for the attachment it was made for.
 	firstAttachment = 2 * time.Second
 )
 
@@ -29,44 +28,57 @@ type piece struct {
 	text   []byte
 }
 
-// output passes what one run of a container prints to everyone who is attached to it.
+// output takes what one run of a container prints into its log, and passes it to everyone who is attached. Who attaches from the start reads
+// the log first: with the lines that are not whole yet, it holds exactly what was passed on before.
 type output struct {
-	recalls bool // keeps recent
-
 	mu       sync.Mutex
 	wake     *sync.Cond // something was printed, taken or ended
-	recent   []piece
-	held     int // bytes in recent
+	log      *logFile
+	rest     [len(streams)][]byte // what was printed of a line that is not whole, and not in the log
 	attached map[*attachment]bool
-	awaited  time.Time // until then printing more than recent holds waits for the first attachment
+	awaited  time.Time // until then the first attachment is waited for, rather than that anything is lost
 	hurried  bool      // the run has ended: nobody is waited for
 	exit     *sandbox.Exit
 }
 
-func newOutput(spec *sandbox.ContainerSpec) *output {
-	o := &output{recalls: spec.Stdin || spec.TTY, attached: map[*attachment]bool{}}
+func newOutput(spec *sandbox.ContainerSpec, log *logFile) *output {
+	o := &output{log: log, attached: map[*attachment]bool{}}
 	o.wake = sync.NewCond(&o.mu)
-	if spec.StdinOnce && o.recalls {
+	if spec.StdinOnce && (spec.Stdin || spec.TTY) {
 		o.awaited = time.Now().Add(firstAttachment)
 	}
 	return o
 }
 
-func (o *output) write(stream int, p []byte) {
+// take puts entries into the log, passes on the text they were made of, and says how long to wait before the next. rest is of a line that is
+// not whole; it is not changed any more. The log comes first: whoever is attached may make take wait, and what was read and is not in the log
+// yet is lost with a killed agent.
+func (o *output) take(stream int, text, entries, rest []byte) (wait time.Duration) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if len(entries) > 0 {
+		wait = o.log.write(entries)
+	}
+	o.rest[stream] = rest
+	if len(text) > 0 {
+		o.pass(stream, text)
+	}
 	o.await()
+	return wait
+}
+
+// pass gives text to everyone who is attached. The caller holds o.mu.
+func (o *output) pass(stream int, text []byte) {
 	for a := range o.attached {
 		if a.size == 0 {
 			a.moved = time.Now() // it had nothing to take until now
 		}
-		a.pending = appendPiece(a.pending, stream, p)
-		a.size += len(p)
+		a.pending = appendPiece(a.pending, stream, text)
+		a.size += len(text)
 		if a.size > maxLast {
 			a.cut()
 		}
 	}
-	o.remember(stream, p)
 	o.wake.Broadcast()
 }
 
@@ -89,7 +101,7 @@ func (o *output) await() {
 
 // patience says how long to wait for the slowest, and cuts off those who took nothing for too long.
 func (o *output) patience(now time.Time) (pause time.Duration) {
-	if o.held >= maxRecent && o.awaited.After(now) {
+	if o.log.rotated && o.awaited.After(now) {
 		pause = o.awaited.Sub(now)
 	}
 	for a := range o.attached {
@@ -105,21 +117,6 @@ func (o *output) patience(now time.Time) (pause time.Duration) {
 	return pause
 }
 
-func (o *output) remember(stream int, p []byte) {
-	if !o.recalls {
-		return
-	}
-	o.recent = appendPiece(o.recent, stream, p)
-	o.held += len(p)
-	if o.awaited.After(time.Now()) {
-		return // nothing may be lost yet: await sees to it that little is added
-	}
-	for o.held > maxRecent && len(o.recent) > 1 {
-		o.held -= len(o.recent[0].text)
-		o.recent = o.recent[1:]
-	}
-}
-
 // appendPiece copies p behind the rest.
 func appendPiece(to []piece, stream int, p []byte) []piece {
 	if n := len(to); n > 0 && to[n-1].stream == stream && len(to[n-1].text)+len(p) <= pieceSize {
@@ -129,16 +126,13 @@ func appendPiece(to []piece, stream int, p []byte) []piece {
 	return append(to, piece{stream, append([]byte(nil), p...)})
 }
 
-// attach adds a reader of what is printed from now on, or with fromStart of what is still known first.
+// attach adds a reader of what is printed from now on, or with fromStart of what the log still has first.
 func (o *output) attach(fromStart bool) *attachment {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	a := &attachment{to: o, moved: time.Now(), left: make(chan struct{})}
 	if fromStart {
-		for _, p := range o.recent {
-			a.pending = appendPiece(a.pending, p.stream, p.text)
-			a.size += len(p.text)
-		}
+		a.past = o.log.past(o.rest)
 	}
 	o.awaited = time.Time{}
 	o.attached[a] = true
@@ -159,7 +153,6 @@ func (o *output) end(exit sandbox.Exit) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.exit = &exit
-	o.recent, o.held = nil, 0
 	o.wake.Broadcast()
 }
 
@@ -167,6 +160,8 @@ func (o *output) end(exit sandbox.Exit) {
 type attachment struct {
 	to   *output
 	left chan struct{} // closed when it is gone
+
+	past past // what comes before all that is passed on
 
 	// under to.mu
 	pending []piece
@@ -194,6 +189,13 @@ func (a *attachment) next() ([]piece, error) {
 		}
 		o.wake.Wait()
 	}
+}
+
+// move says that it took something, for as long as it is not asking for the next.
+func (a *attachment) move() {
+	a.to.mu.Lock()
+	defer a.to.mu.Unlock()
+	a.moved = time.Now()
 }
 
 // cut detaches. The caller holds o.mu.

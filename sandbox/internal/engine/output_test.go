@@ -11,6 +11,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"podlab/sandbox"
 )
 
@@ -31,13 +33,13 @@ func printed(a *attachment) (text string, err error) {
 // TestStuckAttachmentIsCutOff: the container waits for it, for a while; another one gets all.
 func TestStuckAttachmentIsCutOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		o := newOutput(&sandbox.ContainerSpec{})
+		o := newOutput(&sandbox.ContainerSpec{}, newLog(t))
 		stuck, reads := o.attach(false), o.attach(false)
 		text := strings.Repeat("x", 16<<10)
 		began := time.Now()
 		go func() {
 			for range 20 {
-				o.write(0, []byte(text))
+				o.take(0, []byte(text), nil, nil)
 			}
 			o.hurry()
 			o.end(sandbox.Exit{Code: 3})
@@ -58,43 +60,81 @@ func TestStuckAttachmentIsCutOff(t *testing.T) {
 	})
 }
 
-// TestFirstAttachmentMissesNothing: a container with stdinOnce waits for whom it was made, but not for ever.
+// TestFirstAttachmentMissesNothing: a container with stdinOnce waits for whom it was made before its log loses anything, but not for ever.
 func TestFirstAttachmentMissesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		spec := &sandbox.ContainerSpec{Stdin: true, StdinOnce: true}
-		text := strings.Repeat("y", 16<<10)
+		text := []byte(strings.Repeat("y", 16<<10-1) + "\n")
 		print := func(o *output) {
-			for range 20 {
-				o.write(1, []byte(text))
+			for range 200 {
+				o.take(1, text, appendEntry(nil, time.Now(), "stderr", text), nil)
 			}
 			o.hurry()
 		}
-		o := newOutput(spec)
+		o := newOutput(spec, newLog(t))
 		go print(o)
 		time.Sleep(firstAttachment / 2)
 		a := o.attach(true)
 		go func() { time.Sleep(time.Second); o.end(sandbox.Exit{}) }()
-		if got, err := printed(a); len(got) != 20*len(text) || !errors.Is(err, io.EOF) {
-			t.Errorf("%d bytes, %v", len(got), err)
+		var out, errs strings.Builder
+		if _, err := a.copyTo(&out, &errs); err != nil || errs.Len() != 200*len(text) || out.Len() > 0 {
+			t.Errorf("%d and %d bytes, %v", out.Len(), errs.Len(), err)
 		}
-		o = newOutput(spec)
+		o = newOutput(spec, newLog(t))
 		began := time.Now()
 		print(o)
 		if took := time.Since(began); took != firstAttachment {
 			t.Errorf("waited %v for nobody", took)
 		}
-		if got := o.held; got > maxRecent+pieceSize {
-			t.Errorf("%d bytes are remembered", got)
-		}
 	})
 }
 
-// TestNothingIsKeptOfWhoIsNotMeantToBeAttached: a container without stdin and tty costs no memory.
-func TestNothingIsKeptOfWhoIsNotMeantToBeAttached(t *testing.T) {
-	o := newOutput(&sandbox.ContainerSpec{})
-	o.write(0, []byte("text"))
-	if o.held != 0 || len(o.recent) != 0 {
-		t.Errorf("%d bytes", o.held)
+// newLog is a log of the test's.
+func newLog(t *testing.T) *logFile {
+	t.Helper()
+	l, err := openLog(filepath.Join(t.TempDir(), "1.log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	return l
+}
+
+// TestNothingIsLostAtTheEnd: of a run that has ended, all that its pipe holds is read, as fast as it comes, though somebody still holds the
+// pipe's other end; whoever attaches then gets it, too.
+func TestNothingIsLostAtTheEnd(t *testing.T) {
+	read, write, err := newPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer write.Close()
+	if _, err := unix.FcntlInt(write.Fd(), unix.F_SETPIPE_SZ, maxPipe); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "1.log")
+	r, err := newRecorder(path, []*os.File{read}, &sandbox.ContainerSpec{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	during, got := r.output.attach(false), make(chan int)
+	go func() { text, _ := printed(during); got <- len(text) }()
+	// More than the pace allows: when the last of it is in the pipe, the recorder is behind by all that a pipe holds.
+	const lines = 6 << 10
+	for i := range lines {
+		if _, err := fmt.Fprintf(write, "%01023d\n", i); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.finish(sandbox.Exit{Code: 3})
+	if n := <-got; n != lines<<10 {
+		t.Errorf("who was attached got %d bytes of %d", n, lines<<10)
+	}
+	for name, fromStart := range map[string]bool{"from now": false, "from the start": true} {
+		var out strings.Builder
+		exit, err := r.output.attach(fromStart).copyTo(&out, nil)
+		if err != nil || exit.Code != 3 || fromStart != strings.HasSuffix(out.String(), fmt.Sprintf("%01023d\n", lines-1)) {
+			t.Errorf("%s: %d bytes, %+v %v", name, out.Len(), exit, err)
+		}
 	}
 }
 
@@ -127,19 +167,17 @@ func TestStampsAndTimesOfLogs(t *testing.T) {
 
 // TestLogComesBeforeAttachments: what was read is in the log while somebody who is attached takes nothing and makes the container wait.
 func TestLogComesBeforeAttachments(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "1.log")
-	l, err := openLog(path)
+	l := newLog(t)
+	o, path := newOutput(&sandbox.ContainerSpec{}, l), l.path
+	held := o.attach(false)
+	read, write, err := newPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	read, write := io.Pipe()
-	held, done := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(done)
-		copyLog(l, streams[0], read, func([]byte) { <-held })
-	}()
-	if _, err := io.WriteString(write, "one\ntwo\nrest"); err != nil {
+	defer read.Close()
+	done := make(chan struct{})
+	go func() { defer close(done); copyOutput(o, 0, read) }()
+	if _, err := io.WriteString(write, strings.Repeat(strings.Repeat("x", 1023)+"\n", maxPending>>10)+"one\ntwo\nrest"); err != nil {
 		t.Fatal(err)
 	}
 	for text := ""; !strings.Contains(text, "stdout F two\n"); time.Sleep(time.Millisecond) {
@@ -148,7 +186,7 @@ func TestLogComesBeforeAttachments(t *testing.T) {
 			t.Fatalf("%q %v", text, err)
 		}
 	}
-	close(held)
+	held.detach()
 	write.Close()
 	<-done
 	if data, _ := os.ReadFile(path); !strings.HasSuffix(string(data), "stdout P rest\n") {
