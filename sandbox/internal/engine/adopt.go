@@ -92,6 +92,7 @@ func (c *container) adopt(kept map[string][]*os.File) bool {
 		if err == nil || r.Attempt > 0 {
 			c.clearLeftovers()
 		}
+		c.forgetUnborn()
 		c.resume()
 		return false
 	}
@@ -142,6 +143,15 @@ func (c *container) goOn() {
 	}
 	if !r.StopBy.IsZero() && !r.Signaled {
 		c.preStop()
+	}
+}
+
+// forgetUnborn makes an attempt that never came to life none: what comes next is a first start, not a restart. Infra's stays: it says that
+// there is a sandbox to clear away.
+func (c *container) forgetUnborn() {
+	if c.spec != nil && c.run.Attempt > 0 && c.run.Started.IsZero() {
+		c.removeRoot(c.run.Attempt)
+		c.run.Attempt = 0
 	}
 }
 

@@ -43,22 +43,19 @@ func skeleton(rootfs, cgroup string) *configs.Config {
 
 // infraConfig is the configuration of a pod's pause container: it only holds namespaces. Whatever is mounted or masked for it is time before
 // the pod's first container, so it has no devices, and a /proc of processes alone (proc(5), subset=pid: Linux 5.8) with nothing to mask.
-func (u *unit) infraConfig(rootfs string) *configs.Config {
+func (u *unit) infraConfig(rootfs string, shared fresh) *configs.Config {
 	c := skeleton(rootfs, u.cgroup(infraName))
 	c.OomScoreAdj = &infraOOMScore
 	c.Capabilities = sets(nil)
 	c.Readonlyfs = true
 	c.Namespaces = configs.Namespaces{{Type: configs.NEWNS}, {Type: configs.NEWCGROUP}}
-	spec := &u.object.Spec
-	add := func(host bool, kind configs.NamespaceType) {
-		if !host {
-			c.Namespaces = append(c.Namespaces, configs.Namespace{Type: kind})
-		}
+	for _, kind := range u.sharedTypes() {
+		c.Namespaces.Add(kind, shared.path(kind))
 	}
-	add(spec.HostNetwork, configs.NEWNET)
-	add(spec.HostNetwork, configs.NEWUTS) // hostNetwork takes the node's host name too, as in Kubernetes
-	add(spec.HostIPC, configs.NEWIPC)
-	add(spec.HostPID, configs.NEWPID)
+	spec := &u.object.Spec
+	if !spec.HostPID {
+		c.Namespaces.Add(configs.NEWPID, "")
+	}
 	if !spec.HostNetwork {
 		c.Hostname = u.hostname()
 	}

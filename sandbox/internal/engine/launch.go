@@ -12,7 +12,6 @@ import (
 
 	"github.com/opencontainers/runc/libcontainer"
 	"github.com/opencontainers/runc/libcontainer/configs"
-	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 
 	"podlab/sandbox"
@@ -35,15 +34,29 @@ type launched struct {
 	mounts  []sandbox.Mount
 }
 
-// launch makes and starts the container's next run. It only reads the unit, so that containers of one pod can start side by side.
-func (c *container) launch() (*launched, error) {
+// launch makes and starts the container's next run. It only reads the unit, so that containers of one pod can start side by side, and
+// beside infra: in is their sandbox while it is in the making, nil for one that is there.
+func (c *container) launch(in *making) (*launched, error) {
+	told := telling{c: c, making: in}
+	if c.kind == sandbox.KindInfra {
+		told.making = nil // it waits for nothing
+	}
 	var steps undo.Steps
 	defer steps.Undo()
+	made, err := c.assemble(in, &told, &steps)
+	if err != nil {
+		return nil, errors.Join(told.wait(), err)
+	}
+	steps.Keep()
+	return made, nil
+}
+
+func (c *container) assemble(in *making, told *telling, steps *undo.Steps) (*launched, error) {
 	img, err := c.unit.engine.cfg.Images.Lookup(c.imageName())
 	if err != nil {
 		return nil, err
 	}
-	c.unit.emit(sandbox.MomentContainer, "Pulled", c, "image", c.imageName()) // it is on the node already
+	told.say("Pulled", "image", c.imageName()) // it is on the node already
 	root := newRootfs(c.overlayDir(c.run.Attempt), c.unit.engine.cfg.Images, img)
 	steps.Add(func() { _ = root.remove() }) // its error would hide the first one's
 	if err := root.mount(); err != nil {
@@ -55,7 +68,7 @@ func (c *container) launch() (*launched, error) {
 		return nil, err
 	}
 	made.process = process
-	config, mounts, err := c.config(root.merged(), vars)
+	config, mounts, err := c.config(root.merged(), vars, in)
 	if err != nil {
 		return nil, err
 	}
@@ -66,10 +79,13 @@ func (c *container) launch() (*launched, error) {
 	}
 	steps.Add(streams.close)
 	defer streams.closeTheirs()
-	if err := c.begin(made, config, streams, &steps); err != nil {
+	if err := c.begin(made, config, streams, told, steps); err != nil {
 		return nil, err
 	}
-	steps.Keep()
+	if err := c.letGo(made, in); err != nil {
+		return nil, err
+	}
+	made.at, made.boot = time.Now(), bootTime()
 	return made, nil
 }
 
@@ -81,11 +97,11 @@ func (c *container) imageName() string {
 }
 
 // config is the container's configuration, and its volumes' mounts as observers see them. vars are its variables.
-func (c *container) config(root string, vars map[string]string) (*configs.Config, []sandbox.Mount, error) {
+func (c *container) config(root string, vars map[string]string, in *making) (*configs.Config, []sandbox.Mount, error) {
 	if c.spec == nil {
-		return c.unit.infraConfig(root), nil, nil
+		return c.unit.infraConfig(root, in.namespaces), nil, nil
 	}
-	namespaces, err := c.namespaces()
+	namespaces, err := c.namespaces(in)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -106,21 +122,21 @@ func (c *container) config(root string, vars map[string]string) (*configs.Config
 }
 
 // namespaces says what an app or plain container has of its own, and what it joins.
-func (c *container) namespaces() (configs.Namespaces, error) {
+func (c *container) namespaces(in *making) (configs.Namespaces, error) {
 	if c.kind == sandbox.KindPlain {
 		return c.unit.plainNamespaces()
 	}
 	spec, infra := &c.unit.object.Spec, c.unit.record.Infra.PID
 	list := configs.Namespaces{{Type: configs.NEWNS}}
 	join := func(kind configs.NamespaceType) {
-		list = append(list, configs.Namespace{Type: kind, Path: fmt.Sprintf("/proc/%d/ns/%s", infra, configs.NsName(kind))})
+		path := fmt.Sprintf("/proc/%d/ns/%s", infra, configs.NsName(kind))
+		if in != nil && in.namespaces[kind] != nil {
+			path = in.namespaces.path(kind)
+		}
+		list = append(list, configs.Namespace{Type: kind, Path: path})
 	}
-	if !spec.HostNetwork {
-		join(configs.NEWNET)
-		join(configs.NEWUTS)
-	}
-	if !spec.HostIPC {
-		join(configs.NEWIPC)
+	for _, kind := range c.unit.sharedTypes() {
+		join(kind)
 	}
 	switch {
 	case c.unit.object.sharesPID():
@@ -245,14 +261,14 @@ func (c *container) keep(made *launched, s *stdio) error {
 	return err
 }
 
-// begin starts the process: first up to the point where its namespaces are there, then, with its network, for good.
-func (c *container) begin(made *launched, config *configs.Config, streams *stdio, steps *undo.Steps) error {
+// begin starts the process, up to the point where only its program is missing, and waits for its sandbox.
+func (c *container) begin(made *launched, config *configs.Config, streams *stdio, told *telling, steps *undo.Steps) error {
 	lc, err := libcontainer.Create(c.unit.engine.runtimeDir(), c.lcID(), config)
 	if err != nil {
 		return fmt.Errorf("create: %w", err)
 	}
 	made.lc = lc
-	c.unit.emit(sandbox.MomentContainer, "Created", c)
+	told.say("Created")
 	steps.Add(func() { _ = lc.Destroy() })
 	if err := lc.Start(made.process); err != nil {
 		return err
@@ -274,30 +290,25 @@ func (c *container) begin(made *launched, config *configs.Config, streams *stdio
 	if err := c.keep(made, streams); err != nil {
 		return err
 	}
-	if err := c.letGo(made); err != nil {
-		return err
-	}
-	made.at, made.boot = time.Now(), bootTime()
-	return nil
+	return told.wait()
 }
 
-// letGo gives the container its network and has its program run. Pause needs no network, which mostly waits for the kernel: it runs meanwhile.
-func (c *container) letGo(made *launched) error {
-	var connecting errgroup.Group
-	connecting.Go(func() (err error) {
-		made.mac, err = c.network(made.pid)
-		return err
-	})
-	if c.kind != sandbox.KindInfra {
-		if err := connecting.Wait(); err != nil {
+// letGo has the container's program run, a plain container's once it has its network. Pause needs none, and making one mostly is waiting
+// for the kernel: it runs meanwhile.
+func (c *container) letGo(made *launched, in *making) (err error) {
+	if c.kind == sandbox.KindPlain {
+		if made.mac, err = c.unit.connect(fmt.Sprintf("/proc/%d/ns/net", made.pid)); err != nil {
 			return err
 		}
 	}
 	if err := made.lc.Exec(); err != nil {
-		return errors.Join(err, connecting.Wait())
+		return err
 	}
 	awaitProgram(made.pid)
-	return connecting.Wait()
+	if c.kind == sandbox.KindInfra {
+		made.mac, err = in.connected()
+	}
+	return err
 }
 
 // firstStage is the name of libcontainer's first stage, as nsexec.c sets it, until it executes the container's program.
@@ -314,17 +325,16 @@ func awaitProgram(pid int) {
 	}
 }
 
-// network connects a container that has a network namespace of its own: infra, or a plain one that joins none.
-func (c *container) network(pid int) (mac string, err error) {
-	u := c.unit
-	if c.kind == sandbox.KindApp || u.record.Cable == "" {
+// connect gives the unit's network namespace, to which path leads, its address; a unit without one of its own needs none.
+func (u *unit) connect(path string) (mac string, err error) {
+	if u.record.Cable == "" {
 		return "", nil
 	}
 	addr, err := netip.ParseAddr(u.record.Address)
 	if err != nil {
 		return "", err
 	}
-	cable, err := u.engine.bridge.Attach(pid, u.record.Cable, addr)
+	cable, err := u.engine.bridge.Attach(path, u.record.Cable, addr)
 	return cable.MAC, err
 }
 

@@ -33,12 +33,18 @@ func (u *unit) makeReady() bool {
 	if time.Now().Before(u.retryAt) {
 		return false
 	}
-	if err := u.setUp(); err != nil {
+	err := u.setUp()
+	if err == nil && u.infra != nil {
+		err = u.makeSandbox()
+	}
+	if err != nil {
 		u.postpone(err)
 		return false
 	}
 	u.prepared, u.retry, u.retryAt = true, 0, time.Time{}
-	u.publish()
+	if u.infra == nil {
+		u.publish()
+	}
 	return true
 }
 
@@ -70,23 +76,7 @@ func (u *unit) setUp() error {
 	if err := u.takeAddress(); err != nil {
 		return err
 	}
-	if err := u.writeFiles(); err != nil {
-		return err
-	}
-	if u.infra == nil {
-		return nil
-	}
-	c := u.infra
-	c.run.Name, c.run.Image = infraName, pauseImage
-	c.run.Attempt++
-	u.save() // an agent that finds this finds what was being made, too
-	made, err := c.launch()
-	if err != nil {
-		u.tearDownSandbox()
-		return err
-	}
-	c.started(made)
-	return nil
+	return u.writeFiles()
 }
 
 // resetShm gives a new sandbox a new shared memory.

@@ -175,13 +175,8 @@ func (u *unit) sync() (next time.Time, gone bool) {
 	return u.nextDue(time.Now()), false
 }
 
-// startDue starts every container whose time and turn has come, side by side, and publishes each as it is there. false: there was none.
+// startDue starts every container whose time and turn has come, side by side. false: there was none.
 func (u *unit) startDue() bool {
-	type outcome struct {
-		c    *container
-		made *launched
-		err  error
-	}
 	due := u.due(time.Now())
 	if len(due) == 0 {
 		return false
@@ -190,15 +185,44 @@ func (u *unit) startDue() bool {
 		c.run.Attempt++
 	}
 	u.save() // an agent that finds this finds what was being made, too
-	results := make(chan outcome)
-	for _, c := range due {
+	u.take(launchAll(due, nil))
+	return true
+}
+
+// outcomes are of containers that are being launched side by side.
+type outcomes struct {
+	results chan outcome
+	missing int
+}
+
+type outcome struct {
+	c    *container
+	made *launched
+	err  error
+}
+
+func launchAll(list []*container, in *making) *outcomes {
+	o := &outcomes{make(chan outcome), len(list)}
+	for _, c := range list {
 		go func() {
-			made, err := c.launch()
-			results <- outcome{c, made, err}
+			made, err := c.launch(in)
+			o.results <- outcome{c, made, err}
 		}()
 	}
-	for range due {
-		r := <-results
+	return o
+}
+
+func (o *outcomes) next() (outcome, bool) {
+	if o.missing == 0 {
+		return outcome{}, false
+	}
+	o.missing--
+	return <-o.results, true
+}
+
+// take waits for what was launched, and publishes each container as it is there.
+func (u *unit) take(launched *outcomes) {
+	for r, ok := launched.next(); ok; r, ok = launched.next() {
 		if r.err != nil {
 			r.c.failed(r.err)
 		} else {
@@ -207,7 +231,6 @@ func (u *unit) startDue() bool {
 		u.publish()
 	}
 	u.settle()
-	return true
 }
 
 // settle ends the unit's run when no container is left that will run again: first the sidecars, which go on until then, and what was

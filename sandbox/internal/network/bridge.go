@@ -73,12 +73,12 @@ func (b *Bridge) ensure() error {
 	return raise(b.route, link)
 }
 
-// Attach gives the network namespace of process pid an interface with addr, a default route and a working loopback. host names
-// the other end, at most 15 bytes.
-func (b *Bridge) Attach(pid int, host string, addr netip.Addr) (Cable, error) {
-	ns, inside, err := enter(pid)
+// Attach gives a network namespace an interface with addr, a default route and a working loopback. path leads to the namespace
+// (/proc/PID/ns/net); host names the other end, at most 15 bytes.
+func (b *Bridge) Attach(path, host string, addr netip.Addr) (Cable, error) {
+	ns, inside, err := enter(path)
 	if err != nil {
-		return Cable{}, fmt.Errorf("network: namespace of %d: %w", pid, err)
+		return Cable{}, fmt.Errorf("network: namespace %s: %w", path, err)
 	}
 	defer ns.Close()
 	defer inside.Close()
@@ -88,7 +88,7 @@ func (b *Bridge) Attach(pid int, host string, addr netip.Addr) (Cable, error) {
 	mac, err := configure(inside, addr, b.Subnet, b.Address)
 	if err != nil {
 		b.Detach(host)
-		return Cable{}, fmt.Errorf("network: %s in %d: %w", Inside, pid, err)
+		return Cable{}, fmt.Errorf("network: %s in %s: %w", Inside, path, err)
 	}
 	return Cable{Host: host, MAC: mac}, nil
 }
@@ -127,20 +127,9 @@ func (b *Bridge) Detach(host string) error {
 	return nil
 }
 
-// Loopback brings up lo in the network namespace of process pid.
-func Loopback(pid int) error {
-	ns, inside, err := enter(pid)
-	if err != nil {
-		return err
-	}
-	defer ns.Close()
-	defer inside.Close()
-	return up(inside, "lo")
-}
-
-// enter opens the network namespace of pid and a netlink socket in it.
-func enter(pid int) (netns.NsHandle, *netlink.Handle, error) {
-	ns, err := netns.GetFromPid(pid)
+// enter opens the network namespace at path and a netlink socket in it.
+func enter(path string) (netns.NsHandle, *netlink.Handle, error) {
+	ns, err := netns.GetFromPath(path)
 	if err != nil {
 		return 0, nil, err
 	}
