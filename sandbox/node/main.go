@@ -29,6 +29,7 @@ func init() {
 	runtime.LockOSThread()
 	if len(os.Args) > 1 && os.Args[1] == "init" {
 		debug.SetGCPercent(-1) // it lives for some 10 ms: a collection costs more than the 3 MB it would free
+		usualSlack()
 		libcontainer.Init()    // does not return
 	}
 }
