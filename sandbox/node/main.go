@@ -30,7 +30,7 @@ func init() {
 	if len(os.Args) > 1 && os.Args[1] == "init" {
 		debug.SetGCPercent(-1) // it lives for some 10 ms: a collection costs more than the 3 MB it would free
 		usualSlack()
-		libcontainer.Init()    // does not return
+		libcontainer.Init() // does not return
 	}
 }
 
