@@ -26,7 +26,7 @@ func (s *session) follow(ctx context.Context) error {
 	group.Go(func() error { return w.merge(inner) })
 	group.Go(func() error { return s.prepare(inner, agent, w) })
 	group.Go(func() error { return s.probe(inner, agent) })
-	group.Go(func() error { return s.doze(inner, node.Spec.ID) })
+	group.Go(func() error { return s.doze(inner, node) })
 	return group.Wait()
 }
 

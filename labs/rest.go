@@ -29,13 +29,14 @@ func (s *session) tired(now time.Time) (left time.Duration, ok bool) {
 	return last.Add(s.all.cfg.Freeze).Sub(now), true
 }
 
-// doze freezes and thaws one node until ctx ends. frozen tells how it is found.
-func (s *session) doze(ctx context.Context, id string) error {
+// doze freezes and thaws one node until ctx ends. found tells how it begins.
+func (s *session) doze(ctx context.Context, node sandbox.Node) error {
+	id := node.Spec.ID
 	for s.all.cfg.Freeze > 0 {
 		if err := s.untilTired(ctx); err != nil {
 			return err
 		}
-		if err := s.all.cfg.Nodes.Freeze(ctx, id); err != nil && ctx.Err() == nil {
+		if err := s.freeze(ctx, node); err != nil && ctx.Err() == nil {
 			s.log.Warn("node is not frozen", "node", id, "error", err)
 		}
 		if err := s.untilAsked(ctx); err != nil {
@@ -46,6 +47,16 @@ func (s *session) doze(ctx context.Context, id string) error {
 		}
 	}
 	return nil
+}
+
+// freeze stops a node, without its agent if nothing on the node needs that: half of the memory that the node takes is the agent's.
+func (s *session) freeze(ctx context.Context, node sandbox.Node) error {
+	ask, cancel := context.WithTimeout(ctx, sandbox.RestTime/2) // later, the node is not frozen before its agent is back
+	defer cancel()
+	if _, err := s.all.cfg.Nodes.Agent(node).Rest(ask); err != nil {
+		s.log.Debug("agent does not rest", "node", node.Spec.ID, "error", err)
+	}
+	return s.all.cfg.Nodes.Freeze(ctx, node.Spec.ID)
 }
 
 // untilTired returns when the node is to be frozen, or already is. From then on callers wait.

@@ -324,6 +324,14 @@ func TestNobodyLooks(t *testing.T) {
 	})
 }
 
+// life names the life of the agent of a learner's node.
+func (r *rig) life(learner string) string {
+	r.Helper()
+	s, err := r.nodeOf(learner).Snapshot(r.Context())
+	r.ok(err)
+	return s.Agent
+}
+
 func (r *rig) frozen() bool {
 	nodes, _ := r.nodes.List(r.Context())
 	return len(nodes) == 1 && nodes[0].Frozen
@@ -359,9 +367,10 @@ func TestUnusedNodeIsFrozenUntilItIsTouched(t *testing.T) {
 			if r.frozen() {
 				r.Fatal("frozen too early")
 			}
+			life := r.life(ann)
 			time.Sleep(time.Minute)
-			if !r.frozen() {
-				r.Fatal("not frozen")
+			if !r.frozen() || r.life(ann) == life {
+				r.Fatal("not frozen, or with its agent")
 			}
 			r.ok(touch())
 			if r.frozen() {

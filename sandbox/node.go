@@ -3,6 +3,7 @@ package sandbox
 import (
 	"context"
 	"io"
+	"time"
 )
 
 // NodeSpec is what a node is made from. ID is 1–40 of [a-z0-9-] and begins with a letter or digit.
@@ -190,10 +191,16 @@ type Agent interface {
 	CloseTerminal(ctx context.Context, id string) error
 	// Dial opens a TCP connection to a port of a pod (or, with an empty pod, of the node), from inside.
 	Dial(ctx context.Context, pod string, port int) (io.ReadWriteCloser, error)
+	// Rest ends the agent, which gives its memory back, and reports whether it did: not while another call runs or something on the node is
+	// being made or removed. Whoever calls next starts it again; so does RestTime of the node's time, which a frozen node has not.
+	Rest(ctx context.Context) (bool, error)
 	// ReadFile and WriteFile reach the files below the node's /root; at most MaxFile bytes.
 	ReadFile(ctx context.Context, path string) ([]byte, error)
 	WriteFile(ctx context.Context, path string, data []byte) error
 }
+
+// RestTime is how long an agent rests at most on a node that is not frozen.
+const RestTime = 5 * time.Second
 
 // Limits that both sides of a socket hold to.
 const (

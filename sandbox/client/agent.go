@@ -39,6 +39,16 @@ func (a Agent) Delete(ctx context.Context, ref sandbox.Ref, grace int64) error {
 	return once(ctx, a.Socket, wire.VerbDelete, wire.DeleteArgs{Ref: ref, Grace: grace}, nil)
 }
 
+func (a Agent) Rest(ctx context.Context) (rests bool, err error) {
+	conn, err := call(ctx, a.Socket, wire.VerbRest, nil, &rests)
+	if err != nil {
+		return false, err
+	}
+	defer conn.Close()
+	_, _ = conn.Read(make([]byte, 1)) // the kernel closes the agent's end when its memory is free
+	return rests, ctx.Err()
+}
+
 func (a Agent) Snapshot(ctx context.Context) (s sandbox.Snapshot, err error) {
 	err = once(ctx, a.Socket, wire.VerbSnapshot, nil, &s)
 	return s, err

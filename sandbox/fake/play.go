@@ -1,6 +1,10 @@
 package fake
 
-import "podlab/sandbox"
+import (
+	"context"
+
+	"podlab/sandbox"
+)
 
 // The part of Agent that tests play: what the kernel or the learner would do.
 
@@ -37,6 +41,12 @@ func (a *Agent) Log(container, text string) {
 		c.log += text
 		a.touch()
 	}
+}
+
+// Rest restarts the agent at once: a fake one has no memory to give back.
+func (a *Agent) Rest(context.Context) (bool, error) {
+	a.Restart()
+	return true, nil
 }
 
 // Restart kills the agent and starts it again: watches end with unavailable, Snapshot.Agent changes, pods and terminals live on.

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"fmt"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -35,5 +38,81 @@ func TestProbesWhileFrozen(t *testing.T) {
 	}
 	if c := find(until(t.Context(), t, agent, "the container", func(sandbox.Snapshot) bool { return true }), "p/a"); c.Restarts != 0 {
 		t.Errorf("restarted %d times", c.Restarts)
+	}
+}
+
+// TestAgentRests: an agent that nobody uses ends, and is back with the first call; nothing on the node notices.
+func TestAgentRests(t *testing.T) {
+	ctx, agent := newNode(t)
+	apply(ctx, t, agent, demo)
+	if rests, err := agent.Rest(ctx); rests || err != nil {
+		t.Fatalf("rests while a pod is made: %v, %v", rests, err)
+	}
+	before := until(ctx, t, agent, "the pod", func(s sandbox.Snapshot) bool {
+		return find(s, "demo/web").State == sandbox.StateRunning && find(s, "demo/side").State == sandbox.StateRunning
+	})
+	term := attach(ctx, t, agent, "node", "node")
+	typed(t, term, "V=kept; echo $((40+2))\r")
+	read(t, term, "42\r\n")
+	if rests, err := agent.Rest(ctx); rests || err != nil {
+		t.Fatalf("rests while a terminal is attached: %v, %v", rests, err)
+	}
+	_ = term.Close()
+	for rests := false; !rests; { // the agent learns of the end by and by
+		var err error
+		if rests, err = agent.Rest(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	called := time.Now()
+	after, err := agent.Snapshot(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("back after %v", time.Since(called).Round(time.Millisecond))
+	if after.Agent == before.Agent {
+		t.Error("the same life goes on")
+	}
+	for _, id := range []string{"demo/_infra", "demo/web", "demo/side"} {
+		if a, b := find(before, id), find(after, id); a.PID != b.PID || a.Started != b.Started || b.Restarts != 0 {
+			t.Errorf("%s: was %+v, is %+v", id, a, b)
+		}
+	}
+	term = attach(ctx, t, agent, "node", "node")
+	typed(t, term, "echo $V\r")
+	read(t, term, "kept\r\n")
+}
+
+// TestAgentRestsForATime: without a call, too, an agent comes back: somebody has to look after the node.
+func TestAgentRestsForATime(t *testing.T) {
+	d := sandboxtest.Start(t)
+	node := d.Node(t, sandbox.NodeSpec{})
+	agent := func() (pids string) {
+		threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", node.PID))
+		if err != nil || len(threads) == 0 {
+			t.Fatal(err, threads)
+		}
+		for _, thread := range threads {
+			children, _ := os.ReadFile(thread) // which may have ended
+			pids += string(children)
+		}
+		return pids
+	}
+	before := agent()
+	if rests, err := d.Agent(node).Rest(t.Context()); !rests || err != nil {
+		t.Fatalf("rests: %v, %v", rests, err)
+	}
+	if left := agent(); left != "" {
+		t.Fatalf("node init has still %s", left)
+	}
+	began := time.Now()
+	for agent() == "" {
+		if time.Since(began) > sandboxtest.Within(2*sandbox.RestTime) {
+			t.Fatal("the agent is not back")
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	if slept := time.Since(began); slept < sandbox.RestTime/2 || agent() == before {
+		t.Errorf("back after %v as %s, was %s", slept, agent(), before)
 	}
 }

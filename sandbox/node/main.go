@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -66,7 +67,11 @@ func rename(name string) {
 func apart(name string, run func() error) {
 	ended := make(chan error)
 	go func() { ended <- run() }()
-	quietlog.New(name).Error("ended", "err", <-ended)
+	err := <-ended
+	if errors.Is(err, agent.ErrRests) {
+		os.Exit(pid1.StatusRests)
+	}
+	quietlog.New(name).Error("ended", "err", err)
 	os.Exit(1)
 }
 

@@ -76,6 +76,7 @@ const (
 	VerbLogs      = "logs"     // sandbox.LogOptions, then a stream
 	VerbTerminal  = "terminal" // sandbox.TerminalSpec → TerminalOpened, then a stream
 	VerbHangup    = "hangup"   // HangupArgs
+	VerbRest      = "rest"     // → bool
 	VerbDial      = "dial"     // DialArgs, then raw bytes
 	VerbReadFile  = "readfile" // FileArgs → []byte
 	VerbWriteFile = "writefile"

@@ -15,8 +15,8 @@ import (
 
 const watching = 20 * time.Second // how long processor time is counted
 
-// benchIdle makes learners' nodes with a pod each and freezes them, as labs do after five minutes: what they cost of the whole host's memory,
-// and how much of a core they and the daemon take, awake and frozen.
+// benchIdle makes learners' nodes with a pod each, lets their agents rest and freezes them, as labs do after five minutes: what they cost of
+// the whole host's memory, and how much of a core they and the daemon take, before and then.
 func benchIdle(ctx context.Context, b *bench) error {
 	daemon, stop, err := b.ownDaemon(ctx, "idle", "--spares", "0", "--max-nodes", strconv.Itoa(b.idlers+1))
 	if err != nil {
@@ -40,20 +40,56 @@ func benchIdle(ctx context.Context, b *bench) error {
 	}
 	time.Sleep(5 * time.Second) // what starting took is given back
 	figure("idle.learners", float64(b.idlers), "nodes")
-	figure("idle.memory", float64(before-available())/float64(b.idlers)*1024/1e6, "MB")
+	figure("idle.awake.memory", float64(before-available())/float64(b.idlers)*1024/1e6, "MB")
 	charged, err := charged(ctx, daemon, nodes)
 	if err != nil {
 		return err
 	}
-	figure("idle.memory.charged", charged/1e6, "MB")
+	figure("idle.awake.memory.charged", charged/1e6, "MB")
+	if err := processes(ctx, daemon, "idle.awake.memory.processes"); err != nil {
+		return err
+	}
 	figure("idle.awake.cpu", cores()*100, "%")
+	if err := freeze(ctx, daemon, nodes[1:]...); err != nil { // the first was not counted awake either
+		return err
+	}
+	figure("idle.memory", float64(before-available())/float64(b.idlers)*1024/1e6, "MB")
+	if err := freeze(ctx, daemon, nodes[0]); err != nil {
+		return err
+	}
+	if err := processes(ctx, daemon, "idle.memory.processes"); err != nil {
+		return err
+	}
+	figure("idle.cpu", cores()*100, "%")
+	return touch(ctx, daemon, nodes)
+}
+
+// freeze stops nodes as labs do.
+func freeze(ctx context.Context, daemon client.Daemon, nodes ...sandbox.Node) error {
 	for _, node := range nodes {
+		rests, err := daemon.Agent(node).Rest(ctx)
+		if err == nil && !rests {
+			err = fmt.Errorf("the agent of node %s does not rest", node.Spec.ID)
+		}
+		if err != nil {
+			return err
+		}
 		if err := daemon.Freeze(ctx, node.Spec.ID); err != nil {
 			return err
 		}
 	}
-	figure("idle.frozen.cpu", cores()*100, "%")
-	return touch(ctx, daemon, nodes)
+	return nil
+}
+
+// processes prints the mean of what the nodes' processes take (PSS).
+func processes(ctx context.Context, daemon client.Daemon, name string) error {
+	nodes, err := daemon.List(ctx)
+	if err != nil {
+		return err
+	}
+	inside, err := pssOfNodes(ctx, daemon)
+	figure(name, float64(inside)/float64(len(nodes))/1e6, "MB")
+	return err
 }
 
 // charged is the mean of what the kernel charges to nodes' control groups: their processes, their share of its own memory, their cached files.

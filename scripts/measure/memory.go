@@ -13,7 +13,10 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"podlab/sandbox"
+	"podlab/sandbox/client"
 )
 
 // learners is how many idle learners there are at a time.
@@ -39,7 +42,7 @@ func benchMemory(ctx context.Context, b *bench) error {
 	if err != nil {
 		return err
 	}
-	inside, err := b.pssOfNodes(ctx)
+	inside, err := pssOfNodes(ctx, b.host.daemon)
 	if err != nil {
 		return err
 	}
@@ -84,8 +87,8 @@ func (b *bench) idle(ctx context.Context) (leave func(), err error) {
 	return nil, errors.Join(err, errors.New("the session has no node"))
 }
 
-func (b *bench) pssOfNodes(ctx context.Context) (int64, error) {
-	nodes, err := b.host.daemon.List(ctx)
+func pssOfNodes(ctx context.Context, daemon client.Daemon) (int64, error) {
+	nodes, err := daemon.List(ctx)
 	var sum int64
 	for _, n := range nodes {
 		used, err := pssOfNode(n.PIDNS)
@@ -142,7 +145,7 @@ func pss(pids ...int) (int64, error) {
 	var sum int64
 	for _, pid := range pids {
 		f, err := os.Open(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
-		if os.IsNotExist(err) {
+		if os.IsNotExist(err) || errors.Is(err, unix.ESRCH) { // gone, or all but its exit status
 			continue
 		}
 		if err != nil {

@@ -252,6 +252,14 @@ func (e *Engine) State() State {
 	return s
 }
 
+// Settled reports whether nothing is being made or removed, and no hidden exec runs: then the engine's end loses nothing.
+func (e *Engine) Settled() bool {
+	s := e.State()
+	making := func(c Subject) bool { return c.State == sandbox.StateWaiting && c.Reason == reasonCreating }
+	leaving := func(p sandbox.Pod) bool { return p.Metadata.DeletionTimestamp != "" }
+	return len(s.Hidden) == 0 && !slices.ContainsFunc(s.Containers, making) && !slices.ContainsFunc(s.Pods, leaving)
+}
+
 // views lists what the units published, in the order they were applied.
 func (e *Engine) views() []*view {
 	e.mu.Lock()

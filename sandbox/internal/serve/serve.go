@@ -12,7 +12,9 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"podlab/sandbox"
@@ -33,12 +35,17 @@ type Agent interface {
 	Begin(ctx context.Context, spec sandbox.ExecSpec, streams sandbox.Streams) (wait func() (sandbox.Exit, error), err error)
 	// BeginAttach attaches to a container; wait is as Attach. When ctx ends it is detached.
 	BeginAttach(ctx context.Context, spec sandbox.AttachSpec, streams sandbox.Streams) (wait func() (sandbox.Exit, error), err error)
+	// BeginRest reports whether the agent can rest; end ends it.
+	BeginRest() (end func(), ok bool)
 }
 
 // Server serves an agent on any number of listeners.
 type Server struct {
 	Agent Agent
 	Log   *slog.Logger
+
+	calls atomic.Int32 // that run
+	last  *os.File     // keeps the connection of the call that ended the agent open until the process is gone
 }
 
 // Serve answers until ctx ends or the listener fails; at most limit connections at a time.
@@ -101,6 +108,8 @@ func (s *Server) call(ctx context.Context, conn net.Conn) {
 		_ = wire.Answer(conn, nil, sandbox.Errorf(sandbox.CodeBadRequest, "detail", "request"))
 		return
 	}
+	s.calls.Add(1)
+	defer s.calls.Add(-1)
 	if err := s.dispatch(ctx, conn, request); err != nil && ctx.Err() == nil {
 		s.Log.Debug("call", "verb", request.Verb, "err", err)
 	}
@@ -166,6 +175,8 @@ func (s *Server) dispatch(ctx context.Context, conn net.Conn, r wire.Request) er
 		return plain(s, conn, r, func(struct{}) (any, error) { return agent.Snapshot(ctx) })
 	case wire.VerbHangup:
 		return plain(s, conn, r, func(a wire.HangupArgs) (any, error) { return nil, agent.CloseTerminal(ctx, a.ID) })
+	case wire.VerbRest:
+		return s.rest(conn)
 	case wire.VerbReadFile:
 		return plain(s, conn, r, func(a wire.FileArgs) (any, error) { return agent.ReadFile(ctx, a.Path) })
 	case wire.VerbWriteFile:
@@ -184,4 +195,19 @@ func (s *Server) dispatch(ctx context.Context, conn net.Conn, r wire.Request) er
 		return stream(conn, r, func(a wire.DialArgs) error { return s.dial(ctx, conn, a) })
 	}
 	return wire.Answer(conn, nil, sandbox.Errorf(sandbox.CodeBadRequest, "detail", "verb"))
+}
+
+// rest ends the agent behind the answer, if this call is the only one.
+func (s *Server) rest(conn net.Conn) error {
+	end, ok := s.Agent.BeginRest()
+	if unix, is := conn.(*net.UnixConn); ok && is && s.calls.Load() == 1 {
+		s.last, _ = unix.File() // without, the caller is only told too early
+	} else {
+		ok = false
+	}
+	err := wire.Answer(conn, ok, nil)
+	if ok {
+		end()
+	}
+	return err
 }

@@ -75,6 +75,7 @@ type Agent struct {
 	watch     *watch
 	home      *home
 	trim      trim
+	end       context.CancelCauseFunc // of this life
 
 	mu    sync.Mutex
 	execs map[int]bool // by pid: commands that run in the node, and whether they are checks'
@@ -87,9 +88,9 @@ func Run(ctx context.Context, cfg Config) error {
 	debug.SetGCPercent(growthAtRest)
 	_ = os.Setenv("GOMAXPROCS", "1") // of first stages, which do one thing after the other: libcontainer hands it on. It cannot fail
 	handleSignals()
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	a := &Agent{cfg: cfg, log: cfg.Log, execs: map[int]bool{}}
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	a := &Agent{cfg: cfg, log: cfg.Log, end: end, execs: map[int]bool{}}
 	endProbes()
 	if err := prepareCgroups(); err != nil {
 		cfg.Log.Warn("cgroups of node shells", "err", err)
@@ -124,7 +125,7 @@ func Run(ctx context.Context, cfg Config) error {
 	defer a.terminals.Close()
 	a.tellStart()
 	a.trim.soon()
-	return a.serve(ctx, cancel)
+	return a.serve(ctx)
 }
 
 // handleSignals keeps a broken pipe or a lost terminal from ending the agent. Ignoring them would be inherited by commands.
@@ -183,20 +184,14 @@ func (a *Agent) tellStart() {
 }
 
 // serve answers on both sockets until ctx ends or one of them fails.
-func (a *Agent) serve(ctx context.Context, cancel context.CancelFunc) error {
+func (a *Agent) serve(ctx context.Context) error {
 	inside, err := listen(Socket)
 	if err != nil {
 		return err
 	}
 	server := &serve.Server{Agent: a, Log: a.log}
-	errs := make(chan error, 3)
 	var run sync.WaitGroup
-	start := func(fn func() error) {
-		run.Go(func() {
-			defer cancel()
-			errs <- fn()
-		})
-	}
+	start := func(fn func() error) { run.Go(func() { a.end(fn()) }) }
 	start(func() error { return a.watch.run(ctx) })
 	start(func() error { return server.Serve(ctx, inside, maxInside) })
 	if a.cfg.Listener != nil {
@@ -204,7 +199,23 @@ func (a *Agent) serve(ctx context.Context, cancel context.CancelFunc) error {
 	}
 	a.log.Info("agent is up", "pid", os.Getpid(), "life", a.cfg.Life)
 	run.Wait()
-	return <-errs
+	return context.Cause(ctx)
+}
+
+// ErrRests ends a life that gives its memory back: node init starts the next with the first call.
+var ErrRests = errors.New("at rest")
+
+// BeginRest reports whether this life can end without anybody's noticing; end ends it.
+func (a *Agent) BeginRest() (end func(), ok bool) {
+	return func() { a.end(ErrRests) }, a.engine.Settled()
+}
+
+func (a *Agent) Rest(context.Context) (bool, error) {
+	end, ok := a.BeginRest()
+	if ok {
+		end()
+	}
+	return ok, nil
 }
 
 func listen(socket string) (net.Listener, error) {

@@ -20,6 +20,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"podlab/sandbox"
 	"podlab/sandbox/node/keep"
 )
 
@@ -29,6 +30,9 @@ const (
 	AgentKeepFD     = 3 // of the agent: its end of the store
 	AgentListenerFD = 4
 )
+
+// StatusRests is with which the agent ends to give its memory back. The next one is started by the first who calls.
+const StatusRests = 3
 
 // Back-off between two lives of the agent. One that lived for lasting is started again at once.
 const (
@@ -66,17 +70,20 @@ func Run(cfg Config) error {
 	n.store = newStore(n.reaper)
 	pause := time.Duration(0)
 	for life := 1; ; life++ {
-		n.rest(pause, children)
 		began := time.Now()
 		status, err := n.live(life, children)
+		if status.ExitStatus() == StatusRests {
+			n.wait(called(cfg.Listener, sandbox.RestTime), children)
+			continue
+		}
 		pause = nextPause(pause, time.Since(began))
 		cfg.Log.Warn("agent ended", "life", life, "status", describe(status), "err", err, "pause", pause)
+		n.wait(time.After(pause), children)
 	}
 }
 
-// rest waits between two lives, and reaps.
-func (n *node) rest(pause time.Duration, children <-chan os.Signal) {
-	over := time.After(pause)
+// wait waits between two lives until over, and reaps.
+func (n *node) wait(over <-chan time.Time, children <-chan os.Signal) {
 	for {
 		n.reaper.reap()
 		select {
@@ -85,6 +92,25 @@ func (n *node) rest(pause time.Duration, children <-chan os.Signal) {
 			return
 		}
 	}
+}
+
+// called has a value when somebody waits at a listening socket, at the latest after within.
+func called(socket int, within time.Duration) <-chan time.Time {
+	over := make(chan time.Time, 1)
+	go func() {
+		defer func() { over <- time.Now() }()
+		for until := time.Now().Add(within); ; {
+			left := time.Until(until)
+			if left <= 0 {
+				return
+			}
+			n, err := unix.Poll([]unix.PollFd{{Fd: int32(socket), Events: unix.POLLIN}}, int(left.Milliseconds())+1)
+			if n > 0 || err != nil && !errors.Is(err, unix.EINTR) {
+				return
+			}
+		}
+	}()
+	return over
 }
 
 func nextPause(last, lived time.Duration) time.Duration {
