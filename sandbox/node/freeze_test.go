@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -58,12 +59,7 @@ func TestAgentRests(t *testing.T) {
 		t.Fatalf("rests while a terminal is attached: %v, %v", rests, err)
 	}
 	_ = term.Close()
-	for rests := false; !rests; { // the agent learns of the end by and by
-		var err error
-		if rests, err = agent.Rest(ctx); err != nil {
-			t.Fatal(err)
-		}
-	}
+	rest(ctx, t, agent)
 	called := time.Now()
 	after, err := agent.Snapshot(ctx)
 	if err != nil {
@@ -83,6 +79,22 @@ func TestAgentRests(t *testing.T) {
 	read(t, term, "kept\r\n")
 }
 
+// rest lets the agent rest as soon as it has learned that earlier calls are over.
+func rest(ctx context.Context, t *testing.T, agent sandbox.Agent) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(ctx, sandboxtest.Within(10*time.Second))
+	defer cancel()
+	for {
+		rests, err := agent.Rest(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if rests {
+			return
+		}
+	}
+}
+
 // TestAgentRestsForATime: without a call, too, an agent comes back: somebody has to look after the node.
 func TestAgentRestsForATime(t *testing.T) {
 	d := sandboxtest.Start(t)
@@ -99,9 +111,7 @@ func TestAgentRestsForATime(t *testing.T) {
 		return pids
 	}
 	before := agent()
-	if rests, err := d.Agent(node).Rest(t.Context()); !rests || err != nil {
-		t.Fatalf("rests: %v, %v", rests, err)
-	}
+	rest(t.Context(), t, d.Agent(node))
 	began := time.Now()
 	wait := func(what string, over func() bool) {
 		for !over() {
