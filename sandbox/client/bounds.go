@@ -85,6 +85,13 @@ func decode(data []byte, v any) (elements int, err error) {
 	return elements, nil
 }
 
+// Decode reads JSON that may be anybody's, such as a recording's (labs/record), within the bounds of an agent's messages. Strings
+// are cut, and the names in a snapshot made fit to be shown.
+func Decode(data []byte, v any) error {
+	_, err := decode(data, v)
+	return err
+}
+
 // clean makes the names in a snapshot fit to be shown, as an honest agent does. Manifests stay as they were written: they are applied
 // again.
 func clean(s *sandbox.Snapshot) {

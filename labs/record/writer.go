@@ -1,0 +1,292 @@
+package record
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"strconv"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"github.com/klauspost/compress/zstd"
+
+	"podlab/labs"
+	"podlab/sandbox"
+)
+
+// ErrFull says that the recording is as long or as large as one may be. It can still be closed.
+var ErrFull = errors.New("recording is full")
+
+// Writer writes one recording. Its methods may be called by several goroutines. After an error the file is good up to the last
+// chunk that was written.
+type Writer struct {
+	mu        sync.Mutex
+	out       io.Writer
+	pack      *zstd.Encoder
+	written   int64 // bytes
+	chunks    int
+	frames    pending
+	casts     pending
+	last      *sandbox.Snapshot // newest: the first of the next chunk
+	session   labs.SessionView  // of the frame before
+	terminals []string          // by number: titles
+	cut       [][]byte          // by terminal: the bytes of a letter whose rest has not come
+	err       error
+}
+
+// pending is a chunk that grows.
+type pending struct {
+	head
+	body bytes.Buffer
+}
+
+func (p *pending) begun() bool { return p.body.Len() > 0 }
+
+// NewWriter begins a recording.
+func NewWriter(out io.Writer, h Header) (*Writer, error) {
+	pack, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedDefault), zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(4<<20))
+	if err != nil {
+		return nil, err
+	}
+	w := &Writer{out: out, pack: pack, frames: pending{head: head{kind: kindFrames}}, casts: pending{head: head{kind: kindTerminals}}}
+	text, err := json.Marshal(h)
+	if err != nil {
+		return nil, err
+	}
+	w.write([]byte(Magic))
+	w.chunk(head{kind: kindHeader}, text)
+	return w, w.err
+}
+
+// Size is how many bytes were written.
+func (w *Writer) Size() int64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.written
+}
+
+// Frame adds what a page is shown. at is since the start; frames come in order. Errors: ErrFull, those of the file.
+func (w *Writer) Frame(at time.Duration, f labs.Frame) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err := w.ready(at); err != nil {
+		return err
+	}
+	ms := millis(at)
+	if w.frames.begun() && (ms-w.frames.start >= millis(chunkLength) || w.frames.body.Len() >= chunkRaw) {
+		w.flush(&w.frames)
+	}
+	snapshot := f.Snapshot
+	f.Snapshot = nil
+	w.keep(snapshot, f.Session)
+	if !w.frames.begun() {
+		w.frames.start, snapshot = ms, w.last
+	}
+	w.line(&w.frames, ms, "f", f)
+	if snapshot != nil {
+		w.line(&w.frames, ms, "s", snapshot)
+	}
+	w.frames.end = ms
+	w.frames.count += uint32(len(f.Moments)) //nolint:gosec // hundreds
+	return w.err
+}
+
+// keep remembers the snapshot that stands: none on another node, or on none.
+func (w *Writer) keep(s *sandbox.Snapshot, v labs.SessionView) {
+	if s != nil || !stands(w.session, v) {
+		w.last = s
+	}
+	w.session = v
+}
+
+// stands tells whether a snapshot of the frame before is still what a page shows: not on another node, nor on none.
+func stands(before, now labs.SessionView) bool {
+	return before.Generation == now.Generation && (now.Phase == labs.PhaseReady || now.Phase == labs.PhaseStarting)
+}
+
+func (w *Writer) line(p *pending, ms uint32, kind string, v any) {
+	text, err := json.Marshal(v)
+	if err != nil {
+		w.fail(err)
+		return
+	}
+	p.body.WriteString(strconv.FormatUint(uint64(ms), 10))
+	p.body.WriteByte(' ')
+	p.body.WriteString(kind)
+	p.body.WriteByte(' ')
+	p.body.Write(text)
+	p.body.WriteByte('\n')
+}
+
+// Terminal names a terminal and returns its number for the other calls. Errors: ErrFull (too many), those of the file.
+func (w *Writer) Terminal(at time.Duration, title string, size sandbox.Size) (number int, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err := w.ready(at); err != nil {
+		return 0, err
+	}
+	if len(w.terminals) >= MaxTerminals {
+		return 0, ErrFull
+	}
+	number = len(w.terminals)
+	w.terminals = append(w.terminals, title)
+	w.cut = append(w.cut, nil)
+	w.event(at, number, castHeader{Version: 2, Width: max(1, int(size.Cols)), Height: max(1, int(size.Rows)), Title: title})
+	return number, w.err
+}
+
+// Output adds what a terminal printed. Bytes that are no letter become U+FFFD, as on a screen; one that is cut waits for its rest.
+func (w *Writer) Output(at time.Duration, number int, data []byte) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err := w.ready(at); err != nil {
+		return err
+	}
+	data = append(w.cut[number], data...)
+	end := wholeLetters(data)
+	w.cut[number] = bytes.Clone(data[end:])
+	if end > 0 {
+		w.event(at, number, [3]any{seconds(at), "o", string(bytes.ToValidUTF8(data[:end], []byte("\uFFFD")))})
+	}
+	return w.err
+}
+
+// Resize says that a terminal has another size.
+func (w *Writer) Resize(at time.Duration, number int, size sandbox.Size) error {
+	return w.say(at, number, "r", strconv.Itoa(int(size.Cols))+"x"+strconv.Itoa(int(size.Rows)))
+}
+
+// Mark puts a marker into a terminal's output.
+func (w *Writer) Mark(at time.Duration, number int, text string) error {
+	return w.say(at, number, "m", text)
+}
+
+func (w *Writer) say(at time.Duration, number int, code, data string) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err := w.ready(at); err != nil {
+		return err
+	}
+	w.event(at, number, [3]any{seconds(at), code, data})
+	return w.err
+}
+
+// wholeLetters is how many bytes end with a whole letter.
+func wholeLetters(data []byte) int {
+	for back := 1; back < utf8.UTFMax && back <= len(data); back++ {
+		if c := data[len(data)-back]; utf8.RuneStart(c) {
+			if c >= utf8.RuneSelf && !utf8.FullRune(data[len(data)-back:]) {
+				return len(data) - back
+			}
+			break
+		}
+	}
+	return len(data)
+}
+
+// event adds a line to a terminal. The caller holds the lock.
+func (w *Writer) event(at time.Duration, number int, v any) {
+	text, err := marshal(v)
+	if err != nil {
+		w.fail(err)
+		return
+	}
+	ms := millis(at)
+	p := &w.casts
+	if p.begun() && (p.body.Len() >= castRaw || ms-p.start >= millis(castLength)) {
+		w.flush(p)
+	}
+	if !p.begun() {
+		p.start = ms
+	}
+	p.body.WriteString(strconv.Itoa(number))
+	p.body.WriteByte(' ')
+	p.body.Write(text)
+	p.end = ms
+	p.count++
+}
+
+// marshal writes JSON and a newline, without what is only for HTML: escapes are many in a terminal's output.
+func marshal(v any) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	err := e.Encode(v)
+	return b.Bytes(), err
+}
+
+// Flush writes what waits, so that a file cut off now holds it.
+func (w *Writer) Flush() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.flush(&w.frames)
+	w.flush(&w.casts)
+	return w.err
+}
+
+// Close writes what waits and the end. It does not close the file.
+func (w *Writer) Close() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.flush(&w.frames)
+	w.flush(&w.casts)
+	w.chunk(head{kind: kindEnd}, nil)
+	return errors.Join(w.err, w.pack.Close())
+}
+
+// ready refuses what comes too late, or after an error. The caller holds the lock.
+func (w *Writer) ready(at time.Duration) error {
+	waiting := int64(w.frames.body.Len()+w.casts.body.Len()) / 4 // packed, and some room
+	if w.err == nil && (at < 0 || at > MaxLength-time.Minute || w.chunks > maxChunks-8 || w.written+waiting > MaxFile-maxRaw/2) {
+		return ErrFull
+	}
+	return w.err
+}
+
+func (w *Writer) flush(p *pending) {
+	if !p.begun() {
+		return
+	}
+	p.end = max(p.end, p.start)
+	w.chunk(p.head, p.body.Bytes())
+	p.body.Reset()
+	p.count = 0
+}
+
+func (w *Writer) chunk(h head, body []byte) {
+	var packed []byte
+	if len(body) > 0 {
+		packed = w.pack.EncodeAll(body, nil)
+	}
+	if len(body) > maxRaw {
+		w.fail(ErrFull)
+		return
+	}
+	h.raw, h.packed = uint32(len(body)), uint32(len(packed)) //nolint:gosec // at most maxRaw
+	w.chunks++
+	w.write(append(h.encode(), packed...))
+}
+
+func (w *Writer) write(data []byte) {
+	if w.err != nil {
+		return
+	}
+	n, err := w.out.Write(data)
+	w.written += int64(n)
+	w.fail(err)
+}
+
+func (w *Writer) fail(err error) {
+	if w.err == nil {
+		w.err = err
+	}
+}
+
+func millis(d time.Duration) uint32 { return uint32(max(0, min(d, MaxLength)).Milliseconds()) } //nolint:gosec // four hours
+
+// seconds are those of asciicast, with microseconds.
+func seconds(d time.Duration) json.Number {
+	return json.Number(strconv.FormatFloat(max(0, d).Seconds(), 'f', 6, 64))
+}
