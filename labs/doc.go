@@ -8,6 +8,7 @@
 //	│ ├ session   a learner in one lab; goroutines run (one node after the other), clock (time), saver (store)
 //	│ │ └ follow  one node: watch (agent, kernel, merge), prepare (the step's start), probe (exec and http checks)
 //	│ │   └ attempt one run of one step, without goroutine or clock: shown snapshots and moments, it says what was reached
+//	│ ├ Tape      a recording that is being made: all states that were judged; Judge looks at them again
 //	│ └ Subscription  one page: whole snapshots, the newest wins; every moment, by a cursor into the session's log
 //	└ warm.Pool   nodes made ahead, until a session takes one: goroutine Run
 //

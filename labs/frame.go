@@ -45,8 +45,9 @@ type SessionView struct {
 	Checks      []CheckState      `json:"checks"`
 	Predictions []PredictionState `json:"predictions"`
 	StepsDone   []string          `json:"stepsDone"`
-	Reached     []string          `json:"reached"`            // ids of the step's text conditions that have come true ("you just saw …")
-	OtherLab    string            `json:"otherLab,omitempty"` // the learner's live session is in this lab: offer to switch
+	Reached     []string          `json:"reached"`             // ids of the step's text conditions that have come true ("you just saw …")
+	Recording   int64             `json:"recording,omitempty"` // since when a recording is being made, Unix milliseconds
+	OtherLab    string            `json:"otherLab,omitempty"`  // the learner's live session is in this lab: offer to switch
 }
 
 // States of a check.

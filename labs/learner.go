@@ -20,6 +20,7 @@ type learner struct {
 	ended       string   // lab of the session that ended last
 	generation  int
 	subs        map[*Subscription]struct{}
+	tape        *Tape     // of the recording that is being made; nil: none
 	left        time.Time // when the last page went away
 	progress    map[string]Progress
 	dirty       map[string]bool // labs whose progress is to be saved
@@ -41,6 +42,9 @@ func newLearner(id string, store Store, progress map[string]Progress) *learner {
 func (l *learner) notify() {
 	for s := range l.subs {
 		s.poke()
+	}
+	if l.tape != nil {
+		poke(l.tape.wake)
 	}
 }
 
@@ -155,6 +159,9 @@ func (l *learner) absorb(lab string, a *attempt) {
 // view is the session as a page of one step sees it. The caller holds l.mu.
 func (l *learner) view(lab *Lab, step *Step) SessionView {
 	v := SessionView{Lab: lab.ID, Step: step.ID, Phase: l.phase(lab), Generation: l.generation, StepsDone: l.stepsDone(lab)}
+	if l.tape != nil && l.tape.lab == lab {
+		v.Recording = l.tape.started
+	}
 	s := l.session
 	switch {
 	case s != nil && s.lab == lab:

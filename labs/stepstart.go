@@ -97,6 +97,7 @@ func (s *session) begin(step *Step, start warm.Start) {
 	}
 	s.phase, s.stage, s.err = PhaseReady, "", nil
 	s.touched()
+	s.learner.taped(false, time.Now().UnixMilli()) // a judge is told of before it looks
 	s.learner.notify()
 	poke(s.judge)
 }

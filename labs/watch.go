@@ -236,9 +236,11 @@ func (w *watch) look() {
 	if s.attempt == nil || s.snapshot == nil || s.cancelSee == nil {
 		return
 	}
-	if s.attempt.look(s.snapshot, time.Now().UnixMilli()) {
+	now := time.Now().UnixMilli()
+	if s.attempt.look(s.snapshot, now) {
 		s.changed()
 	}
+	l.taped(true, now)
 	if len(s.attempt.due()) > 0 {
 		poke(s.probing)
 	}

@@ -153,6 +153,8 @@ type TerminalSpec struct {
 	Argv   []string `json:"argv,omitempty"`
 	Size   Size     `json:"size"`
 	Lang   string   `json:"lang,omitempty"` // the learner's language, en or zh: what the node's own commands speak
+	// Watch only looks at a terminal that is there, and leaves its size: not_found when it is not, or ended.
+	Watch bool `json:"watch,omitempty"`
 }
 
 // Terminal is one attachment to a terminal that the node keeps.

@@ -245,4 +245,5 @@ type TerminalStatus struct {
 	Target   string `json:"target"` // "node", or a Container.ID
 	PID      int    `json:"pid"`
 	Attached int    `json:"attached"` // how many are looking
+	Size     Size   `json:"size"`
 }

@@ -77,6 +77,7 @@ type Lesson struct {
 	Terminals []string     // open at first: "node" or a Container.ID
 	Files     []string     // names of the manifests that can be edited
 	Absent    []string     // images that the lab uses and this machine does not have yet
+	Recorded  bool         // it stands beside a recording: there is nothing to do in it
 }
 
 // StepLink is one dot of the steps.
@@ -98,6 +99,12 @@ type Hint struct {
 type Solution struct {
 	Lang string
 	HTML template.HTML
+}
+
+// Replay is the page that shows a recording.
+type Replay struct {
+	Page
+	File string // address of the recording's file; empty: the visitor brings one
 }
 
 // Failure is an error page: a code of web/words with its parameters.

@@ -103,7 +103,11 @@ func (w Words) SayError(code string, params map[string]string) (what, next strin
 	}
 	key := "error." + code
 	if more := cmp.Or(params["detail"], params["reason"], params["kind"]); more != "do" && w.Has(key+"."+more) {
-		return w.Say(key+"."+more, kv...), w.Say(key+".do", kv...)
+		what = w.Say(key+"."+more, kv...)
+		if w.Has(key + "." + more + ".do") {
+			return what, w.Say(key+"."+more+".do", kv...)
+		}
+		return what, w.Say(key+".do", kv...)
 	}
 	return w.Say(key, kv...), w.Say(key+".do", kv...)
 }

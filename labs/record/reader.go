@@ -6,6 +6,7 @@ import (
 	"io"
 	"iter"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/klauspost/compress/zstd"
@@ -15,13 +16,22 @@ import (
 	"podlab/sandbox/client"
 )
 
+// unpacker serves all readers. It unpacks no more than there is room for.
+var unpacker = sync.OnceValue(func() *zstd.Decoder {
+	d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(2), zstd.WithDecoderMaxMemory(maxRaw+1<<10), zstd.WithDecoderMaxWindow(maxRaw),
+		zstd.WithDecodeAllCapLimit(true))
+	if err != nil {
+		panic(err) // the options are constants
+	}
+	return d
+})
+
 // Reader reads one recording. The file may be anybody's: everything is bounded and checked before it is believed. It is for one goroutine.
 type Reader struct {
 	Header Header
 	Whole  bool // it was ended; else it was cut off
 
 	src    io.ReaderAt
-	unpack *zstd.Decoder
 	chunks []chunk
 	end    int64 // of the last whole chunk, bytes
 	length uint32
@@ -37,11 +47,7 @@ func Open(src io.ReaderAt, size int64) (*Reader, error) {
 	if size > MaxFile {
 		return nil, bad("%d bytes", size)
 	}
-	unpack, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxRaw+1<<10), zstd.WithDecoderMaxWindow(maxRaw))
-	if err != nil {
-		return nil, err
-	}
-	r := &Reader{src: src, unpack: unpack}
+	r := &Reader{src: src}
 	magic := make([]byte, len(Magic))
 	if _, err := src.ReadAt(magic, 0); err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
@@ -57,7 +63,7 @@ func Open(src io.ReaderAt, size int64) (*Reader, error) {
 
 // walk reads the heads. It ends at the last whole chunk.
 func (r *Reader) walk(size int64) error {
-	at := int64(len(Magic))
+	at, unpacked := int64(len(Magic)), int64(0)
 	var before [256]uint32 // by kind: the start of the one before
 	for at+headSize <= size && !r.Whole {
 		raw := make([]byte, headSize)
@@ -72,6 +78,9 @@ func (r *Reader) walk(size int64) error {
 			return bad("chunk %d is of kind %c and begins at %d ms", len(r.chunks), h.kind, h.start)
 		}
 		before[h.kind] = h.start
+		if unpacked += int64(h.raw); unpacked > MaxUnpacked {
+			return bad("more than %d bytes", MaxUnpacked)
+		}
 		if at+headSize+int64(h.packed) > size {
 			break
 		}
@@ -102,16 +111,6 @@ func (r *Reader) readHeader() error {
 // Length of the recording.
 func (r *Reader) Length() time.Duration { return time.Duration(r.length) * time.Millisecond }
 
-// Moments is how many there are.
-func (r *Reader) Moments() (n int) {
-	for _, c := range r.chunks {
-		if c.kind == kindFrames {
-			n += int(c.count)
-		}
-	}
-	return n
-}
-
 // body unpacks a chunk.
 func (r *Reader) body(c chunk) ([]byte, error) {
 	if c.raw == 0 {
@@ -121,24 +120,24 @@ func (r *Reader) body(c chunk) ([]byte, error) {
 	if _, err := r.src.ReadAt(packed, c.at); err != nil {
 		return nil, err
 	}
-	body, err := r.unpack.DecodeAll(packed, make([]byte, 0, c.raw))
+	body, err := unpacker().DecodeAll(packed, make([]byte, 0, c.raw))
 	if err != nil || len(body) != int(c.raw) {
 		return nil, bad("chunk of %d bytes unpacks to %d: %v", c.raw, len(body), err)
 	}
 	return body, nil
 }
 
-// Shown is a frame and when it was shown.
+// Shown is a state of the session and when it was.
 type Shown struct {
-	At    time.Duration
-	Frame labs.Frame
+	At time.Duration
+	labs.Taken
 }
 
-// Frames are all frames, in order, from the key frame before a time on. Only frames whose snapshot changed, and the first, have one.
-// The sequence ends with its first error: ErrBad, those of the file.
-func (r *Reader) Frames(from time.Duration) iter.Seq2[Shown, error] {
+// Frames are all states, in order. Only those whose snapshot changed, and the first of a chunk, have one. The sequence ends with its first
+// error: ErrBad, those of the file.
+func (r *Reader) Frames() iter.Seq2[Shown, error] {
 	return func(yield func(Shown, error) bool) {
-		for _, c := range r.chunks[r.chunkAt(from):] {
+		for _, c := range r.chunks {
 			if c.kind != kindFrames {
 				continue
 			}
@@ -152,16 +151,6 @@ func (r *Reader) Frames(from time.Duration) iter.Seq2[Shown, error] {
 			}
 		}
 	}
-}
-
-// chunkAt is the index of the frames chunk that holds a time: the last that does not begin after it.
-func (r *Reader) chunkAt(at time.Duration) (index int) {
-	for i, c := range r.chunks {
-		if c.kind == kindFrames && (index == 0 || int64(c.start) <= at.Milliseconds()) {
-			index = i
-		}
-	}
-	return index
 }
 
 func eachFrame(body []byte, yield func(Shown, error) bool) bool {
@@ -179,6 +168,11 @@ func eachFrame(body []byte, yield func(Shown, error) bool) bool {
 		case kind == "s" && shown != nil:
 			shown.Frame.Snapshot = &sandbox.Snapshot{}
 			err = client.Decode(text, shown.Frame.Snapshot)
+		case kind == "b" && shown != nil:
+			shown.Begun = &labs.Begun{}
+			err = client.Decode(text, shown.Begun)
+		case kind == "j" && shown != nil:
+			shown.Judged = true
 		default:
 			err = bad("line of kind %q", kind)
 		}
@@ -199,24 +193,4 @@ func cutLine(line []byte) (at time.Duration, kind string, text []byte, err error
 		return 0, "", nil, bad("line without a time")
 	}
 	return time.Duration(ms) * time.Millisecond, string(what), text, nil
-}
-
-// At is the whole state that a page showed at a time: the session and the snapshot as they stood, without moments. Errors: ErrBad, those of
-// the file; a time before the first frame gives the zero Frame.
-func (r *Reader) At(at time.Duration) (labs.Frame, error) {
-	var state labs.Frame
-	for shown, err := range r.Frames(at) {
-		if err != nil {
-			return state, err
-		}
-		if shown.At > at {
-			break
-		}
-		before := state
-		if state = shown.Frame; state.Snapshot == nil && stands(before.Session, state.Session) {
-			state.Snapshot = before.Snapshot
-		}
-		state.Moments = nil
-	}
-	return state, nil
 }

@@ -8,9 +8,10 @@
 //	head    kind byte, three zero bytes, then five little-endian uint32: start, end (milliseconds since the recording began),
 //	        count (moments of a frames chunk, events of a terminals chunk), raw and packed (bytes of the body)
 //	'h'     Header as JSON; the first chunk, and only that
-//	'f'     frames of some fifteen seconds. The first is whole: whoever wants a moment unpacks one chunk. Lines "MILLISECONDS f FRAME", FRAME a
-//	        labs.Frame without its snapshot, and "MILLISECONDS s SNAPSHOT". Snapshots are whole, too; most of one is as it was in the one
-//	        before, which the packing finds
+//	'f'     frames of some fifteen seconds. The first is whole: whoever wants a moment unpacks one chunk. A frame is a line
+//	        "MILLISECONDS f FRAME", FRAME a labs.Frame without its snapshot, and behind it what else there is: "MILLISECONDS s SNAPSHOT";
+//	        "MILLISECONDS b BEGUN", a labs.Begun; "MILLISECONDS j true": the judge looked at it. Snapshots are whole, too; most of one is
+//	        as it was in the one before, which the packing finds
 //	't'     output of terminals. Lines "NUMBER EVENT": EVENT is a line of asciicast v2, a header where a terminal is first named, then
 //	        [SECONDS,"o"|"r"|"m",DATA]. The lines of one number are an asciicast file
 //	'e'     the end, empty; a file without it was cut off
@@ -36,6 +37,7 @@ const (
 	MaxFile      = 24 << 20 // bytes
 	MaxLength    = 4 * time.Hour
 	MaxTerminals = 64
+	MaxUnpacked  = 1 << 30 // bytes of all chunks
 
 	maxChunks   = 16 << 10
 	maxRaw      = 8 << 20 // bytes of one chunk's unpacked body
@@ -61,6 +63,25 @@ type Header struct {
 	Lab     string `json:"lab"`
 	Step    string `json:"step"`    // at the start; frames tell when it changes
 	Started int64  `json:"started"` // Unix milliseconds: time 0 of the recording
+}
+
+// Info is what a server tells of a recording that it keeps.
+type Info struct {
+	ID      string `json:"id"` // who knows it may read it
+	Lab     string `json:"lab"`
+	Step    string `json:"step"`    // it began in
+	Started int64  `json:"started"` // Unix milliseconds
+	Length  int64  `json:"length"`  // milliseconds
+	Bytes   int64  `json:"bytes"`
+	Expires int64  `json:"expires"` // Unix milliseconds
+}
+
+// Verdict is one check of a recording, as it is judged anew and as it was.
+type Verdict struct {
+	ID    string `json:"id"`
+	State string `json:"state"`
+	Was   string `json:"was"`
+	Given bool   `json:"given"` // not judged: passed before the recording began, or what the node of then was asked
 }
 
 // ErrBad says that a file is none, or was tampered with. Its text is for logs.

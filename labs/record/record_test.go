@@ -37,6 +37,15 @@ func frame(at time.Duration, seq, processes int) labs.Frame {
 	return f
 }
 
+// taken is the i-th state: every third was judged, the first begins a judge.
+func taken(at time.Duration, i int) labs.Taken {
+	out := labs.Taken{Frame: frame(at, i+1, 20), Judged: i%3 == 0}
+	if i == 0 {
+		out.Begun = &labs.Begun{Step: header.Step, Since: 7, Marks: labs.Marks{Kept: map[string]string{"ip": "10.0.0.2"}}}
+	}
+	return out
+}
+
 // recorded is a file of so many frames, one every step, with a terminal that prints between them.
 func recorded(t testing.TB, frames int, step time.Duration) []byte {
 	t.Helper()
@@ -47,7 +56,7 @@ func recorded(t testing.TB, frames int, step time.Duration) []byte {
 	must(t, err)
 	for i := range frames {
 		at := time.Duration(i) * step
-		must(t, w.Frame(at, frame(at, i+1, 20)))
+		must(t, w.Take(at, taken(at, i)))
 		must(t, w.Output(at+step/2, number, fmt.Appendf(nil, "line %d <b>é\r\n", i)))
 	}
 	must(t, w.Close())
@@ -71,14 +80,14 @@ func open(t testing.TB, data []byte) *record.Reader {
 func TestEveryFrameComesBack(t *testing.T) {
 	const n, step = 200, 400 * time.Millisecond
 	r := open(t, recorded(t, n, step))
-	if !r.Whole || r.Moments() != n || r.Header != header || r.Length() != (n-1)*step+step/2 {
-		t.Errorf("whole %v, %d moments, %+v, %v long", r.Whole, r.Moments(), r.Header, r.Length())
+	if !r.Whole || r.Header != header || r.Length() != (n-1)*step+step/2 {
+		t.Errorf("whole %v, %+v, %v long", r.Whole, r.Header, r.Length())
 	}
 	i := 0
-	for shown, err := range r.Frames(0) {
+	for shown, err := range r.Frames() {
 		must(t, err)
 		at := time.Duration(i) * step
-		if diff := cmp.Diff(frame(at, i+1, 20), shown.Frame); diff != "" || shown.At != at {
+		if diff := cmp.Diff(taken(at, i), shown.Taken); diff != "" || shown.At != at {
 			t.Fatalf("frame %d at %v: %s", i, shown.At, diff)
 		}
 		i++
@@ -88,41 +97,32 @@ func TestEveryFrameComesBack(t *testing.T) {
 	}
 }
 
-func TestAnyMomentIsReached(t *testing.T) {
-	const n, step = 200, 400 * time.Millisecond
-	r := open(t, recorded(t, n, step))
-	for _, at := range []time.Duration{0, step, 14 * time.Second, 15 * time.Second, 15*time.Second + step, 47 * time.Second, time.Hour} {
-		got, err := r.At(at)
-		must(t, err)
-		i := min(int(at/step), n-1)
-		want := frame(time.Duration(i)*step, i+1, 20)
-		want.Moments = nil
-		if diff := cmp.Diff(want, got); diff != "" {
-			t.Errorf("at %v: %s", at, diff)
-		}
-	}
-}
-
 func TestSnapshotEndsWithItsNode(t *testing.T) {
 	var file bytes.Buffer
 	w, err := record.NewWriter(&file, header)
 	must(t, err)
-	must(t, w.Frame(0, frame(0, 1, 1)))
+	take := func(at time.Duration, f labs.Frame) { must(t, w.Take(at, labs.Taken{Frame: f})) }
+	take(0, frame(0, 1, 1))
 	gone := frame(time.Second, 2, 1)
 	gone.Session.Phase, gone.Snapshot = labs.PhaseGone, nil
-	must(t, w.Frame(time.Second, gone))
+	take(time.Second, gone)
 	fresh := frame(2*time.Second, 3, 1)
 	fresh.Session.Generation, fresh.Snapshot = 2, nil
-	must(t, w.Frame(2*time.Second, fresh))
-	must(t, w.Frame(20*time.Second, fresh)) // the first of another chunk
+	take(2*time.Second, fresh)
+	take(20*time.Second, fresh) // the first of another chunk
+	again := frame(21*time.Second, 4, 1)
+	again.Session.Generation = 2
+	take(21*time.Second, again)
+	again.Snapshot = nil
+	take(40*time.Second, again) // and of one more: whole
 	must(t, w.Close())
-	r := open(t, file.Bytes())
-	for at, want := range map[time.Duration]bool{0: true, 999 * time.Millisecond: true, time.Second: false, 2 * time.Second: false, 20 * time.Second: false} {
-		f, err := r.At(at)
+	want := []bool{true, false, false, false, true, true}
+	for shown, err := range open(t, file.Bytes()).Frames() {
 		must(t, err)
-		if (f.Snapshot != nil) != want {
-			t.Errorf("at %v there is a snapshot: %v", at, f.Snapshot != nil)
+		if (shown.Frame.Snapshot != nil) != want[0] {
+			t.Errorf("at %v there is a snapshot: %v", shown.At, shown.Frame.Snapshot != nil)
 		}
+		want = want[1:]
 	}
 }
 
@@ -175,7 +175,7 @@ func asciicast(t *testing.T, file *bytes.Buffer) (events []string) {
 	d := json.NewDecoder(strings.NewReader(lines.Text()))
 	d.DisallowUnknownFields()
 	must(t, d.Decode(&h))
-	if h.Version != 2 || h.Width < 1 || h.Height < 1 || h.Timestamp != header.Started/1000 {
+	if h.Version != 2 || h.Width < 1 || h.Height < 1 {
 		t.Errorf("header %+v", h)
 	}
 	for last := 0.0; lines.Scan(); {
@@ -203,12 +203,30 @@ func TestCutOffFileIsGoodUpToItsLastChunk(t *testing.T) {
 		must(t, err)
 		r, err := record.Open(f, info.Size())
 		must(t, err)
-		if !r.Whole || r.Moments() == 0 {
-			t.Errorf("cut at %d: whole %v, %d moments", keep, r.Whole, r.Moments())
-		}
-		for _, err := range r.Frames(0) {
+		frames := 0
+		for _, err := range r.Frames() {
 			must(t, err)
+			frames++
 		}
+		if !r.Whole || frames == 0 {
+			t.Errorf("cut at %d: whole %v, %d frames", keep, r.Whole, frames)
+		}
+	}
+}
+
+// TestTitlesAndSizesAreBounded: both are a node's word.
+func TestTitlesAndSizesAreBounded(t *testing.T) {
+	var file bytes.Buffer
+	w, err := record.NewWriter(&file, header)
+	must(t, err)
+	_, err = w.Terminal(0, strings.Repeat("x", 1000)+"\x1b[2J", sandbox.Size{Cols: 65535, Rows: 65535})
+	must(t, err)
+	must(t, w.Resize(0, 0, sandbox.Size{Cols: 65535, Rows: 1}))
+	must(t, w.Close())
+	terminals, err := open(t, file.Bytes()).Terminals()
+	must(t, err)
+	if len(terminals) != 1 || len(terminals[0].Title) > 200 || terminals[0].Width != 1000 || terminals[0].Height != 1000 {
+		t.Errorf("%+v", terminals)
 	}
 }
 
@@ -245,7 +263,7 @@ func TestForgedFilesAreRefused(t *testing.T) {
 func TestWriterEndsBeforeItsBounds(t *testing.T) {
 	w, err := record.NewWriter(&bytes.Buffer{}, header)
 	must(t, err)
-	if err := w.Frame(record.MaxLength, frame(0, 1, 1)); !errors.Is(err, record.ErrFull) {
+	if err := w.Take(record.MaxLength, taken(0, 1)); !errors.Is(err, record.ErrFull) {
 		t.Error(err)
 	}
 	for range record.MaxTerminals {
@@ -266,11 +284,13 @@ func FuzzOpen(f *testing.F) {
 		if err != nil {
 			return
 		}
-		_, _ = r.At(time.Second)
+		for range r.Frames() { // ends with its first error
+		}
 		terminals, err := r.Terminals()
 		for i := range terminals {
-			_ = r.Cast(i, &bytes.Buffer{})
+			if cast := (&bytes.Buffer{}); err == nil && r.Cast(i, cast) == nil {
+				asciicast(t, cast)
+			}
 		}
-		_ = err
 	})
 }

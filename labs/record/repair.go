@@ -3,6 +3,7 @@ package record
 import (
 	"io"
 	"os"
+	"slices"
 )
 
 // Repair ends a file that was cut off, by a crash, after its last whole chunk. Errors: ErrBad when there is nothing to keep, those of the file.
@@ -15,7 +16,7 @@ func Repair(f *os.File) error {
 	if err != nil || r.Whole {
 		return err
 	}
-	if r.length == 0 {
+	if !slices.ContainsFunc(r.chunks, func(c chunk) bool { return c.kind == kindFrames }) {
 		return bad("nothing was recorded")
 	}
 	if err := f.Truncate(r.end); err != nil {

@@ -14,7 +14,17 @@ import (
 
 	"podlab/labs"
 	"podlab/sandbox"
+	"podlab/sandbox/text"
 )
+
+// packer serves all recordings: each call packs one chunk by itself.
+var packer = sync.OnceValue(func() *zstd.Encoder {
+	e, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedDefault), zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(4<<20))
+	if err != nil {
+		panic(err) // the options are constants
+	}
+	return e
+})
 
 // ErrFull says that the recording is as long or as large as one may be. It can still be closed.
 var ErrFull = errors.New("recording is full")
@@ -22,18 +32,17 @@ var ErrFull = errors.New("recording is full")
 // Writer writes one recording. Its methods may be called by several goroutines. After an error the file is good up to the last
 // chunk that was written.
 type Writer struct {
-	mu        sync.Mutex
-	out       io.Writer
-	pack      *zstd.Encoder
-	written   int64 // bytes
-	chunks    int
-	frames    pending
-	casts     pending
-	last      *sandbox.Snapshot // newest: the first of the next chunk
-	session   labs.SessionView  // of the frame before
-	terminals []string          // by number: titles
-	cut       [][]byte          // by terminal: the bytes of a letter whose rest has not come
-	err       error
+	mu       sync.Mutex
+	out      io.Writer
+	written  int64 // bytes
+	unpacked int64 // bytes
+	chunks   int
+	frames   pending
+	casts    pending
+	last     *sandbox.Snapshot // newest: the first of the next chunk
+	session  labs.SessionView  // of the frame before
+	cut      [][]byte          // by terminal's number: the bytes of a letter whose rest has not come
+	err      error
 }
 
 // pending is a chunk that grows.
@@ -46,11 +55,7 @@ func (p *pending) begun() bool { return p.body.Len() > 0 }
 
 // NewWriter begins a recording.
 func NewWriter(out io.Writer, h Header) (*Writer, error) {
-	pack, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedDefault), zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(4<<20))
-	if err != nil {
-		return nil, err
-	}
-	w := &Writer{out: out, pack: pack, frames: pending{head: head{kind: kindFrames}}, casts: pending{head: head{kind: kindTerminals}}}
+	w := &Writer{out: out, frames: pending{head: head{kind: kindFrames}}, casts: pending{head: head{kind: kindTerminals}}}
 	text, err := json.Marshal(h)
 	if err != nil {
 		return nil, err
@@ -67,8 +72,8 @@ func (w *Writer) Size() int64 {
 	return w.written
 }
 
-// Frame adds what a page is shown. at is since the start; frames come in order. Errors: ErrFull, those of the file.
-func (w *Writer) Frame(at time.Duration, f labs.Frame) error {
+// Take adds a state of the session. at is since the start; they come in order. Errors: ErrFull, those of the file.
+func (w *Writer) Take(at time.Duration, taken labs.Taken) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if err := w.ready(at); err != nil {
@@ -78,7 +83,7 @@ func (w *Writer) Frame(at time.Duration, f labs.Frame) error {
 	if w.frames.begun() && (ms-w.frames.start >= millis(chunkLength) || w.frames.body.Len() >= chunkRaw) {
 		w.flush(&w.frames)
 	}
-	snapshot := f.Snapshot
+	f, snapshot := taken.Frame, taken.Frame.Snapshot
 	f.Snapshot = nil
 	w.keep(snapshot, f.Session)
 	if !w.frames.begun() {
@@ -88,6 +93,12 @@ func (w *Writer) Frame(at time.Duration, f labs.Frame) error {
 	if snapshot != nil {
 		w.line(&w.frames, ms, "s", snapshot)
 	}
+	if taken.Begun != nil {
+		w.line(&w.frames, ms, "b", taken.Begun)
+	}
+	if taken.Judged {
+		w.line(&w.frames, ms, "j", true)
+	}
 	w.frames.end = ms
 	w.frames.count += uint32(len(f.Moments)) //nolint:gosec // hundreds
 	return w.err
@@ -95,15 +106,10 @@ func (w *Writer) Frame(at time.Duration, f labs.Frame) error {
 
 // keep remembers the snapshot that stands: none on another node, or on none.
 func (w *Writer) keep(s *sandbox.Snapshot, v labs.SessionView) {
-	if s != nil || !stands(w.session, v) {
+	if s != nil || !v.SameNode(w.session) {
 		w.last = s
 	}
 	w.session = v
-}
-
-// stands tells whether a snapshot of the frame before is still what a page shows: not on another node, nor on none.
-func stands(before, now labs.SessionView) bool {
-	return before.Generation == now.Generation && (now.Phase == labs.PhaseReady || now.Phase == labs.PhaseStarting)
 }
 
 func (w *Writer) line(p *pending, ms uint32, kind string, v any) {
@@ -127,13 +133,13 @@ func (w *Writer) Terminal(at time.Duration, title string, size sandbox.Size) (nu
 	if err := w.ready(at); err != nil {
 		return 0, err
 	}
-	if len(w.terminals) >= MaxTerminals {
+	if len(w.cut) >= MaxTerminals {
 		return 0, ErrFull
 	}
-	number = len(w.terminals)
-	w.terminals = append(w.terminals, title)
+	number = len(w.cut)
 	w.cut = append(w.cut, nil)
-	w.event(at, number, castHeader{Version: 2, Width: max(1, int(size.Cols)), Height: max(1, int(size.Rows)), Title: title})
+	width, height := bounded(size)
+	w.event(at, number, castHeader{Version: 2, Width: width, Height: height, Title: text.Clean(title, maxTitle)})
 	return number, w.err
 }
 
@@ -155,7 +161,16 @@ func (w *Writer) Output(at time.Duration, number int, data []byte) error {
 
 // Resize says that a terminal has another size.
 func (w *Writer) Resize(at time.Duration, number int, size sandbox.Size) error {
-	return w.say(at, number, "r", strconv.Itoa(int(size.Cols))+"x"+strconv.Itoa(int(size.Rows)))
+	width, height := bounded(size)
+	return w.say(at, number, "r", strconv.Itoa(width)+"x"+strconv.Itoa(height))
+}
+
+// bounded is a size that a reader takes; 80 by 24 where none is known.
+func bounded(size sandbox.Size) (width, height int) {
+	if size.Cols == 0 || size.Rows == 0 {
+		return 80, 24
+	}
+	return min(int(size.Cols), maxCols), min(int(size.Rows), maxCols)
 }
 
 // Mark puts a marker into a terminal's output.
@@ -233,13 +248,14 @@ func (w *Writer) Close() error {
 	w.flush(&w.frames)
 	w.flush(&w.casts)
 	w.chunk(head{kind: kindEnd}, nil)
-	return errors.Join(w.err, w.pack.Close())
+	return w.err
 }
 
 // ready refuses what comes too late, or after an error. The caller holds the lock.
 func (w *Writer) ready(at time.Duration) error {
 	waiting := int64(w.frames.body.Len()+w.casts.body.Len()) / 4 // packed, and some room
-	if w.err == nil && (at < 0 || at > MaxLength-time.Minute || w.chunks > maxChunks-8 || w.written+waiting > MaxFile-maxRaw/2) {
+	late := at < 0 || at > MaxLength-time.Minute || w.chunks > maxChunks-8
+	if w.err == nil && (late || w.written+waiting > MaxFile-maxRaw/2 || w.unpacked > MaxUnpacked-2*maxRaw) {
 		return ErrFull
 	}
 	return w.err
@@ -258,12 +274,13 @@ func (w *Writer) flush(p *pending) {
 func (w *Writer) chunk(h head, body []byte) {
 	var packed []byte
 	if len(body) > 0 {
-		packed = w.pack.EncodeAll(body, nil)
+		packed = packer().EncodeAll(body, nil)
 	}
 	if len(body) > maxRaw {
 		w.fail(ErrFull)
 		return
 	}
+	w.unpacked += int64(len(body))
 	h.raw, h.packed = uint32(len(body)), uint32(len(packed)) //nolint:gosec // at most maxRaw
 	w.chunks++
 	w.write(append(h.encode(), packed...))

@@ -58,9 +58,9 @@ func (a *Agent) own(pid, parent int, role, name string, args ...string) sandbox.
 func (a *Agent) addTerminals(s *sandbox.Snapshot) {
 	for id, t := range a.terminals {
 		t.mu.Lock()
-		attached := t.attached
+		attached, size := t.attached, t.size
 		t.mu.Unlock()
-		s.Terminals = append(s.Terminals, sandbox.TerminalStatus{ID: id, Target: t.target, PID: t.pid, Attached: attached})
+		s.Terminals = append(s.Terminals, sandbox.TerminalStatus{ID: id, Target: t.target, PID: t.pid, Attached: attached, Size: size})
 		p := a.own(t.pid, a.node.AgentPID, "shell", "sh", "sh")
 		if c := a.container(t.target); c != nil {
 			p.Role, p.Container, p.NS = "", c.view.ID, c.view.NS

@@ -40,6 +40,9 @@ func (a *Agent) Terminal(ctx context.Context, spec sandbox.TerminalSpec) (sandbo
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	s := a.terminals[spec.ID]
+	if s == nil && spec.Watch {
+		return nil, sandbox.Errorf(sandbox.CodeNotFound, "kind", "terminal", "name", spec.ID)
+	}
 	if s == nil {
 		s = &screen{agent: a, id: spec.ID, target: spec.Target, where: where, pid: a.pid()}
 		s.wake = sync.NewCond(&s.mu)
@@ -49,7 +52,9 @@ func (a *Agent) Terminal(ctx context.Context, spec sandbox.TerminalSpec) (sandbo
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.attached++
-	s.size = spec.Size
+	if !spec.Watch {
+		s.size = spec.Size
+	}
 	a.touch()
 	t := &attachment{screen: s, replay: len(s.output), cuts: s.cuts}
 	t.stop = context.AfterFunc(ctx, func() { _ = t.Close() })
@@ -229,8 +234,11 @@ func (t *attachment) Write(p []byte) (int, error) {
 
 func (t *attachment) Resize(size sandbox.Size) error {
 	t.screen.mu.Lock()
-	defer t.screen.mu.Unlock()
 	t.screen.size = size
+	t.screen.mu.Unlock()
+	t.screen.agent.mu.Lock()
+	defer t.screen.agent.mu.Unlock()
+	t.screen.agent.touch()
 	return nil
 }
 
@@ -244,11 +252,11 @@ func (t *attachment) Exit() (sandbox.Exit, bool) {
 }
 
 func (t *attachment) Close() error {
+	s := t.screen
+	s.mu.Lock()
 	if t.stop != nil {
 		t.stop()
 	}
-	s := t.screen
-	s.mu.Lock()
 	if t.closed {
 		s.mu.Unlock()
 		return nil

@@ -29,6 +29,7 @@ type addresses struct {
 	TTL         time.Duration `name:"ttl" help:"How long a session lives; default: the lessons' own." placeholder:"DURATION"`
 	Freeze      time.Duration `help:"After how long a node that nobody uses is frozen; negative: never." default:"5m" placeholder:"DURATION"`
 	Warm        int           `help:"Nodes made ahead with the first step of the labs used last set up: a click finds its pod." default:"1" placeholder:"N"`
+	Recordings  time.Duration `help:"How long a learner's recording of a session is kept; 0: none can be made." default:"168h" placeholder:"DURATION"`
 	Verbose     bool          `short:"v" help:"Log each request."`
 }
 
@@ -54,7 +55,7 @@ func (c *serveCmd) Run(e *env) error {
 	return serve.Run(e.ctx, serve.Config{
 		Addr: c.Addr, PreviewAddr: c.PreviewAddr, AdminAddr: c.AdminAddr, URL: c.URL, PreviewURL: c.PreviewURL,
 		Data: serve.StateDir(c.Data), Hosts: c.Host, Proxies: c.Proxy, CertFile: c.TLSCert, KeyFile: c.TLSKey, BehindTLS: c.BehindTLS, TTL: c.TTL, Freeze: c.Freeze,
-		Warm: c.Warm, Images: serve.ImagesIndex(c.Data),
+		Warm: c.Warm, Recordings: c.Recordings, Images: serve.ImagesIndex(c.Data),
 		Content: course(c.Content), Nodes: e.nodes, Store: store, Log: log,
 		Listening: func(site, preview net.Addr) {
 			log.Info("listening", "site", serve.URL(site, c.secure()), "previews", preview.String())

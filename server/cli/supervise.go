@@ -123,7 +123,7 @@ func (c *superviseCmd) serverArgv(self string, e *env) []string {
 	if c.TTL > 0 {
 		argv = append(argv, "--ttl", c.TTL.String())
 	}
-	argv = append(argv, "--freeze", c.Freeze.String(), "--warm", strconv.Itoa(c.Warm))
+	argv = append(argv, "--freeze", c.Freeze.String(), "--warm", strconv.Itoa(c.Warm), "--recordings", c.Recordings.String())
 	if c.BehindTLS {
 		argv = append(argv, "--behind-tls")
 	}

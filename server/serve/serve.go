@@ -31,6 +31,7 @@ import (
 	"podlab/labs"
 	"podlab/sandbox"
 	"podlab/server/preview"
+	"podlab/server/recordings"
 	"podlab/server/site"
 )
 
@@ -50,6 +51,7 @@ type Config struct {
 	TTL         time.Duration
 	Freeze      time.Duration // after which an unused node is frozen
 	Warm        int           // nodes that are made ahead
+	Recordings  time.Duration // after which a recording is removed; 0 or less: none is made
 	Images      string        // file that changes with the host's images; empty: they never do
 
 	Content fs.FS
@@ -124,10 +126,15 @@ func Run(ctx context.Context, cfg Config) error {
 		return fmt.Errorf("sessions: %w", err)
 	}
 	defer func() { logged(cfg.Log, "sessions", sessions.Close()) }()
-	return serve(ctx, cfg, course, sessions)
+	made, err := recordings.Open(lessons, recordings.Config{Dir: filepath.Join(cfg.Data, "recordings"), Keep: cfg.Recordings, Sessions: sessions, Log: cfg.Log})
+	if err != nil {
+		return fmt.Errorf("recordings: %w", err)
+	}
+	defer made.Close()
+	return serve(ctx, cfg, course, sessions, made)
 }
 
-func serve(ctx context.Context, cfg Config, course *labs.Course, sessions *labs.Sessions) error {
+func serve(ctx context.Context, cfg Config, course *labs.Course, sessions *labs.Sessions, made *recordings.Recordings) error {
 	l, err := listen(cfg)
 	if err != nil {
 		return err
@@ -148,7 +155,7 @@ func serve(ctx context.Context, cfg Config, course *labs.Course, sessions *labs.
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	pages := site.New(site.Config{
-		Course: course, Sessions: sessions, Nodes: cfg.Nodes, Preview: shown, Log: cfg.Log,
+		Course: course, Sessions: sessions, Recordings: made, Nodes: cfg.Nodes, Preview: shown, Log: cfg.Log,
 		Metrics: registry, Hosts: cfg.hosts(), Proxies: cfg.Proxies, Secure: secure,
 	})
 	previews := site.PerAddress(site.Limits{}, cfg.Proxies, cfg.hosts().Only(shown))

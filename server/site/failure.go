@@ -68,7 +68,7 @@ func (s *Site) fail(w http.ResponseWriter, r *http.Request, err error) {
 	public := public(err)
 	status := StatusOf(public.Code)
 	if status >= 500 {
-		s.Log.LogAttrs(r.Context(), slog.LevelError, "request failed", slog.String("path", r.URL.Path), slog.Any("error", err))
+		s.Log.LogAttrs(r.Context(), slog.LevelError, "request failed", slog.String("path", pathOf(r)), slog.Any("error", err))
 	}
 	w.Header().Set("Cache-Control", "no-store")
 	if forPrograms(r) {

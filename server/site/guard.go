@@ -110,7 +110,7 @@ func (s *Site) recover(next http.Handler) http.Handler {
 			if v == http.ErrAbortHandler { //nolint:errorlint // compared as net/http does
 				panic(v)
 			}
-			s.Log.Error("panic", "path", r.URL.Path, "value", v, "stack", string(debug.Stack()))
+			s.Log.Error("panic", "path", pathOf(r), "value", v, "stack", string(debug.Stack()))
 			// Not the error page: it may be what panicked.
 			w.Header().Set("Cache-Control", "no-store")
 			http.Error(w, "Something went wrong here. Please try again.", http.StatusInternalServerError)

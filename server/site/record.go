@@ -37,7 +37,8 @@ func newMeter(registry prometheus.Registerer) *meter {
 	return m
 }
 
-// record logs and counts each request. Of the address only the path is logged: queries may carry what is nobody's business.
+// record logs and counts each request. Of the address only the path is logged, and of a recording's only the route: queries, and a
+// recording's id, may carry what is nobody's business.
 func (s *Site) record(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began := time.Now()
@@ -53,9 +54,17 @@ func (s *Site) record(next http.Handler) http.Handler {
 			if !forPrograms(r) || r.Header.Get("Upgrade") == "" {
 				s.meter.seconds.WithLabelValues(route).Observe(took.Seconds())
 			}
-			s.Log.LogAttrs(r.Context(), slog.LevelDebug, "request", slog.String("method", r.Method), slog.String("path", r.URL.Path),
+			s.Log.LogAttrs(r.Context(), slog.LevelDebug, "request", slog.String("method", r.Method), slog.String("path", pathOf(r)),
 				slog.Int("status", status), slog.Int("bytes", ww.BytesWritten()), slog.Duration("took", took), slog.String("address", address(r)))
 		}()
 		next.ServeHTTP(ww, r)
 	})
+}
+
+// pathOf is the path of a request's address, as it may be logged.
+func pathOf(r *http.Request) string {
+	if chi.URLParam(r, "recording") != "" {
+		return chi.RouteContext(r.Context()).RoutePattern()
+	}
+	return r.URL.Path
 }

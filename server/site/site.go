@@ -9,12 +9,14 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"os"
 
 	"github.com/go-chi/chi/v5"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"podlab/labs"
 	"podlab/sandbox"
+	"podlab/server/recordings"
 	"podlab/web"
 )
 
@@ -38,6 +40,17 @@ type Sessions interface {
 
 var _ Sessions = (*labs.Sessions)(nil)
 
+// Recordings are those that learners made. *recordings.Recordings is one.
+type Recordings interface {
+	Start(learner, lab string) error
+	Stop(ctx context.Context, learner string) error
+	List(learner string) []recordings.Recording
+	Delete(learner, id string) error
+	File(id string) (*os.File, recordings.Recording, error)
+}
+
+var _ Recordings = (*recordings.Recordings)(nil)
+
 // Preview gives the addresses of port previews. *preview.Preview is one.
 type Preview interface {
 	// URL is the address at which a port of a learner's pod is shown.
@@ -48,16 +61,17 @@ type Preview interface {
 
 // Config is what a Site is made of. Fields without a default are needed.
 type Config struct {
-	Course   *labs.Course
-	Sessions Sessions
-	Nodes    sandbox.Nodes // asked by /readyz
-	Preview  Preview
-	Log      *slog.Logger
-	Metrics  prometheus.Registerer
-	Hosts    Hosts    // names under which browsers may ask
-	Proxies  []string // CIDRs of proxies before us, whose X-Forwarded-For tells the visitor's address
-	Secure   bool     // browsers reach the site by TLS: cookies are marked so
-	Limits   Limits
+	Course     *labs.Course
+	Sessions   Sessions
+	Recordings Recordings
+	Nodes      sandbox.Nodes // asked by /readyz
+	Preview    Preview
+	Log        *slog.Logger
+	Metrics    prometheus.Registerer
+	Hosts      Hosts    // names under which browsers may ask
+	Proxies    []string // CIDRs of proxies before us, whose X-Forwarded-For tells the visitor's address
+	Secure     bool     // browsers reach the site by TLS: cookies are marked so
+	Limits     Limits
 }
 
 // Site serves the public address.
@@ -65,13 +79,14 @@ type Site struct {
 	Config
 	meter   *meter
 	sockets *sockets
-	answers answers // of /readyz
+	judging chan struct{} // holds a value for each recording that is in memory
+	answers answers       // of /readyz
 	handler http.Handler
 }
 
 // New makes a Site. Close ends its websockets.
 func New(cfg Config) *Site {
-	s := &Site{Config: cfg, meter: newMeter(cfg.Metrics), sockets: newSockets(cfg.Limits)}
+	s := &Site{Config: cfg, meter: newMeter(cfg.Metrics), sockets: newSockets(cfg.Limits), judging: make(chan struct{}, maxJudging)}
 	s.handler = s.routes()
 	return s
 }
@@ -108,6 +123,9 @@ func (s *Site) guarded(r chi.Router) {
 		r.Get("/l/{lab}/{step}", s.handle(s.lab))
 		r.Get("/l/{lab}/{step}/hint/{check}/{tier}", s.handle(s.hintPartial))
 		r.Get("/l/{lab}/{step}/solution", s.handle(s.solution))
+		r.Get("/recording", s.handle(s.openRecording))
+		r.Get("/recording/{recording}", s.handle(s.recording))
+		r.Get("/recording/lesson/{lab}/{step}", s.handle(s.recordedLesson))
 	})
 	r.Route("/api/l/{lab}/{step}", func(r chi.Router) {
 		r.Use(s.sameOrigin)
@@ -120,11 +138,24 @@ func (s *Site) guarded(r chi.Router) {
 		r.Post("/end", s.handle(s.end))
 		r.Post("/predict", s.handle(s.predict))
 		r.Post("/preview", s.handle(s.preview))
+		r.Post("/record", s.handle(s.startRecording))
+		r.Post("/record/stop", s.handle(s.stopRecording))
 		r.Group(func(r chi.Router) {
 			r.Use(s.fewAtOnce()) // what waits for a node; a way out of a node that does not answer is always open
 			r.Post("/apply", s.handle(s.apply))
 			r.Post("/terminal/close", s.handle(s.closeTerminal))
 			r.Get("/file/{name}", s.handle(s.file))
+		})
+	})
+	r.Route("/api/recordings", func(r chi.Router) {
+		r.Use(s.sameOrigin)
+		r.Get("/", s.handle(s.recordings))
+		r.Get("/{recording}/file", s.handle(s.recordingFile))
+		r.Post("/{recording}/delete", s.handle(s.deleteRecording))
+		r.Group(func(r chi.Router) {
+			r.Use(s.costly(), s.fewAtOnce()) // the body is a whole recording, which anybody may have written
+			r.Post("/check", s.handle(s.recheck))
+			r.Post("/cast", s.handle(s.cast))
 		})
 	})
 	r.Get("/ws/live", s.handle(s.live))

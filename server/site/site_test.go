@@ -24,6 +24,7 @@ import (
 	"podlab/labs"
 	"podlab/sandbox"
 	"podlab/sandbox/fake"
+	"podlab/server/recordings"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -62,13 +63,18 @@ func open(t *testing.T, limits Limits) *house {
 	if err != nil {
 		t.Fatal(err)
 	}
+	made, err := recordings.Open(context.WithoutCancel(t.Context()), recordings.Config{Dir: t.TempDir(), Keep: time.Hour, Sessions: sessions, Log: log})
+	if err != nil {
+		t.Fatal(err)
+	}
 	h.site = New(Config{
-		Course: course, Sessions: sessions, Nodes: h.nodes, Preview: noPreview{}, Log: log, Metrics: prometheus.NewRegistry(), Limits: limits,
+		Course: course, Sessions: sessions, Recordings: made, Nodes: h.nodes, Preview: noPreview{}, Log: log, Metrics: prometheus.NewRegistry(), Limits: limits,
 	})
 	h.server = httptest.NewServer(h.site)
 	t.Cleanup(func() {
 		h.site.Close()
 		h.server.Close()
+		made.Close()
 		if err := sessions.Close(); err != nil {
 			t.Error(err)
 		}

@@ -38,12 +38,16 @@ func routes() http.Handler {
 		mux.HandleFunc("GET /"+lang+"/l/{lab}/{step}/solution", in(solution))
 		mux.HandleFunc("GET /"+lang+"/error/{code}", in(failure))
 		mux.HandleFunc("GET /"+lang+"/full", in(full))
+		mux.HandleFunc("GET /"+lang+"/recording", in(replay))
+		mux.HandleFunc("GET /"+lang+"/recording/lesson/{lab}/{step}", in(recordedLesson))
 	}
 	mux.HandleFunc("GET /api/l/{lab}/{step}/file/{name}", file)
 	mux.HandleFunc("POST /api/l/{lab}/{step}/apply", apply)
 	mux.HandleFunc("POST /api/l/{lab}/{step}/preview", preview)
 	mux.HandleFunc("POST /api/l/{lab}/{step}/{verb}", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
 	mux.HandleFunc("GET /previewed", previewed)
+	mux.HandleFunc("GET /api/recordings/", recordings)
+	mux.HandleFunc("GET /api/recordings/golden/file", recordingFile)
 	mux.HandleFunc("GET /ws/live", live)
 	mux.HandleFunc("GET /ws/terminal", terminal)
 	return mux

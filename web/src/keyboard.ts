@@ -12,6 +12,7 @@ function stops(): HTMLElement[] {
     ...first(document.querySelector("#start")),
     ...first(document.querySelector('.tabs [aria-selected="true"]')),
     ...first(document.querySelector('.view:not([hidden]) [tabindex="0"]')),
+    ...first(document.querySelector(".timebar input")),
     ...docks.flatMap((d) => first(d.querySelector(".xterm-helper-textarea") ?? d.querySelector(".cm-content") ?? d.querySelector('[role="tab"][aria-selected="true"]'))),
   ];
 }
@@ -23,7 +24,7 @@ function cycle(back: boolean): void {
   all[(at + (back ? -1 : 1) + all.length) % all.length]!.focus();
 }
 
-const paneOf = (el: Element): Element | null => el.closest(".scr, .tabs, .view, .phase, .dock > .term");
+const paneOf = (el: Element): Element | null => el.closest(".scr, .tabs, .view, .phase, .timebar, .dock > .term");
 
 const keys = (): [string, string][] => [
   ["F6 / Shift+F6", t("key.f6")],

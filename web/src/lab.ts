@@ -9,7 +9,7 @@ import { connect, watch } from "./live.ts";
 import { watchLit } from "./lit.ts";
 import { definePhase } from "./phase.tsx";
 import { defineSplit } from "./split.ts";
-import { step } from "./store.ts";
+import { session, step } from "./store.ts";
 import { startTabs } from "./tabs.ts";
 import { startLanguage, startTheme } from "./theme.ts";
 import { defineToasts } from "./toasts.tsx";
@@ -29,6 +29,11 @@ defineDock();
 watchLit();
 startKeyboard();
 watch();
+const recordings = document.getElementById("recordings");
+recordings?.addEventListener("beforetoggle", () => void import("./recording/own.ts").then((m) => m.start(recordings)), { once: true });
+effect(() => {
+  document.body.toggleAttribute("data-recording", Boolean(session.value?.recording));
+});
 effect(() => {
   step.value;
   connect();

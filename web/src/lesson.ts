@@ -81,6 +81,7 @@ function addRun(block: HTMLElement): void {
   const code = (block.querySelector("code") ?? block).textContent!.replace(/\n+$/, "");
   // A long line is wrapped, not cut; a hanging indent tells it from the next.
   block.querySelector("code")?.replaceChildren(...code.split("\n").map(line));
+  if (block.closest("[data-recorded]")) return;
   const bar = document.createElement("div");
   bar.className = "bar";
   const run = button("pri", PLAY, target === "node" ? t("run.in.node") : t("run.in", { name: target }));
@@ -197,7 +198,8 @@ function follow(): void {
     el.hidden = !(id ? passed(id) || judged(id) : all);
   }
   for (const dot of root().querySelectorAll<HTMLElement>("[data-dot]")) dot.classList.toggle("d", s.stepsDone.includes(dot.dataset["dot"]!));
-  root().querySelector<HTMLElement>("[data-end]")!.hidden = s.phase !== "ready";
+  const end = root().querySelector<HTMLElement>("[data-end]");
+  if (end) end.hidden = s.phase !== "ready";
   root().querySelector("[data-next]")?.classList.toggle("glow", all);
 }
 

@@ -50,8 +50,14 @@ export const elsewhere = computed(() => {
 });
 export const ready = computed(() => phase.value === "ready");
 
-/** Server's clock now, Unix ms. */
-export const now = (): number => Date.now() + skew.value;
+/** The moment that the page shows, Unix ms; 0: now. */
+export const moment = signal(0);
+
+/** Counts how often the page went to another moment than the next: what is different there did not change just now. */
+export const jumps = signal(0);
+
+/** Server's clock at the moment that the page shows, Unix ms. */
+export const now = (): number => moment.value || Date.now() + skew.value;
 
 export function pause(on: boolean): void {
   batch(() => {

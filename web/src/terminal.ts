@@ -10,7 +10,7 @@ import { FitAddon } from "@xterm/addon-fit";
 import { SearchAddon } from "@xterm/addon-search";
 import { Unicode11Addon } from "@xterm/addon-unicode11";
 import { WebLinksAddon } from "@xterm/addon-web-links";
-import { Terminal as XTerm } from "@xterm/xterm";
+import { type ITerminalOptions, Terminal as XTerm } from "@xterm/xterm";
 import { Refused } from "./api.ts";
 import { copy } from "./clipboard.ts";
 import { link, step } from "./store.ts";
@@ -39,6 +39,19 @@ interface Hello {
   error?: Problem;
 }
 
+/** What draws a terminal: what comes to it is anybody's. */
+export function newScreen(options: ITerminalOptions = {}): XTerm {
+  const term = new XTerm({
+    allowProposedApi: true, convertEol: false, cursorBlink: false, fontFamily: '"JetBrains Mono Variable", "Noto Sans Mono CJK SC", ui-monospace, Menlo, Consolas, monospace',
+    fontSize: matchMedia("(min-width: 2200px)").matches ? 16 : 13.5, lineHeight: 1.3, scrollback: 5000, theme, screenReaderMode: screenReader.value, macOptionIsMeta: false, rightClickSelectsWord: false,
+    linkHandler: { activate: (_e, uri) => openLink(uri) }, minimumContrastRatio: 4.5, ...options,
+  });
+  term.loadAddon(new Unicode11Addon());
+  term.unicode.activeVersion = "11";
+  tame(term);
+  return term;
+}
+
 export class Terminal {
   readonly state = signal<TerminalState>("connecting");
   readonly exit = signal<Exit | null>(null);
@@ -63,17 +76,10 @@ export class Terminal {
 
   constructor(readonly id: string, readonly target: string, label: string) {
     this.el.className = "xt";
-    this.term = new XTerm({
-      allowProposedApi: true, convertEol: false, cursorBlink: false, fontFamily: '"JetBrains Mono Variable", "Noto Sans Mono CJK SC", ui-monospace, Menlo, Consolas, monospace',
-      fontSize: matchMedia("(min-width: 2200px)").matches ? 16 : 13.5, lineHeight: 1.3, scrollback: 5000, theme, screenReaderMode: screenReader.value, macOptionIsMeta: false, rightClickSelectsWord: false,
-      linkHandler: { activate: (_e, uri) => openLink(uri) }, minimumContrastRatio: 4.5,
-    });
+    this.term = newScreen();
     this.term.loadAddon(this.fit);
     this.term.loadAddon(this.search);
-    this.term.loadAddon(new Unicode11Addon());
     this.term.loadAddon(new WebLinksAddon((_e, uri) => openLink(uri)));
-    this.term.unicode.activeVersion = "11";
-    tame(this.term);
     this.term.onData((data) => this.typed(new TextEncoder().encode(data)));
     this.term.onBinary((data) => this.typed(Uint8Array.from(data, (c) => c.charCodeAt(0))));
     this.term.attachCustomKeyEventHandler((e) => this.key(e));

@@ -36,6 +36,7 @@ export interface SessionView {
   predictions: PredictionState[];
   stepsDone: string[];
   reached: string[];
+  recording?: number;
   otherLab?: string;
 }
 
@@ -617,11 +618,17 @@ export interface IPCObject {
   bytes: number;
 }
 
+export interface Size {
+  cols: number;
+  rows: number;
+}
+
 export interface TerminalStatus {
   id: string;
   target: string;
   pid: number;
   attached: number;
+  size: Size;
 }
 
 export interface Snapshot {
@@ -678,4 +685,21 @@ export interface Applied {
   kind: string;
   name: string;
   action: string;
+}
+
+export interface Info {
+  id: string;
+  lab: string;
+  step: string;
+  started: number;
+  length: number;
+  bytes: number;
+  expires: number;
+}
+
+export interface Verdict {
+  id: string;
+  state: string;
+  was: string;
+  given: boolean;
 }

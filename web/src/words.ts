@@ -28,7 +28,8 @@ export function sayError(problem: { code: string; params?: Record<string, string
   const code = has(`error.${problem.code}`) ? problem.code : "internal";
   const detail = `error.${code}.${problem.params?.["detail"] ?? problem.params?.["reason"] ?? problem.params?.["kind"] ?? ""}`;
   const what = has(detail) && !detail.endsWith(".do") ? detail : `error.${code}`;
-  return { what: t(what, problem.params ?? {}), next: t(`error.${code}.do`, problem.params ?? {}) };
+  const next = has(`${what}.do`) ? what : `error.${code}`;
+  return { what: t(what, problem.params ?? {}), next: t(`${next}.do`, problem.params ?? {}) };
 }
 
 /** What stands between two sentences. */

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"podlab/labs"
+	"podlab/labs/record"
 	"podlab/sandbox"
 )
 
@@ -20,6 +21,8 @@ var roots = []reflect.Type{
 	reflect.TypeFor[labs.Frame](),
 	reflect.TypeFor[sandbox.Exit](),
 	reflect.TypeFor[sandbox.Applied](),
+	reflect.TypeFor[record.Info](),
+	reflect.TypeFor[record.Verdict](),
 }
 
 func main() {

@@ -77,6 +77,7 @@ func (a *attachment) Write(p []byte) (int, error) {
 func (a *attachment) Resize(size sandbox.Size) error {
 	if size.Cols > 0 && size.Rows > 0 {
 		SetSize(a.term.master, size)
+		a.term.set.cfg.Changed()
 	}
 	return nil
 }
@@ -116,7 +117,9 @@ func (t *term) attach(size sandbox.Size) *attachment {
 	a.length = len(a.replay)
 	t.attached[a] = true
 	if t.exit == nil {
-		_ = a.Resize(size)
+		if size.Cols > 0 && size.Rows > 0 {
+			SetSize(t.master, size)
+		}
 		if mode := t.ring.now(); mode.fullScreen() {
 			redraw(t.master)
 		}

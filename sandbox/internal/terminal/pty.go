@@ -75,6 +75,20 @@ func SetSize(master *os.File, size sandbox.Size) {
 	})
 }
 
+// sizeOf is the terminal's size; zero when its master is closed.
+func sizeOf(master *os.File) (size sandbox.Size) {
+	raw, err := master.SyscallConn()
+	if err != nil {
+		return size
+	}
+	_ = raw.Control(func(fd uintptr) {
+		if is, err := unix.IoctlGetWinsize(int(fd), unix.TIOCGWINSZ); err == nil {
+			size = sandbox.Size{Cols: is.Col, Rows: is.Row}
+		}
+	})
+	return size
+}
+
 // redraw tells the program in the foreground that its window changed, which makes full-screen programs draw anew.
 func redraw(master *os.File) {
 	raw, err := master.SyscallConn()

@@ -124,10 +124,13 @@ func isID(s string) bool {
 }
 
 // Attach attaches to a terminal, and starts it if it is not there. Errors: bad_request, name_taken (it is for another target),
-// over_capacity, and what Start gives.
+// over_capacity, and what Start gives; with spec.Watch not_found instead of a start.
 func (s *Set) Attach(ctx context.Context, spec sandbox.TerminalSpec) (sandbox.Terminal, error) {
 	if !isID(spec.ID) {
 		return nil, sandbox.Errorf(sandbox.CodeBadRequest, "detail", "terminal id")
+	}
+	if spec.Watch {
+		return s.watch(spec)
 	}
 	for {
 		e, mine, err := s.entry(spec.ID)
@@ -158,6 +161,27 @@ func (s *Set) Attach(ctx context.Context, spec sandbox.TerminalSpec) (sandbox.Te
 		// It ended just now: the next round starts a new one.
 		s.remove(spec.ID, e)
 	}
+}
+
+// watch attaches to a terminal whose program runs, and changes nothing of it. Errors: not_found.
+func (s *Set) watch(spec sandbox.TerminalSpec) (sandbox.Terminal, error) {
+	t := s.find(spec.ID)
+	if t == nil || t.ring.label.Target != spec.Target {
+		return nil, absent(spec.ID)
+	}
+	a := t.attach(sandbox.Size{})
+	if a == nil {
+		return nil, absent(spec.ID)
+	}
+	if _, over := a.Exit(); over { // that is for whoever looks at it to be told
+		return nil, errors.Join(absent(spec.ID), a.Close())
+	}
+	s.cfg.Changed()
+	return a, nil
+}
+
+func absent(id string) error {
+	return sandbox.Errorf(sandbox.CodeNotFound, "kind", "terminal", "name", id)
 }
 
 // entry returns the terminal's entry; mine says that the caller has to begin it.
@@ -234,7 +258,7 @@ func (s *Set) forget(t *term) {
 func (s *Set) Hangup(id string) error {
 	t := s.find(id)
 	if t == nil {
-		return sandbox.Errorf(sandbox.CodeNotFound, "kind", "terminal", "name", id)
+		return absent(id)
 	}
 	t.hangup()
 	return nil

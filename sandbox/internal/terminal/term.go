@@ -184,7 +184,7 @@ func (t *term) status() (sandbox.TerminalStatus, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	l := t.ring.label
-	return sandbox.TerminalStatus{ID: l.ID, Target: l.Target, PID: l.PID, Attached: len(t.attached)}, t.exit == nil
+	return sandbox.TerminalStatus{ID: l.ID, Target: l.Target, PID: l.PID, Attached: len(t.attached), Size: sizeOf(t.master)}, t.exit == nil
 }
 
 func (t *term) hangup() {

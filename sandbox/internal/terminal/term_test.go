@@ -287,3 +287,32 @@ func TestEndWhileNobodyLooksIsTold(t *testing.T) {
 	next := attach(t, set, "sh", "-c", "echo second; sleep 9")
 	until(t, next, "second")
 }
+
+func TestWatchingChangesNothing(t *testing.T) {
+	set := open(t, &shelf{keys: map[string][]int{}})
+	defer set.Close()
+	watch := func() (sandbox.Terminal, error) {
+		return set.Attach(t.Context(), sandbox.TerminalSpec{ID: "t", Target: "node", Watch: true, Size: sandbox.Size{Cols: 10, Rows: 10}})
+	}
+	if _, err := watch(); sandbox.CodeOf(err) != sandbox.CodeNotFound || len(set.List()) != 0 {
+		t.Fatalf("watching what is not there: %v, %v", err, set.List())
+	}
+	term := attach(t, set, "sh", "-c", "echo first; read x; echo second; exit 5")
+	until(t, term, "first")
+	watched, err := watch()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := set.List(); len(got) != 1 || got[0].Size != (sandbox.Size{Cols: 80, Rows: 24}) {
+		t.Errorf("%+v", got)
+	}
+	until(t, watched, "first")
+	if _, err := term.Write([]byte("\n")); err != nil {
+		t.Fatal(err)
+	}
+	until(t, watched, "second")
+	out, err := io.ReadAll(term)
+	if exit, ok := term.Exit(); err != nil || !ok || exit.Code != 5 || !strings.Contains(string(out), "second") {
+		t.Errorf("who typed is told %q %v %+v", out, err, exit)
+	}
+}

@@ -26,6 +26,7 @@ function useHistory(s: Snapshot): Map<string, Sample[]> {
   const history = useRef(new Map<string, Sample[]>()).current;
   const add = (id: string, u: Cgroup) => {
     const list = history.get(id) ?? history.set(id, []).get(id)!;
+    while (list.length && list.at(-1)!.time > s.time) list.pop(); // an earlier moment is shown
     const last = list.at(-1);
     if (last && s.time - last.time < 400_000) return;
     const rate = last && s.time > last.time ? (1000 * Math.max(0, u.cpu - last.cpu)) / (s.time - last.time) : 0;

@@ -3,7 +3,7 @@
 
 import { useEffect, useLayoutEffect, useMemo, useReducer, useRef, useState } from "preact/hooks";
 import { HOST, type Mark, Role, Shape, markOf } from "../identity.tsx";
-import { shownMoments } from "../store.ts";
+import { jumps, shownMoments } from "../store.ts";
 import type { Process } from "../types.ts";
 import { bytes, t } from "../words.ts";
 import { command } from "./processes.ts";
@@ -18,13 +18,20 @@ interface Memory {
   before: Map<string, Process>;
   marks: Map<string, Change>;
   ghosts: Map<string, Process>;
+  jump: number;
 }
 
 /** Marks of what changed since the last list, and the dead that are still shown. */
 function useChanges(list: Process[]): Memory {
   const [, redraw] = useReducer((n: number) => n + 1, 0);
-  const memory = useRef<Memory>({ list: null, before: new Map(), marks: new Map(), ghosts: new Map() }).current;
+  const memory = useRef<Memory>({ list: null, before: new Map(), marks: new Map(), ghosts: new Map(), jump: 0 }).current;
   const now = performance.now();
+  if (memory.jump !== jumps.value) {
+    memory.jump = jumps.value;
+    memory.list = null;
+    memory.marks.clear();
+    memory.ghosts.clear();
+  }
   if (memory.list !== list) {
     const found = memory.list ? changes(memory.before, list, now) : new Map<string, Change>();
     const busy = found.size > BUSY;

@@ -1,0 +1,94 @@
+package recordings
+
+import (
+	"context"
+	"sync"
+
+	"podlab/labs"
+	"podlab/sandbox"
+)
+
+// maxWaiting is how much output of a terminal waits to be written: as much as its node keeps.
+const maxWaiting = 256 << 10
+
+// screen is one terminal of a recording: an attachment of its own, that only watches. What it reads waits in memory, the newest wins: a
+// slow disk never slows a terminal.
+type screen struct {
+	id, target string
+	size       sandbox.Size // the writing goroutine's
+	number     int          // in the file
+
+	mu      sync.Mutex
+	reading bool
+	waiting []byte
+	skipped bool
+}
+
+// idle reports whether nobody reads it, and takes the place of who does.
+func (s *screen) idle() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	was := s.reading
+	s.reading = true
+	return !was
+}
+
+// read attaches and reads until the program ends, the node goes or ctx ends. After it, the next snapshot that shows the terminal begins
+// anew: the screen is rebuilt then.
+func (s *screen) read(ctx context.Context, access func() (labs.Access, error)) {
+	defer s.rest()
+	node, err := access()
+	if err != nil {
+		return
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var leaving sync.WaitGroup
+	leaving.Go(func() {
+		defer cancel()
+		select {
+		case <-node.Gone:
+		case <-ctx.Done():
+		}
+	})
+	defer leaving.Wait()
+	defer cancel()
+	term, err := node.Terminal(ctx, sandbox.TerminalSpec{ID: s.id, Target: s.target, Watch: true})
+	if err != nil {
+		return // it ended just now, or will be there in a moment
+	}
+	defer term.Close()
+	s.add([]byte("\x1bc")) // what follows rebuilds the screen
+	buf := make([]byte, 16<<10)
+	for {
+		n, err := term.Read(buf)
+		s.add(buf[:n])
+		if err != nil {
+			return
+		}
+	}
+}
+
+func (s *screen) rest() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.reading = false
+}
+
+func (s *screen) add(data []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.waiting = append(s.waiting, data...)
+	if over := len(s.waiting) - maxWaiting; over > 0 {
+		s.waiting, s.skipped = append([]byte{}, s.waiting[over:]...), true
+	}
+}
+
+// take returns what waits, and whether some before it was skipped.
+func (s *screen) take() (data []byte, skipped bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	data, skipped = s.waiting, s.skipped
+	s.waiting, s.skipped = nil, false
+	return data, skipped
+}

@@ -1,0 +1,204 @@
+package site
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"regexp"
+	"strconv"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+
+	"podlab/labs"
+	"podlab/labs/record"
+	"podlab/sandbox"
+	"podlab/web"
+)
+
+// Of recordings that browsers send to have them judged or written otherwise.
+const (
+	maxJudging  = 2 // at a time, of all learners: each is in memory
+	judgeWithin = 20 * time.Second
+)
+
+func (s *Site) startRecording(w http.ResponseWriter, r *http.Request) error {
+	return s.onStep(w, r, func(learner, lab, _ string) error { return s.Recordings.Start(learner, lab) })
+}
+
+func (s *Site) stopRecording(w http.ResponseWriter, r *http.Request) error {
+	ctx, cancel := withTimeout(r)
+	defer cancel()
+	return s.onStep(w, r, func(learner, _, _ string) error { return s.Recordings.Stop(ctx, learner) })
+}
+
+// recordings are the learner's own.
+func (s *Site) recordings(w http.ResponseWriter, r *http.Request) error {
+	w.Header().Set("Cache-Control", "no-store")
+	writeJSON(w, http.StatusOK, map[string]any{"recordings": s.Recordings.List(who(r))})
+	return nil
+}
+
+func (s *Site) deleteRecording(w http.ResponseWriter, r *http.Request) error {
+	if err := s.Recordings.Delete(who(r), chi.URLParam(r, "recording")); err != nil {
+		return err
+	}
+	done(w)
+	return nil
+}
+
+// recordingFile gives a recording to whoever has its link: never anything but a download to a browser.
+func (s *Site) recordingFile(w http.ResponseWriter, r *http.Request) error {
+	file, one, err := s.Recordings.File(chi.URLParam(r, "recording"))
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	name := "podlab-" + unsafe.ReplaceAllString(one.Lab, "") + time.UnixMilli(one.Started).UTC().Format("-2006-01-02-1504") + record.Extension
+	h := w.Header()
+	h.Set("Content-Type", "application/octet-stream")
+	h.Set("Content-Disposition", `attachment; filename="`+name+`"`)
+	h.Set("Cache-Control", "no-store")
+	http.ServeContent(w, r, "", time.Time{}, file)
+	return nil
+}
+
+var unsafe = regexp.MustCompile(`[^A-Za-z0-9.-]`)
+
+// openRecording is the page that shows a file which the visitor has: it stays in the browser.
+func (s *Site) openRecording(w http.ResponseWriter, r *http.Request) error { return s.replay(w, r, "") }
+
+// recording is the page that a link leads to.
+func (s *Site) recording(w http.ResponseWriter, r *http.Request) error {
+	file, one, err := s.Recordings.File(chi.URLParam(r, "recording"))
+	if err != nil {
+		return err
+	}
+	_ = file.Close() // nothing was written
+	return s.replay(w, r, "/api/recordings/"+one.ID+"/file")
+}
+
+func (s *Site) replay(w http.ResponseWriter, r *http.Request, file string) error {
+	page := s.page(r, "")
+	page.Title = web.WordsOf(page.Lang).Say("recording.title")
+	return render(w, r, web.ReplayPage(web.Replay{Page: page, File: file}))
+}
+
+// recordedLesson is the lesson beside a recording: without anything that one could do.
+func (s *Site) recordedLesson(w http.ResponseWriter, r *http.Request) error {
+	lab, step, err := s.stepOf(r)
+	if err != nil {
+		return err
+	}
+	lesson := web.LessonOf(s.Course, lab, step, chi.URLParam(r, "lang"), nil)
+	lesson.Recorded = true
+	return render(w, r, web.LessonPartial(lesson))
+}
+
+// sent reads the recording that is a request's body. Its place among those in memory is taken before it is read.
+func (s *Site) sent(w http.ResponseWriter, r *http.Request) (file *record.Reader, leave func(), err error) {
+	select {
+	case s.judging <- struct{}{}:
+	case <-r.Context().Done():
+		return nil, nil, r.Context().Err()
+	}
+	leave = func() { <-s.judging }
+	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, record.MaxFile))
+	if err == nil {
+		file, err = record.Open(bytes.NewReader(data), int64(len(data)))
+	}
+	if err != nil {
+		leave()
+		return nil, nil, badRecording(err)
+	}
+	return file, leave, nil
+}
+
+// badRecording tells the visitor that a file is none.
+func badRecording(err error) error {
+	if errors.Is(err, record.ErrBad) {
+		return sandbox.Errorf(sandbox.CodeBadRequest, "detail", "recording").Because(err)
+	}
+	return err
+}
+
+// verdicts is what a recording's checks are at one moment.
+type verdicts struct {
+	Step   string           `json:"step"`
+	Checks []record.Verdict `json:"checks"`
+}
+
+// recheck judges a recording anew, up to ?at= (milliseconds), by the labs of this course.
+func (s *Site) recheck(w http.ResponseWriter, r *http.Request) error {
+	at, err := strconv.ParseUint(r.URL.Query().Get("at"), 10, 32)
+	if err != nil {
+		return sandbox.Errorf(sandbox.CodeBadRequest, "detail", "at")
+	}
+	file, leave, err := s.sent(w, r)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	lab, ok := s.Course.Lab(file.Header.Lab)
+	if !ok {
+		return notFound("lab", file.Header.Lab)
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), judgeWithin)
+	defer cancel()
+	out, err := rejudge(ctx, lab, file, time.Duration(at)*time.Millisecond) //nolint:gosec // 32 bits
+	if err != nil {
+		return badRecording(err)
+	}
+	writeJSON(w, http.StatusOK, out)
+	return nil
+}
+
+func rejudge(ctx context.Context, lab *labs.Lab, file *record.Reader, at time.Duration) (verdicts, error) {
+	judge, session := labs.NewJudge(lab), labs.SessionView{}
+	for shown, err := range file.Frames() {
+		if err == nil && shown.At > at {
+			break
+		}
+		if err == nil {
+			err = judge.Take(shown.Taken)
+		}
+		if err = errors.Join(err, ctx.Err()); err != nil {
+			return verdicts{}, err
+		}
+		session = shown.Frame.Session
+	}
+	was := map[string]string{}
+	for _, c := range session.Checks {
+		was[c.ID] = c.State
+	}
+	out := verdicts{Step: judge.Step(), Checks: []record.Verdict{}}
+	for _, c := range judge.Checks() {
+		out.Checks = append(out.Checks, record.Verdict{ID: c.ID, State: c.State, Was: was[c.ID], Given: judge.Given(c.ID)})
+	}
+	return out, nil
+}
+
+// cast writes a terminal of a recording, ?terminal= (its number), as asciicast v2.
+func (s *Site) cast(w http.ResponseWriter, r *http.Request) error {
+	number, err := strconv.ParseUint(r.URL.Query().Get("terminal"), 10, 8)
+	if err != nil {
+		return sandbox.Errorf(sandbox.CodeBadRequest, "detail", "terminal")
+	}
+	file, leave, err := s.sent(w, r)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	var cast bytes.Buffer
+	if err := file.Cast(int(number), &cast); err != nil { //nolint:gosec // eight bits
+		return badRecording(err)
+	}
+	if cast.Len() == 0 {
+		return notFound("terminal", strconv.FormatUint(number, 10))
+	}
+	w.Header().Set("Content-Type", "application/x-asciicast")
+	_, err = cast.WriteTo(w)
+	return err
+}

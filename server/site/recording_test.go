@@ -1,0 +1,171 @@
+package site
+
+import (
+	"bytes"
+	"encoding/json"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"podlab/labs"
+	"podlab/labs/record"
+)
+
+// TestRecordingIsMadeSharedAndDeleted is a learner's path, and that of somebody who was given the link.
+func TestRecordingIsMadeSharedAndDeleted(t *testing.T) {
+	h := open(t, Limits{})
+	ann, bob := h.come(), h.come()
+	if status, _ := ann.post("record", "{}"); status != 404 {
+		t.Errorf("recording without a session: %d", status)
+	}
+	f := ann.live()
+	ann.post("start", "{}")
+	f.until("ready", func(f labs.Frame) bool { return ready(f) && f.Snapshot != nil })
+	if status, body := ann.post("record", "{}"); status != 204 {
+		t.Fatalf("record: %d %s", status, body)
+	}
+	f.until("the sign", func(f labs.Frame) bool { return f.Session.Recording != 0 })
+	term, _ := ann.terminal("node")
+	if err := term.WriteMessage(websocket.BinaryMessage, []byte("echo recorded\r")); err != nil {
+		t.Fatal(err)
+	}
+	readUntil(t, term, "\nrecorded")
+	f.until("the recorder watches", func(f labs.Frame) bool {
+		return f.Snapshot != nil && len(f.Snapshot.Terminals) == 1 && f.Snapshot.Terminals[0].Attached == 2
+	})
+	if status, body := ann.post("record/stop", "{}"); status != 204 {
+		t.Fatalf("stop: %d %s", status, body)
+	}
+	f.until("no sign", func(f labs.Frame) bool { return f.Session.Recording == 0 })
+
+	one := ann.recordings()[0]
+	if one.Lab != lab33 || len(one.ID) != 26 || one.Expires <= time.Now().UnixMilli() || len(bob.recordings()) != 0 {
+		t.Errorf("%+v; bob sees %v", one, bob.recordings())
+	}
+	var log bytes.Buffer
+	h.site.Log = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	status, page, header := bob.get("/zh/recording/" + one.ID)
+	if status != 200 || !strings.Contains(page, "/api/recordings/"+one.ID+"/file") || strings.Contains(header.Get("Content-Security-Policy"), "unsafe") {
+		t.Errorf("the link: %d", status)
+	}
+	status, data, header := bob.get("/api/recordings/" + one.ID + "/file")
+	if status != 200 || header.Get("Content-Type") != "application/octet-stream" || !strings.HasPrefix(header.Get("Content-Disposition"), "attachment; ") {
+		t.Errorf("the file: %d %v", status, header)
+	}
+	file, err := record.Open(strings.NewReader(data), int64(len(data)))
+	if err != nil || !file.Whole {
+		t.Fatal(err)
+	}
+	status, cast, _ := bob.do("POST", "/api/recordings/cast?terminal=0", data)
+	if status != 200 || !strings.HasPrefix(cast, `{"version":2,"width":80,"height":24,`) || !strings.Contains(cast, "recorded") {
+		t.Errorf("asciicast: %d %.200s", status, cast)
+	}
+	if status, _, _ := bob.do("POST", "/api/recordings/"+one.ID+"/delete", ""); status != 404 {
+		t.Errorf("bob deletes: %d", status)
+	}
+	if status, _, _ := ann.do("POST", "/api/recordings/"+one.ID+"/delete", ""); status != 204 {
+		t.Errorf("delete: %d", status)
+	}
+	if status, _, _ := bob.get("/api/recordings/" + one.ID + "/file"); status != 404 {
+		t.Errorf("deleted, and the file: %d", status)
+	}
+	if log.Len() == 0 || strings.Contains(log.String(), one.ID) {
+		t.Errorf("the log tells of the link: %s", log.String())
+	}
+	if status, page, _ := bob.get("/en/recording/" + one.ID); status != 404 || !strings.Contains(page, "does not exist any more") {
+		t.Errorf("deleted, and the page: %d", status)
+	}
+}
+
+func (v *visitor) recordings() []record.Info {
+	v.h.t.Helper()
+	status, body, _ := v.get("/api/recordings/")
+	var list struct{ Recordings []record.Info }
+	if err := json.Unmarshal([]byte(body), &list); err != nil || status != 200 {
+		v.h.t.Fatalf("%d %s", status, body)
+	}
+	return list.Recordings
+}
+
+// TestChecksAreJudgedAgain: the same check at the same moment gives the same verdict, before and after it turned.
+func TestChecksAreJudgedAgain(t *testing.T) {
+	h := open(t, Limits{})
+	v := h.come()
+	f := v.live()
+	v.post("start", "{}")
+	f.until("ready", func(f labs.Frame) bool { return ready(f) && f.Snapshot != nil })
+	if status, body := v.post("record", "{}"); status != 204 {
+		t.Fatal(body)
+	}
+	began := f.until("the sign", func(f labs.Frame) bool { return f.Session.Recording != 0 }).Session.Recording
+	_, slip, _ := v.get("/api/l/" + lab33 + "/" + step1 + "/file/two-containers.yaml")
+	v.apply(strings.ReplaceAll(slip, "shard-data", "shared-data"))
+	var turned int64
+	f.until("a check turned", func(f labs.Frame) bool {
+		for _, c := range f.Session.Checks {
+			turned = max(turned, c.At)
+		}
+		return turned > 0
+	})
+	if status, body := v.post("record/stop", "{}"); status != 204 {
+		t.Fatal(body)
+	}
+	_, data, _ := v.get("/api/recordings/" + v.recordings()[0].ID + "/file")
+	passed := func(at int64) (n int) {
+		status, body, _ := v.do("POST", "/api/recordings/check?at="+decimal(at), data)
+		var out verdicts
+		if err := json.Unmarshal([]byte(body), &out); err != nil || status != 200 || out.Step != step1 || len(out.Checks) == 0 {
+			t.Fatalf("at %d: %d %s", at, status, body)
+		}
+		for _, c := range out.Checks {
+			if c.State != c.Was {
+				t.Errorf("at %d ms %s is %s, and was %s", at, c.ID, c.State, c.Was)
+			}
+			if c.State == labs.CheckPassed && !c.Given {
+				n++
+			}
+		}
+		return n
+	}
+	if n := passed(turned - began - 1); n != 0 {
+		t.Errorf("%d passed before the first did", n)
+	}
+	if n := passed(turned - began); n == 0 {
+		t.Error("none passed when the first did")
+	}
+}
+
+func TestForeignRecordingsAreRefused(t *testing.T) {
+	h := open(t, Limits{})
+	v := h.come()
+	var foreign bytes.Buffer
+	w, err := record.NewWriter(&foreign, record.Header{Lab: "9.9-nowhere", Step: "x", Started: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for name, at := range map[string]struct {
+		path, body string
+		want       int
+	}{
+		"no file":        {"check?at=1", "", 400},
+		"no recording":   {"check?at=1", strings.Repeat("x", 1000), 400},
+		"no time":        {"check?at=-1", foreign.String(), 400},
+		"unknown lab":    {"check?at=1", foreign.String(), 404},
+		"too large":      {"check?at=1", strings.Repeat("x", record.MaxFile+1), 413},
+		"no terminal":    {"cast", foreign.String(), 400},
+		"no such number": {"cast?terminal=9", foreign.String(), 404},
+	} {
+		if status, body, _ := v.do("POST", "/api/recordings/"+at.path, at.body); status != at.want {
+			t.Errorf("%s: %d %s", name, status, body)
+		}
+	}
+	if status, _, _ := v.do("POST", "/api/recordings/check?at=1", "", "Sec-Fetch-Site", "cross-site"); status != 403 {
+		t.Errorf("from another site: %d", status)
+	}
+}

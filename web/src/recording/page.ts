@@ -1,0 +1,129 @@
+// The page of a recording: the lab page's own views over a file, which comes from this server or from the visitor.
+
+import { batch, effect } from "@preact/signals";
+import { defineBar } from "../bar.tsx";
+import { enter, startLesson } from "../lesson.ts";
+import { watchLit } from "../lit.ts";
+import { startKeyboard } from "../keyboard.ts";
+import { defineSplit } from "../split.ts";
+import { about, boot, jumps, link, lost, moment, moments, session, snapshot, step, tracer } from "../store.ts";
+import { startTabs } from "../tabs.ts";
+import { startLanguage, startTheme } from "../theme.ts";
+import { defineToasts, dismiss, failed } from "../toasts.tsx";
+import { defineView } from "../view.tsx";
+import { lang } from "../words.ts";
+import { Refused } from "../api.ts";
+import { BadRecording, Recording, type Shown } from "./file.ts";
+import { Player } from "./player.ts";
+import { recheck, saveCast } from "./send.ts";
+import { defineScreens, saver, screens } from "./screens.tsx";
+import { bind } from "./timebar.ts";
+
+const main = document.getElementById("main")!;
+const bar = document.querySelector<HTMLElement>(".timebar")!;
+
+startTheme();
+startLanguage();
+defineToasts();
+defineSplit();
+defineBar();
+startLesson();
+enter(false);
+startTabs();
+defineView();
+defineScreens();
+watchLit();
+startKeyboard();
+
+let shown: Shown | null = null;
+let unbind = () => {};
+
+/** Gives the views what was shown at a time. What did not change is the same object. */
+function show(r: Recording, ms: number, smooth: boolean): void {
+  const at = r.at(ms);
+  batch(() => {
+    if (!smooth) jumps.value++;
+    moment.value = at.now;
+    if (session.peek() !== at.session) session.value = at.session;
+    snapshot.value = at.snapshot;
+    if (!same(moments.peek(), at.moments)) moments.value = at.moments;
+    boot.value = at.boot;
+    tracer.value = at.tracer;
+    lost.value = at.lost;
+    about.value = at.session.step;
+    link.value = "live";
+    screens.value = r.screens(ms);
+  });
+  if (shown?.session.step !== at.session.step) void lesson(r, at.session.step);
+  shown = at;
+  main.dataset["shown"] = String(Math.round(ms));
+}
+
+const same = <T>(a: T[], b: T[]): boolean => a.length === b.length && a.at(-1) === b.at(-1) && a[0] === b[0];
+
+/** Puts the step's lesson beside the views. A lab that this Podlab does not have is none. */
+async function lesson(r: Recording, id: string): Promise<void> {
+  const answer = await fetch(`/${lang}/recording/lesson/${r.header.lab}/${id}`).catch(() => null);
+  if (!answer?.ok || shown?.session.step !== id) return;
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  document.getElementById("lesson")!.replaceWith(document.adoptNode(page.getElementById("lesson")!));
+  enter(false);
+  session.value = session.peek() && { ...session.peek()! }; // tells the new lesson
+}
+
+async function open(data: ArrayBuffer): Promise<void> {
+  try {
+    const r = new Recording(data);
+    const player = new Player({ length: () => r.length, show: (ms, smooth) => show(r, ms, smooth), next: (ms) => r.next(ms), before: (ms) => r.before(ms) });
+    unbind();
+    shown = null;
+    unbind = bind(bar, player);
+    player.seek(startsAt());
+    main.dataset["phase"] = "ready";
+    document.querySelector("[data-replay-lab]")!.textContent = r.header.lab;
+    const when = document.querySelector<HTMLTimeElement>("[data-replay-when]")!;
+    when.dateTime = new Date(r.header.started).toISOString();
+    when.textContent = new Date(r.header.started).toLocaleString(lang, { dateStyle: "medium", timeStyle: "short" });
+    saver.value = (s) => void saveCast(r, s).catch(failed);
+    const again = document.querySelector<HTMLButtonElement>("[data-recheck]")!;
+    again.disabled = false;
+    again.onclick = () => void recheck(r, player.at.peek()).catch(failed);
+    dismiss("error");
+  } catch (e) {
+    if (!(e instanceof BadRecording)) throw e;
+    failed(new Refused({ code: "bad_request", params: { detail: "recording" } }));
+  }
+}
+
+/** A link may name a moment: #90 is 90 seconds from the beginning. */
+const startsAt = (): number => 1000 * (Number(location.hash.slice(1)) || 0);
+
+async function fetched(file: string): Promise<void> {
+  const answer = await fetch(file).catch(() => null);
+  if (!answer?.ok) return failed(new Refused({ code: answer?.status === 404 ? "not_found" : "unavailable", params: { kind: "recording" } }));
+  await open(await answer.arrayBuffer());
+}
+
+const file = document.getElementById("lab")!.dataset["file"];
+if (file) void fetched(file);
+
+for (const input of document.querySelectorAll<HTMLInputElement>("input[type=file]")) {
+  input.onchange = () => {
+    const chosen = input.files?.[0];
+    if (chosen) void chosen.arrayBuffer().then(open);
+  };
+}
+document.addEventListener("dragover", (e) => e.preventDefault());
+document.addEventListener("drop", (e) => {
+  e.preventDefault();
+  const dropped = e.dataTransfer?.files[0];
+  if (dropped) void dropped.arrayBuffer().then(open);
+});
+
+// A file may hold what no view expects.
+window.addEventListener("error", () => failed(new Refused({ code: "bad_request", params: { detail: "recording" } })));
+
+effect(() => {
+  step.value;
+  document.body.toggleAttribute("data-blank", session.value !== null && snapshot.value === null);
+});

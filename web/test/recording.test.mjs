@@ -1,0 +1,129 @@
+// The page of a recording in a real browser: any moment is reached, the views, the checks and the terminals show it, and a file that is
+// not one harms nothing. The recording is made by Go (web/dev/recording.go): what one side writes, the other reads.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { axe, launch, open, serve } from "./browser.mjs";
+
+const FILE = "/api/recordings/golden/file";
+let site, browser;
+before(async () => {
+  site = await serve();
+  browser = await launch();
+});
+after(async () => {
+  await browser.close();
+  await site.stop();
+});
+
+const replay = (lang = "en") => `/${lang}/recording?file=${FILE}`;
+const opened = (page) => page.waitForSelector('#main[data-phase="ready"] .matrix, #main[data-phase="ready"] [data-view]:not([hidden])');
+const at = (page) => page.locator(".timebar input").inputValue().then(Number);
+
+async function seek(page, ms) {
+  await page.locator(".timebar input").evaluate((el, v) => {
+    el.value = String(v);
+    el.dispatchEvent(new Event("input", { bubbles: true }));
+  }, ms);
+  await page.waitForFunction((v) => Math.abs(Number(document.getElementById("main").dataset.shown) - v) < 2, ms);
+}
+
+const printed = (page) => page.locator(".xscreen .xterm-rows").innerText();
+
+for (const [lang, theme] of [["en", "light"], ["zh", "dark"]]) {
+  for (const width of [390, 1440, 1920]) {
+    test(`sound, ${lang}, ${theme}, ${width}`, async () => {
+      const page = await open(browser, site.base, replay(lang), { theme, width });
+      await opened(page);
+      await seek(page, 3000);
+      await page.waitForSelector(".xscreen .xterm-rows");
+      for (const view of ["namespaces", "processes", "network", "volumes", "resources", "timeline"]) {
+        await page.click(`#tab-${view}`);
+        await page.waitForSelector(`#view-${view} .saying`);
+      }
+      assert.deepEqual(page.wrongs, []);
+      assert.deepEqual(await axe(page), []);
+      assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), "nothing beside the screen");
+      await page.context().close();
+    });
+  }
+}
+
+test("views and terminals show the moment, forwards and backwards", async () => {
+  const page = await open(browser, site.base, replay());
+  await opened(page);
+  await page.click("#tab-processes");
+  await page.waitForSelector(".xscreen .xterm-rows");
+  const there = [];
+  const length = Number(await page.locator(".timebar input").getAttribute("max"));
+  for (let ms = 0; ms <= length; ms += 1200) {
+    await seek(page, ms);
+    await page.waitForFunction((n) => document.querySelector(".xscreen .xterm-rows").innerText.includes(`frame ${n}`), ms ? `${ms / 1200}ns` : "0s");
+    there.push([ms, await page.locator("#view-processes").innerText(), (await printed(page)).trimEnd()]);
+  }
+  assert.ok(new Set(there.map(([, tree]) => tree)).size > 2, "the tree changes");
+  for (const [ms, tree, text] of there.toReversed()) {
+    await seek(page, ms);
+    await page.waitForFunction((want) => document.querySelector(".xscreen .xterm-rows").innerText.trimEnd() === want, text);
+    assert.equal(await page.locator("#view-processes").innerText(), tree, `the tree at ${ms} ms`);
+  }
+  assert.deepEqual(page.wrongs, []);
+  await page.context().close();
+});
+
+test("keyboard: step, play, speed, pane by pane", async () => {
+  const page = await open(browser, site.base, replay());
+  await opened(page);
+  await page.locator(".timebar input").focus();
+  await page.keyboard.press("ArrowRight");
+  assert.equal(await at(page), 1200);
+  await page.keyboard.press("ArrowRight");
+  await page.keyboard.press("ArrowLeft");
+  assert.equal(await at(page), 1200);
+  await page.keyboard.press("Home");
+  assert.equal(await at(page), 0);
+  await page.locator('[data-time="speed"][data-n="2"]').focus();
+  await page.keyboard.press("Enter");
+  await page.locator(".timebar input").focus();
+  const began = Date.now();
+  await page.keyboard.press(" ");
+  assert.equal(await page.locator('[data-time="play"]').getAttribute("aria-pressed"), "true");
+  const length = Number(await page.locator(".timebar input").getAttribute("max"));
+  await page.waitForFunction((n) => Number(document.querySelector(".timebar input").value) === n, length);
+  const took = Date.now() - began;
+  assert.ok(took > length / 4 - 100 && took < length / 4 + 2500, `${length} ms at 4× took ${took} ms`);
+  assert.equal(await page.locator('[data-time="play"]').getAttribute("aria-pressed"), "false");
+  await page.keyboard.press("F6");
+  assert.ok(await page.evaluate(() => document.activeElement !== document.body && !document.activeElement.closest(".timebar")));
+  await page.context().close();
+});
+
+test("a file of the visitor's own, and files that are none", async () => {
+  const page = await open(browser, site.base, "/en/recording");
+  const good = Buffer.from(await (await fetch(site.base + FILE)).arrayBuffer());
+  const bring = (buffer) => page.locator("input[type=file]").setInputFiles({ name: "x.podlab", mimeType: "application/octet-stream", buffer });
+  const change = (at, ...bytes) => {
+    const copy = Buffer.from(good);
+    copy.set(bytes, at);
+    return copy;
+  };
+  const first = 19; // behind the magic
+  for (const [what, bad] of Object.entries({
+    empty: Buffer.alloc(0),
+    text: Buffer.from("<script>alert(1)</script>"),
+    "another version": change(17, 0x32),
+    "a bomb": change(first + 16, 255, 255, 255, 255),
+    "other size": change(first + 16, 20),
+    "damaged body": change(good.length - 60, ...Array(30).fill(0x41)),
+    "too large": Buffer.concat([good, Buffer.alloc(25 << 20)]),
+  })) {
+    await bring(bad);
+    await page.waitForSelector(".toast.error", { timeout: 5000 }).catch(() => assert.fail(`${what}: nothing is said`));
+    await page.click(".toast.error button");
+  }
+  await bring(good);
+  await opened(page);
+  assert.equal(await page.locator("[data-replay-lab]").innerText(), "sample");
+  assert.deepEqual(page.wrongs.filter((w) => !w.startsWith("error:")), []);
+  await page.context().close();
+});
