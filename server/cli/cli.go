@@ -52,6 +52,7 @@ type commands struct {
 	Exec     execCmd      `cmd:"" help:"Run a command in a container. Its exit code is passed on."`
 	Attach   attachCmd    `cmd:"" help:"Attach to the process that a container runs already."`
 	Forward  forwardCmd   `cmd:"" name:"port-forward" help:"Pass connections to this machine's loopback on to a pod."`
+	Top      topCmd       `cmd:"" help:"Show the processes of a node, and the namespaces that they share, live."`
 	Snapshot snapshotCmd  `cmd:"" help:"Print everything observed on a node as JSON."`
 	Moments  momentsCmd   `cmd:"" help:"Print what happened on a node as JSON lines."`
 	Image    imageCmd     `cmd:"" help:"The host's images: ls, pull, import, rm, gc, build."`
