@@ -68,7 +68,7 @@ const (
 func TestPodSpecRows(t *testing.T) {
 	d := sandboxtest.Start(t)
 	key, certificate := selfSigned(t)
-	trial := &rowTrial{key: key, certificate: certificate, agent: d.Agent(d.Node(t, sandbox.NodeSpec{})), room: make(chan struct{}, atOnce)}
+	trial := &rowTrial{key: key, certificate: certificate, agent: d.Agent(d.Node(t, sandbox.NodeSpec{})), room: make(chan struct{}, sandboxtest.AtOnce(atOnce))}
 	files, err := filepath.Glob("testdata/rows/*.yaml")
 	if err != nil || len(files) == 0 {
 		t.Fatal("no files", err)
@@ -151,7 +151,7 @@ func (r *rowTrial) group(t *testing.T, name string, g group) {
 func (r *rowTrial) try(t *testing.T, name string, objects []map[string]any, rows []fieldRow, want func(fieldRow) string) {
 	r.room <- struct{}{}
 	defer func() { <-r.room }()
-	ctx, deadline := t.Context(), time.Now().Add(time.Minute)
+	ctx, deadline := t.Context(), time.Now().Add(sandboxtest.Within(time.Minute))
 	port := strconv.Itoa(firstPort + int(r.ports.Add(1)))
 	named := strings.NewReplacer(placeholder, name, "testport", port, "testkey", r.key, "testcertificate", r.certificate).Replace
 	ref, refusal := r.apply(ctx, t, objects, named)

@@ -132,7 +132,7 @@ func histories(all []sandbox.Moment, pidns uint64) map[int]*history {
 func TestTenThousandOperations(t *testing.T) {
 	d := sandboxtest.Start(t)
 	n := d.Node(t, sandbox.NodeSpec{})
-	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), sandboxtest.Within(4*time.Minute))
 	t.Cleanup(cancel)
 	agent := d.Agent(n)
 	apply(ctx, t, agent, `{"apiVersion":"v1","kind":"Pod","metadata":{"name":"demo"},"spec":{"containers":[

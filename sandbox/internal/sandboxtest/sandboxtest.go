@@ -109,6 +109,9 @@ func (d *Daemon) prepare() error {
 // guest, whose processor is emulated; everywhere else bounds are what they say.
 func Within(d time.Duration) time.Duration { return d * slow() }
 
+// AtOnce is how many things may be done at a time on this machine, where each has real seconds to keep: n, divided by what Within multiplies.
+func AtOnce(n int) int { return max(1, n/int(slow())) }
+
 var slow = sync.OnceValue(func() time.Duration {
 	factor, err := strconv.Atoi(cmp.Or(os.Getenv("PODLAB_TEST_SLOW"), "1"))
 	if err != nil || factor < 1 {
