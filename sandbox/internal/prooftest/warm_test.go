@@ -18,7 +18,7 @@ import (
 // untilAhead waits for a frozen node other than one before.
 func untilAhead(t *testing.T, d *sandboxtest.Daemon, before string) sandbox.Node {
 	t.Helper()
-	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(sandboxtest.Within(30 * time.Second)); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
 		nodes, err := d.List(t.Context())
 		i := slices.IndexFunc(nodes, func(n sandbox.Node) bool { return n.Frozen && n.Spec.ID != before })
 		if err == nil && i >= 0 {
@@ -185,7 +185,7 @@ func TestPodMadeAhead(t *testing.T) {
 	untilAhead(t, daemon, ahead.Spec.ID)
 	p, took = begin(t, sessions, other)
 	t.Logf("in the room of a node made ahead: ready in %v", took)
-	if p.last.Session.Place != 0 || took > 3*time.Second {
+	if p.last.Session.Place != 0 || took > sandboxtest.Within(3*time.Second) {
 		t.Errorf("the learner waited %v: %+v", took, p.last.Session)
 	}
 }

@@ -58,7 +58,7 @@ func smuggle(t *testing.T, agent sandbox.Agent, container string) {
 func run(t *testing.T, agent sandbox.Agent, container string, argv ...string) string {
 	t.Helper()
 	var out bytes.Buffer
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), sandboxtest.Within(2*time.Minute))
 	defer cancel()
 	if _, err := agent.Exec(ctx, sandbox.ExecSpec{Container: container, Argv: argv}, sandbox.Streams{Out: &out, Err: &out}); err != nil {
 		t.Fatalf("%v: %v", argv, err)
@@ -78,7 +78,7 @@ func running(s sandbox.Snapshot, id string) bool {
 // until watches a node until is is content.
 func until(t *testing.T, agent sandbox.Agent, what string, is func(sandbox.Snapshot) bool) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), sandboxtest.Within(30*time.Second))
 	defer cancel()
 	seen := errors.New("seen")
 	var last sandbox.Snapshot
