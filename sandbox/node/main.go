@@ -42,6 +42,7 @@ func main() {
 	}
 	switch os.Args[1] {
 	case "shell":
+		usualSlack() // the agent's is not
 		os.Exit(shell.Main(os.Args[2:]))
 	case "node":
 		rename("podlab-init")
