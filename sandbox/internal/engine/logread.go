@@ -145,9 +145,22 @@ func (r *logReader) follow(ctx context.Context, out io.Writer, running func() bo
 	}
 }
 
-// openRead never follows a link nor waits for a fifo's other end: the log directory is within a learner's reach.
+// openRead opens a plain file. The log directory is within a learner's reach: it never follows a link nor waits for a fifo's other end, and a
+// fifo is not read, which its writer could make last for ever.
 func openRead(name string) (*os.File, error) {
-	return os.OpenFile(name, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	f, err := os.OpenFile(name, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = &fs.PathError{Op: "open", Path: name, Err: fs.ErrInvalid}
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
 }
 
 // lastLines cuts text to its last n lines; 0 means all, below 0 none.

@@ -2,10 +2,13 @@ package engine
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"podlab/sandbox"
 )
@@ -62,4 +65,34 @@ func TestLogReaderAtRotation(t *testing.T) {
 	read()
 	add(1)
 	read()
+}
+
+// TestLogIsAPlainFile: a learner has put a fifo that somebody holds open in the log's place, or a link. Nothing is read of it, nor waited for.
+func TestLogIsAPlainFile(t *testing.T) {
+	l := newLog(t)
+	if err := os.Remove(l.path); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Mkfifo(l.path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	held, err := os.OpenFile(l.path, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer held.Close()
+	if err := os.Symlink("/etc/passwd", l.path+oldLog); err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	if err := readLog(t.Context(), l.path, sandbox.LogOptions{}, &out, nil); err == nil || out.Len() > 0 {
+		t.Errorf("%q %v", out.String(), err)
+	}
+	o := newOutput(&sandbox.ContainerSpec{}, l)
+	o.take(0, []byte("part"), nil, []byte("part"))
+	a := o.attach(true)
+	o.end(sandbox.Exit{})
+	if _, err := a.copyTo(&out, nil); err != nil || out.String() != "part" {
+		t.Errorf("attached: %q %v", out.String(), err)
+	}
 }
