@@ -2,10 +2,7 @@ package main
 
 import (
 	"errors"
-	"os"
-	"path/filepath"
-
-	"github.com/opencontainers/runc/libcontainer"
+	"slices"
 
 	"podlab/sandbox"
 	"podlab/sandbox/internal/record"
@@ -13,75 +10,53 @@ import (
 
 // adoptAll finds the nodes of an earlier daemon again and removes everything else that it left.
 func (h *host) adoptAll() error {
-	entries, err := os.ReadDir(h.set.States())
+	places, err := h.machine.Places()
 	if err != nil {
 		return err
 	}
-	sockets, err := filepath.Glob(filepath.Join(h.set.Sockets(), "*.sock"))
-	if err != nil {
-		return err
-	}
-	left := h.groups.Nodes()
-	for _, socket := range sockets {
-		left = append(left, filepath.Base(socket[:len(socket)-len(".sock")]))
-	}
-	for _, entry := range entries {
-		if id, err := h.adopt(entry.Name()); err != nil {
-			h.log.Warn("a node of an earlier daemon is removed", "node", id, "error", err)
+	for _, place := range places {
+		if id, err := h.adopt(place); err != nil {
+			h.log.Warn("what an earlier daemon left of a node is removed", "node", id, "error", err)
 			h.ended.Add(id, sandbox.GoneInitEnded)
-			left = append(left, entry.Name())
+			h.machine.Clear(place)
 		}
 	}
-	h.pruneLinks()
-	places := make(map[string]bool)
+	h.cabling.Lock()
+	defer h.cabling.Unlock()
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	for _, n := range h.nodes {
-		places[n.place] = true
+		n.Links = slices.DeleteFunc(n.Links, func(l sandbox.Link) bool { return h.nodes[l.Node] == nil })
 	}
-	for _, id := range left {
-		if !places[id] {
-			h.clear(id)
-		}
-	}
-	return h.disks.RemoveUnfinished()
+	return nil
 }
 
 // adopt finds one node again, by its record. The node must still be the one recorded: same process, same pid namespace.
 func (h *host) adopt(place string) (id string, err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	r, err := record.Read(h.set.State(place))
 	if err != nil {
 		return place, err
 	}
-	return r.Spec.ID, h.follow(newNode(r), place)
-}
-
-// follow takes up a node whose record was found.
-func (h *host) follow(n *node, place string) (err error) {
-	r := n.Node
-	n.place = place
-	if err := n.identify(r.PID); err != nil {
-		return err
+	id = r.Spec.ID
+	if h.nodes[id] != nil {
+		return id, errors.New("another node has its name")
 	}
-	defer func() {
-		if err != nil {
-			n.pidfd.Close()
-		}
-	}()
-	if n.PIDNS != r.PIDNS || h.nodes[r.Spec.ID] != nil {
-		return errors.New("its init has ended")
-	}
-	if n.container, err = libcontainer.Load(h.set.States(), place); err != nil {
-		return err
-	}
-	status, err := n.container.Status()
+	n := newNode(r)
+	l, frozen, err := h.machine.Find(place, r)
 	if err != nil {
-		return err
+		return id, err
 	}
-	n.frozen = status == libcontainer.Paused
-	if err := h.trace(n); err != nil {
-		return err
+	if err := h.trace(n, l); err != nil {
+		l.Leave()
+		return id, err
 	}
+	h.nodes[id] = n
+	n.note(l)
+	n.alive, n.frozen = true, frozen
 	close(n.ready)
-	h.live(n)
-	h.log.Info("node found again", "node", r.Spec.ID, "pid", n.PID)
-	return nil
+	h.await(n, l)
+	h.log.Info("node found again", "node", id, "pid", n.PID)
+	return id, nil
 }

@@ -3,12 +3,22 @@ package main
 import (
 	"context"
 	"errors"
-	"slices"
 
 	"podlab/sandbox"
 	"podlab/sandbox/internal/cable"
 	"podlab/sandbox/wire"
 )
+
+// Link joins two nodes of one owner by a cable.
+func (h *host) Link(ctx context.Context, a, b string) error { return h.cable(ctx, wire.VerbLink, a, b) }
+
+// Cut cuts the cable between two nodes.
+func (h *host) Cut(ctx context.Context, a, b string) error { return h.cable(ctx, wire.VerbCut, a, b) }
+
+// Restore mends it.
+func (h *host) Restore(ctx context.Context, a, b string) error {
+	return h.cable(ctx, wire.VerbRestore, a, b)
+}
 
 // cable links two nodes of one owner, or cuts or restores the cable between them.
 func (h *host) cable(ctx context.Context, verb, a, b string) error {
@@ -25,7 +35,7 @@ func (h *host) cable(ctx context.Context, verb, a, b string) error {
 	}
 	h.cabling.Lock() // nobody is forgotten meanwhile
 	defer h.cabling.Unlock()
-	linked, cut := h.linked(one, b)
+	linked, cut := one.Linked(b)
 	switch {
 	case verb != wire.VerbLink && !linked:
 		return sandbox.Errorf(sandbox.CodeNotFound, "kind", "link", "name", a+" "+b)
@@ -36,39 +46,35 @@ func (h *host) cable(ctx context.Context, verb, a, b string) error {
 	case one.Spec.Subnet == two.Spec.Subnet:
 		return sandbox.Errorf(sandbox.CodeBadRequest, "detail", "subnet")
 	}
-	if err := h.plug(one, two, verb != wire.VerbCut); err != nil {
+	cut = verb == wire.VerbCut
+	if err := h.plug(one, two, !cut); err != nil {
 		return err
 	}
-	return errors.Join(h.note(one, b, verb == wire.VerbCut), h.note(two, a, verb == wire.VerbCut))
+	return errors.Join(h.link(one, b, cut), h.link(two, a, cut))
 }
 
 // plug puts a cable in, or takes it out. That of a stopped node waits for its start.
 func (h *host) plug(a, b *node, in bool) error {
-	if h.isStopped(a) || h.isStopped(b) {
-		return nil
+	var ends [2]cable.End
+	for i, n := range []*node{a, b} {
+		l := h.living(n)
+		if l == nil {
+			return nil
+		}
+		end, err := l.Cable()
+		if errors.Is(err, cable.ErrGone) {
+			return errNoNode(n.Spec.ID)
+		}
+		if err != nil {
+			return err
+		}
+		defer end.Network.Close()
+		ends[i] = end
 	}
-	one, err := a.end()
-	if err != nil {
-		return err
-	}
-	defer one.Network.Close()
-	two, err := b.end()
-	if err != nil {
-		return err
-	}
-	defer two.Network.Close()
 	if in {
-		return cable.Plug(one, two)
+		return cable.Plug(ends[0], ends[1])
 	}
-	return cable.Unplug(one, two)
-}
-
-func (n *node) end() (cable.End, error) {
-	end, err := cable.Open(n.PID, n.pidfd, n.Spec.Subnet)
-	if errors.Is(err, cable.ErrGone) {
-		err = errNoNode(n.Spec.ID)
-	}
-	return end, err
+	return cable.Unplug(ends[0], ends[1])
 }
 
 // plugAll puts the cables of a node in that was started again. The caller holds cabling.
@@ -84,34 +90,20 @@ func (h *host) plugAll(n *node) (failed error) {
 	return failed
 }
 
-func (h *host) linked(n *node, other string) (linked, cut bool) {
-	h.mu.RLock()
-	defer h.mu.RUnlock()
-	return n.Linked(other)
-}
-
-// note records how a node is linked to another, for a later daemon too. The caller holds cabling.
-func (h *host) note(n *node, other string, cut bool) error {
+// link records how a node is linked to another, for a later daemon too. The caller holds cabling.
+func (h *host) link(n *node, other string, cut bool) error {
 	h.mu.Lock()
 	n.Link(other, cut)
 	h.mu.Unlock()
-	return h.rewrite(n)
+	return h.write(n)
 }
 
-// rewrite writes the record of a node whose links changed. One that is stopped gets it with its start; one that is being removed is let
-// alone. The caller holds cabling.
-func (h *host) rewrite(n *node) error {
-	if !n.removing.TryLock() {
-		return nil
-	}
-	defer n.removing.Unlock()
+// write writes a node's record. One that is stopped gets it with its start; what is being removed is let alone. The caller holds cabling.
+func (h *host) write(n *node) error {
 	h.mu.RLock()
-	lives := n.alive && !n.dying && !n.stopped
+	l, r := n.life, n.Node
 	h.mu.RUnlock()
-	if !lives {
-		return nil
-	}
-	return n.Write(h.set.State(n.place))
+	return l.Write(&r)
 }
 
 // unlink forgets the links of others to a node that is gone; the kernel took the cables with it.
@@ -128,15 +120,8 @@ func (h *host) unlink(gone *node) {
 		if other == nil {
 			continue
 		}
-		if err := h.rewrite(other); err != nil {
+		if err := h.write(other); err != nil {
 			h.log.Warn("a link's end is not recorded", "node", other.Spec.ID, "error", err)
 		}
-	}
-}
-
-// pruneLinks forgets links to nodes that this daemon did not find again.
-func (h *host) pruneLinks() {
-	for _, n := range h.nodes {
-		n.Links = slices.DeleteFunc(n.Links, func(l sandbox.Link) bool { return h.nodes[l.Node] == nil })
 	}
 }

@@ -1,173 +1,162 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"time"
 
-	"github.com/opencontainers/runc/libcontainer/configs"
+	"golang.org/x/sys/unix"
 
 	"podlab/sandbox"
-	"podlab/sandbox/internal/boot"
 	"podlab/sandbox/internal/features"
-	"podlab/sandbox/internal/isolation"
-	"podlab/sandbox/internal/moments"
-	"podlab/sandbox/internal/rootfs"
-	"podlab/sandbox/internal/socket"
-	"podlab/sandbox/internal/undo"
-	"podlab/sandbox/internal/userns"
+	"podlab/sandbox/internal/life"
+	"podlab/sandbox/internal/record"
 )
 
-// create makes a node and returns when its agent answers.
-func (h *host) create(spec sandbox.NodeSpec) (sandbox.Node, error) {
+// Create makes a node, or gives a spare away, and returns when its agent answers.
+func (h *host) Create(_ context.Context, spec sandbox.NodeSpec) (sandbox.Node, error) {
 	spec, err := h.set.Complete(spec)
 	if err != nil {
 		return sandbox.Node{}, err
 	}
-	for _, missing := range h.missing {
-		if features.Essential[missing.Params["feature"]] {
-			return sandbox.Node{}, missing
-		}
+	if err := features.Refusal(h.missing); err != nil {
+		return sandbox.Node{}, err
 	}
 	began := time.Now()
-	n, err := h.reserve(spec, false)
+	n, given, err := h.reserve(spec, false)
 	if err != nil {
 		return sandbox.Node{}, err
 	}
-	if closed(n.ready) { // it was a spare
-		err = n.Write(h.set.State(n.place))
+	if given {
+		err = h.give(n)
 	} else {
 		err = h.make(n)
 	}
 	if err != nil {
-		return sandbox.Node{}, errors.Join(err, n.kill())
+		return sandbox.Node{}, err
 	}
+	h.mu.RLock()
+	defer h.mu.RUnlock()
 	h.log.Info("node", "node", spec.ID, "pid", n.PID, "took", time.Since(began).Round(time.Millisecond))
 	return h.public(n), nil
 }
 
+// reserve takes a name, room and ids for a node. It may be given a spare, which is ready; one that is to be a spare gets room that is left.
+func (h *host) reserve(spec sandbox.NodeSpec, toSpare bool) (n *node, given bool, err error) {
+	var disk unix.Statfs_t
+	if err := unix.Statfs(h.set.Disks(), &disk); err != nil {
+		return nil, false, err
+	}
+	if int64(disk.Bavail)*disk.Bsize < spec.Disk {
+		return nil, false, sandbox.Errorf(sandbox.CodeMachineFull, "limit", "disk")
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.nodes[spec.ID] != nil {
+		return nil, false, sandbox.Errorf(sandbox.CodeNameTaken, "kind", "node", "name", spec.ID)
+	}
+	if h.set.Places(spec)+h.places(toSpare) > h.set.MaxNodes {
+		return nil, false, sandbox.Errorf(sandbox.CodeMachineFull, "limit", fmt.Sprint(h.set.MaxNodes))
+	}
+	if !toSpare {
+		if n := h.take(spec); n != nil {
+			return n, true, nil
+		}
+	}
+	n = newNode(record.Node{Spec: spec, Base: h.ids.Take(h.hasBase), Started: time.Now().UnixMilli()})
+	n.spare = toSpare
+	h.nodes[spec.ID] = n
+	return n, false, nil
+}
+
+// places is how many are taken, by spares too or without. The caller holds mu.
+func (h *host) places(spares bool) (taken int) {
+	for _, n := range h.nodes {
+		if spares || !n.spare {
+			taken += h.set.Places(n.Spec)
+		}
+	}
+	return taken
+}
+
+// hasBase reports whether some node has the ids from base on. The caller holds mu.
+func (h *host) hasBase(base uint32) bool {
+	for _, n := range h.nodes {
+		if n.Base == base {
+			return true
+		}
+	}
+	return false
+}
+
+// give records a spare that is nobody's any more.
+func (h *host) give(n *node) error {
+	h.cabling.Lock()
+	defer h.cabling.Unlock()
+	if err := h.write(n); err != nil {
+		return errors.Join(err, n.life.Kill())
+	}
+	return nil
+}
+
 // make makes a reserved node, and waits for its end in a goroutine.
 func (h *host) make(n *node) error {
-	h.making <- struct{}{}
-	defer func() { <-h.making }()
 	defer close(n.ready)
-	if err := h.start(n); err != nil {
+	l, err := h.begin(n, n.Spec.ID, false)
+	if err != nil {
 		h.forget(n)
 		close(n.gone)
 		return err
 	}
-	h.live(n)
+	h.mu.Lock()
+	n.note(l)
+	n.alive = !n.spare
+	h.mu.Unlock()
+	h.await(n, l)
 	return nil
 }
 
-// start brings a node to life. What is only needed while it is made goes in any case, what shall stay goes when a step fails.
-func (h *host) start(n *node) error {
-	var needed, made undo.Steps
-	defer needed.Undo()
-	defer made.Undo()
+// begin gives a node a life: its first one, or another one on the disk that is held for it.
+func (h *host) begin(n *node, place string, held bool) (*life.Life, error) {
+	var born *life.Life
+	l, err := h.machine.Begin(life.Plan{
+		Place: place, Spec: n.Spec, Base: n.Base, Held: held,
+		Born: func(l *life.Life) error {
+			born = l
+			return h.trace(n, l)
+		},
+		Complete: func(l *life.Life) error {
+			h.mu.RLock()
+			r, spare := n.Node, n.spare
+			h.mu.RUnlock()
+			if spare { // it has no record until it is given away
+				return nil
+			}
+			r.PID, r.PIDNS, r.Disk = l.PID, l.PIDNS, l.Disk
+			return l.Write(&r)
+		},
+	})
+	if err != nil && born != nil {
+		h.moments.End(born.PIDNS)
+	}
+	return l, err
+}
 
-	users, err := userns.New(n.Base)
-	if err != nil {
-		return err
+// trace begins to number the kernel's moments of a node's life.
+func (h *host) trace(n *node, l *life.Life) error {
+	log, err := h.moments.Begin(l.PIDNS, l.PID, h.set.State(l.Place), n.moments)
+	if n.moments == nil { // its first life
+		n.moments = log
 	}
-	needed.Add(func() { users.Close() })
-	root, err := h.root(n, users)
-	if err != nil {
-		return err
-	}
-	n.Disk = root.Device
-	lives := false
-	needed.Add(func() { h.dismantle(root, n.again && !lives) })
-	made.Add(func() { h.clear(n.place) })
-	listener, err := h.listen(n.place)
-	if err != nil {
-		return err
-	}
-	config := isolation.Config(n.Spec, h.groups.Path(n.place), root.Path, n.Base, users)
-	err = h.startInit(n, config, root.Log, listener, &made)
-	listener.Close() // node init has it now: when that ends, callers shall know
-	if err == nil {
-		err = boot.Await(h.set.NodeSocket(n.place))
-	}
-	if err != nil {
-		return fmt.Errorf("%w; the node's log ends: %q", err, root.LogEnd())
-	}
-	if !n.spare {
-		if err := n.Write(h.set.State(n.place)); err != nil {
-			return err
+	return err
+}
+
+// await waits for the end of a life in a goroutine, and then removes what is left of it.
+func (h *host) await(n *node, l *life.Life) {
+	h.waiting.Go(func() {
+		if l.Wait() == nil { // else the daemon ends first
+			h.bury(n, l)
 		}
-	}
-	made.Keep()
-	lives = true
-	return nil
-}
-
-// source is what roots of nodes are made of.
-func (h *host) source() rootfs.Source {
-	return rootfs.Source{Images: h.set.Images(), Programs: h.set.Programs(), Disk: h.disks.Mount}
-}
-
-// root makes a node's root, or that of a node that was stopped again, on the disk that is held for it.
-func (h *host) root(n *node, users *os.File) (*rootfs.Root, error) {
-	if n.again {
-		return rootfs.Again(h.source(), h.work(n), n.Base, users)
-	}
-	return rootfs.Make(h.source(), h.work(n), n.Spec.Disk, n.Base, users)
-}
-
-func (h *host) work(n *node) string { return filepath.Join(h.set.Work(), n.place) }
-
-func (h *host) dismantle(root *rootfs.Root, holdDisk bool) {
-	take := root.Close
-	if holdDisk {
-		take = root.Drop
-	}
-	if err := take(); err != nil {
-		h.log.Error("a node's mount point stays", "error", err)
-	}
-}
-
-// listen makes the socket that the agent will accept from.
-func (h *host) listen(place string) (*os.File, error) {
-	path := h.set.NodeSocket(place)
-	listener, err := socket.Listen(path, h.set.Group)
-	if err != nil {
-		return nil, err
-	}
-	listener.SetUnlinkOnClose(false)
-	defer listener.Close() // the file is a copy
-	return listener.File()
-}
-
-// startInit starts node init; its program runs when its groups and its moments are in place.
-func (h *host) startInit(n *node, config *configs.Config, log, listener *os.File, made *undo.Steps) error {
-	files := boot.Files{Log: log, Listener: listener, Filter: h.filter}
-	init, err := boot.Start(h.set.States(), n.place, n.Spec.Subnet, config, files)
-	if err != nil {
-		return err
-	}
-	made.Add(init.Kill)
-	if err := n.identify(init.PID); err != nil {
-		return err
-	}
-	made.Add(func() { n.pidfd.Close() })
-	n.container, n.process = init.Container, init.Process
-	if err := h.groups.Delegate(n.place, n.Base); err != nil {
-		return err
-	}
-	if err := h.trace(n); err != nil {
-		return err
-	}
-	return init.Run()
-}
-
-// trace begins to number the kernel's moments of a node.
-func (h *host) trace(n *node) (err error) {
-	if n.moments, err = moments.Open(h.set.State(n.place), n.moments); err != nil {
-		return err
-	}
-	h.moments.Add(n.PIDNS, n.moments)
-	return h.tracer.Add(n.PIDNS, n.PID)
+	})
 }

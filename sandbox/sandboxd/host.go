@@ -1,35 +1,25 @@
 package main
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"log/slog"
-	"os"
-	"runtime"
+	"slices"
 	"sync"
-	"time"
-
-	"golang.org/x/sys/unix"
 
 	"podlab/sandbox"
-	"podlab/sandbox/internal/cgroup"
-	"podlab/sandbox/internal/disk"
 	"podlab/sandbox/internal/ending"
 	"podlab/sandbox/internal/features"
 	"podlab/sandbox/internal/image"
-	"podlab/sandbox/internal/isolation"
+	"podlab/sandbox/internal/life"
 	"podlab/sandbox/internal/moments"
-	"podlab/sandbox/internal/rootfs"
 	"podlab/sandbox/internal/settings"
 	"podlab/sandbox/internal/spare"
 	"podlab/sandbox/internal/tables"
 	"podlab/sandbox/internal/trace"
 	"podlab/sandbox/internal/userns"
-)
-
-// How long things may take.
-const (
-	freezeTime = 5 * time.Second  // until all processes of a node have stopped
-	clearTime  = 30 * time.Second // from the death of node init to the last of its groups: a learner can make 30,000 in 4 s on v1
+	"podlab/sandbox/internal/verbs"
 )
 
 // host makes, knows and removes the nodes of one machine.
@@ -37,90 +27,60 @@ type host struct {
 	set     *settings.Settings
 	log     *slog.Logger
 	tracer  *trace.Tracer
-	groups  *cgroup.Tree
-	disks   *disk.Maker
-	filter  *os.File         // of every node, compiled
+	machine *life.Machine
 	missing []*sandbox.Error // what this machine lacks; without an essential one no node can be made
-	making  chan struct{}    // as many creations at a time as it holds
-	lock    *os.File         // one daemon for one run directory
 
-	cabling sync.Mutex // one change of the nodes' links at a time; before mu
+	cabling sync.Mutex // one change of the nodes' links and records at a time; before mu
 
 	mu      sync.RWMutex
 	nodes   map[string]*node
-	moments moments.Logs
+	moments *moments.Logs
 	ids     *userns.Pool
 	ended   ending.Book
-	spares  spare.Plan
+	spares  *spare.Plan
 	waiting sync.WaitGroup // one goroutine for each node that lives
 }
 
+var (
+	_ verbs.Nodes = (*host)(nil)
+	_ spare.Nodes = (*host)(nil)
+)
+
 func openHost(set *settings.Settings, tracer *trace.Tracer, log *slog.Logger) (_ *host, err error) {
-	h := &host{
-		set: set, log: log, tracer: tracer, disks: &disk.Maker{Dir: set.Disks()},
-		making: make(chan struct{}, 1+runtime.NumCPU()),
-		nodes:  make(map[string]*node),
-		ids:    userns.NewPool(set.Run),
-	}
-	if err := set.MakeDirectories(); err != nil {
+	h := &host{set: set, log: log, tracer: tracer, nodes: make(map[string]*node), moments: moments.New(tracer), ids: userns.NewPool(set.Run)}
+	if h.machine, err = life.Open(set, log); err != nil {
 		return nil, err
 	}
-	if h.lock, err = set.Lock(); err != nil {
-		return nil, err
-	}
-	if err := rootfs.MountWork(set.Work()); err != nil {
-		return nil, err
-	}
-	if h.groups, err = cgroup.Open(set.Groups()); err != nil {
-		return nil, err
-	}
-	if h.filter, err = isolation.NewFilter(); err != nil {
-		return nil, err
-	}
-	h.missing = features.Missing(h.groups, set.Disks(), set.Work(), userns.Trial)
+	h.missing = features.Missing(h.machine.Groups, set.Disks(), set.Work(), userns.Trial)
 	for _, missing := range h.missing {
 		log.Warn("this machine lacks a feature", "feature", missing.Params["feature"], "remedy", missing.Params["remedy"])
 	}
 	if err := tables.Raise(); err != nil {
 		log.Warn("the host's tables stay as small as they are", "error", err)
 	}
-	return h, errors.Join(h.expect(), lowerLimits(), h.adoptAll())
-}
-
-// lowerLimits sets what nodes inherit: no core dumps, which the host's core_pattern would take to the host.
-func lowerLimits() error {
-	return os.NewSyscallError("setrlimit", unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}))
+	usual, err := set.Complete(sandbox.NodeSpec{ID: "first"}) // until others are asked for
+	h.spares = spare.NewPlan(set.Spares, usual, set.Places)
+	return h, errors.Join(err, h.adoptAll())
 }
 
 // close lets go of the nodes; they live on.
 func (h *host) close() {
 	h.mu.Lock()
 	for _, n := range h.nodes {
-		if n.pidfd != nil {
-			n.pidfd.Close()
+		if n.life != nil {
+			n.life.Leave()
 		}
 	}
 	h.mu.Unlock()
 	h.waiting.Wait()
-	h.lock.Close()
+	h.machine.Close()
 }
 
-// removeDirectories removes those of RUN, when all nodes are gone, and the groups' parents.
-func (h *host) removeDirectories() error {
-	failed := h.groups.RemoveParent()
-	for _, dir := range []string{h.set.States(), h.set.Sockets(), h.set.LockFile()} {
-		if err := os.Remove(dir); err != nil && !errors.Is(err, os.ErrNotExist) {
-			failed = errors.Join(failed, err)
-		}
-	}
-	_ = unix.Unmount(h.set.Work(), unix.MNT_DETACH)
-	return errors.Join(failed, os.Remove(h.set.Work()))
-}
-
-func (h *host) info() sandbox.HostInfo {
+// Info says what the machine has and lacks.
+func (h *host) Info(context.Context) (sandbox.HostInfo, error) {
 	info := sandbox.HostInfo{Tracer: h.tracer.Kind(), Cgroup: 1, Kernel: features.KernelRelease(), MaxNodes: h.set.MaxNodes, Missing: h.missing}
 	info.Absent = image.Buildable(h.set.Images())
-	if h.groups.Unified {
+	if h.machine.Groups.Unified {
 		info.Cgroup = 2
 	}
 	h.mu.RLock()
@@ -130,5 +90,67 @@ func (h *host) info() sandbox.HostInfo {
 			info.Nodes++
 		}
 	}
-	return info
+	return info, nil
+}
+
+// List returns the living nodes, oldest first.
+func (h *host) List(context.Context) ([]sandbox.Node, error) {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	nodes := []sandbox.Node{}
+	for _, n := range h.nodes {
+		if n.alive {
+			nodes = append(nodes, h.public(n))
+		}
+	}
+	slices.SortFunc(nodes, func(a, b sandbox.Node) int {
+		return cmp.Or(cmp.Compare(a.Started, b.Started), cmp.Compare(a.Spec.ID, b.Spec.ID))
+	})
+	return nodes, nil
+}
+
+// public is what others may know of a node that lives or is stopped. The caller holds mu.
+func (h *host) public(n *node) sandbox.Node {
+	node := sandbox.Node{
+		Spec: n.Spec, PID: n.PID, Started: n.Started, Frozen: n.frozen, Socket: h.set.NodeSocket(n.life.Place), PIDNS: n.PIDNS,
+		Links: slices.Clone(n.Links), Stopped: n.stopped,
+	}
+	if n.stopped {
+		node.PID, node.PIDNS, node.Frozen = 0, 0, false
+	}
+	return node
+}
+
+// find returns a living node, after its creation if that is going on. ok is false when there is none.
+func (h *host) find(ctx context.Context, id string) (n *node, ok bool) {
+	h.mu.RLock()
+	n = h.nodes[id]
+	h.mu.RUnlock()
+	if n == nil {
+		return nil, false
+	}
+	select {
+	case <-n.ready:
+	case <-ctx.Done():
+		return nil, false
+	}
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	return n, n.alive
+}
+
+// Log is what happened in a living node.
+func (h *host) Log(ctx context.Context, id string) (log moments.Log, lives bool) {
+	n, lives := h.find(ctx, id)
+	if lives {
+		log = n.moments
+	}
+	return log, lives
+}
+
+// Gone says that a node is not there, and why.
+func (h *host) Gone(id string) error { return h.ended.Of(id) }
+
+func errNoNode(id string) error {
+	return sandbox.Errorf(sandbox.CodeNotFound, "kind", "node", "name", id)
 }

@@ -418,13 +418,14 @@ func TestDeathOfInitEndsTheNode(t *testing.T) {
 	node := d.Node(t, sandbox.NodeSpec{ID: "one"})
 	seen := make(map[string]bool)
 	all, ended := make(chan struct{}), make(chan error, 1)
+	var once sync.Once
 	go func() {
 		ended <- d.Moments(t.Context(), "one", 0, func(m sandbox.Moments) error {
 			for _, moment := range m.Items {
 				seen[moment.Kind] = true
 			}
-			if seen[sandbox.MomentFork] && seen[sandbox.MomentExec] && seen[sandbox.MomentExit] && !closed(all) {
-				close(all)
+			if seen[sandbox.MomentFork] && seen[sandbox.MomentExec] && seen[sandbox.MomentExit] {
+				once.Do(func() { close(all) })
 			}
 			return nil
 		})

@@ -6,8 +6,8 @@
 // remove is control groups, a socket and a directory of state. The daemon's own mounts are in a mount namespace of its own, which
 // the kernel takes down with the daemon.
 //
-// Who owns what: main owns the host and the server. The host owns nodes and has one goroutine for each, which waits for its PID 1 to
-// end and then buries it; Destroy only kills. The server owns connections.
+// Who owns what: main owns the host and the server. The host owns nodes, and which life each has (package life), and has one goroutine for
+// each, which waits for its PID 1 to end and then buries it; Destroy only kills. The server (package verbs) owns connections.
 //
 //	SIGTERM  ends the daemon; nodes live on, and the next daemon finds them again
 //	SIGINT   destroys all nodes first and leaves nothing behind
@@ -28,7 +28,10 @@ import (
 	"podlab/sandbox/internal/boot"
 	"podlab/sandbox/internal/rootfs"
 	"podlab/sandbox/internal/settings"
+	"podlab/sandbox/internal/spare"
+	"podlab/sandbox/internal/tables"
 	"podlab/sandbox/internal/trace"
+	"podlab/sandbox/internal/verbs"
 )
 
 // This program is also the first stage of a node's init (package boot).
@@ -57,10 +60,6 @@ func run(log *slog.Logger) error {
 	if err := rootfs.OwnNamespace(); err != nil {
 		return err
 	}
-	unix.Umask(0o022)                                                                               // ids of nodes must reach the mounts
-	if err := os.Setenv("PATH", os.Getenv("PATH")+":/usr/local/sbin:/usr/sbin:/sbin"); err != nil { // mkfs.ext4
-		return err
-	}
 	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGTERM)
 	defer stop()
 	interrupt := make(chan os.Signal, 1)
@@ -76,16 +75,17 @@ func run(log *slog.Logger) error {
 		return err
 	}
 	defer host.close()
-	server, err := listen(set, host, log)
+	server, err := verbs.Listen(set.Socket(), set.Group, host, log)
 	if err != nil {
 		return err
 	}
-	log.Info("ready", "socket", set.Socket(), "tracer", tracer.Kind(), "nodes", len(host.list()))
+	nodes, _ := host.List(ctx) // never fails
+	log.Info("ready", "socket", set.Socket(), "tracer", tracer.Kind(), "nodes", len(nodes))
 	return serve(ctx, interrupt, server, host, tracer)
 }
 
 // serve runs until a signal comes or one of its parts fails, and waits for all of them.
-func serve(ctx context.Context, interrupt <-chan os.Signal, server *server, host *host, tracer *trace.Tracer) error {
+func serve(ctx context.Context, interrupt <-chan os.Signal, server *verbs.Server, host *host, tracer *trace.Tracer) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var parts sync.WaitGroup
@@ -96,11 +96,11 @@ func serve(ctx context.Context, interrupt <-chan os.Signal, server *server, host
 			cancel()
 		})
 	}
-	start(server.run)
+	start(server.Run)
 	start(func(ctx context.Context) error { return tracer.Run(ctx, host.moments.Sink()) })
-	parts.Go(func() { host.keepSpares(ctx) })
-	parts.Go(func() { host.groups.Watch(ctx, host.destroyOvergrown) })
-	parts.Go(func() { host.watchTerminals(ctx) })
+	parts.Go(func() { spare.Keep(ctx, host.spares, host, host.log) })
+	parts.Go(func() { host.machine.Groups.Watch(ctx, host.destroyOvergrown) })
+	parts.Go(func() { tables.WatchTerminals(ctx, host.nodeOf, host.destroyHoarder) })
 
 	ending := false
 	select {
@@ -112,7 +112,7 @@ func serve(ctx context.Context, interrupt <-chan os.Signal, server *server, host
 	parts.Wait()
 	err := errors.Join(<-failed, <-failed)
 	if ending {
-		err = errors.Join(err, host.destroyAll(), host.removeDirectories())
+		err = errors.Join(err, host.destroyAll(), host.machine.Remove())
 	}
 	return err
 }

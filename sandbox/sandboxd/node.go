@@ -1,35 +1,23 @@
 package main
 
 import (
-	"errors"
-	"os"
 	"sync"
 	"sync/atomic"
 
-	"github.com/opencontainers/runc/libcontainer"
-	"golang.org/x/sys/unix"
-
 	"podlab/sandbox"
+	"podlab/sandbox/internal/life"
 	"podlab/sandbox/internal/moments"
-	"podlab/sandbox/internal/pidfd"
 	"podlab/sandbox/internal/record"
 )
 
-// node is a node of this host.
+// node is a node of this host, over all its lives.
 type node struct {
-	record.Node
+	record.Node // under host.mu; its links under host.cabling too
 
-	place     string // of its group, its directory of state and its socket: its first id, which for a spare is not its last
-	pidfd     *os.File
-	container *libcontainer.Container
-	process   *libcontainer.Process // nil when an earlier daemon started it
-	moments   moments.Log
-
-	removing sync.Mutex             // one removal of its groups at a time
-	changing *sync.Mutex            // one Freeze, Thaw, PowerOff or PowerOn at a time, over all its lives
-	stopped  bool                   // under host.mu: PowerOff ended it, and its disk is held
-	again    bool                   // it was stopped once: its disk is held while it is made
-	halted   chan struct{}          // closed when it is stopped
+	moments  moments.Log
+	changing sync.Mutex             // one Freeze, Thaw, PowerOff or PowerOn at a time
+	life     *life.Life             // under host.mu: the one that it has, or had when it was stopped; nil while it is made
+	stopped  bool                   // under host.mu: PowerOff ended its life, and its disk is held
 	frozen   bool                   // under host.mu
 	alive    bool                   // under host.mu: made, and not yet gone
 	spare    bool                   // under host.mu: nobody's yet
@@ -40,18 +28,12 @@ type node struct {
 }
 
 func newNode(r record.Node) *node {
-	return &node{Node: r, place: r.Spec.ID, ready: make(chan struct{}), gone: make(chan struct{}), halted: make(chan struct{}), changing: new(sync.Mutex)}
+	return &node{Node: r, ready: make(chan struct{}), gone: make(chan struct{})}
 }
 
-// kill ends the node's init, and so all of it. One that has no init any more, or not yet, is no error.
-func (n *node) kill() error {
-	if n.pidfd == nil {
-		return nil
-	}
-	if err := pidfd.Signal(n.pidfd, unix.SIGKILL); err != nil && !errors.Is(err, os.ErrClosed) {
-		return err
-	}
-	return nil
+// note takes down which life the node has.
+func (n *node) note(l *life.Life) {
+	n.life, n.PID, n.PIDNS, n.Disk = l, l.PID, l.PIDNS, l.Disk
 }
 
 // why is the reason that it ended for, once it has.
@@ -60,16 +42,4 @@ func (n *node) why() string {
 		return *reason
 	}
 	return sandbox.GoneInitEnded
-}
-
-// identify opens the node's init and reads which pid namespace it is in. Both together hold for ever, however pids are used again.
-func (n *node) identify(pid int) (err error) {
-	n.PID = pid
-	if n.pidfd, err = pidfd.Open(pid); err != nil {
-		return err
-	}
-	if n.PIDNS, err = pidfd.Namespace(pid); err != nil {
-		n.pidfd.Close()
-	}
-	return err
 }

@@ -6,116 +6,132 @@ import (
 	"time"
 
 	"podlab/sandbox"
-	"podlab/sandbox/internal/disk"
-	"podlab/sandbox/internal/pidfd"
-	"podlab/sandbox/internal/rootfs"
+	"podlab/sandbox/internal/life"
 )
 
-// A stopped node is one whose init was killed while the daemon held its disk. It keeps its name, room, ids, place, moments and links.
-// The disk is held by a mount of the daemon's own, so it does not outlive the daemon, and nothing is left of it after whatever end.
+// A stopped node is one whose life was ended while the daemon held its disk. It keeps its name, room, ids, place, moments and links. The disk
+// is held by a mount of the daemon's own, so it does not outlive the daemon, and nothing is left of it after whatever end.
 
-// stop ends everything on a node and keeps its files.
-func (h *host) stop(ctx context.Context, id string) error {
+// change finds a living node and takes its lock.
+func (h *host) change(ctx context.Context, id string) (n *node, unlock func(), err error) {
+	n, ok := h.find(ctx, id)
+	if !ok {
+		return nil, nil, errNoNode(id)
+	}
+	n.changing.Lock()
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	if !n.alive {
+		n.changing.Unlock()
+		return nil, nil, errNoNode(id)
+	}
+	return n, n.changing.Unlock, nil
+}
+
+// living is the life that a node has, nil when it is stopped.
+func (h *host) living(n *node) *life.Life {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	if n.stopped {
+		return nil
+	}
+	return n.life
+}
+
+// Freeze stops a node's processes where they are.
+func (h *host) Freeze(ctx context.Context, id string) error { return h.freeze(ctx, id, true) }
+
+// Thaw lets them go on.
+func (h *host) Thaw(ctx context.Context, id string) error { return h.freeze(ctx, id, false) }
+
+func (h *host) freeze(ctx context.Context, id string, freeze bool) error {
 	n, unlock, err := h.change(ctx, id)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	if h.isStopped(n) {
+	l := h.living(n)
+	if l == nil || n.frozen == freeze {
 		return nil
 	}
-	if err := rootfs.Hold(h.work(n), func(at string) error { return disk.Again(n.Disk, at) }); err != nil {
+	if freeze {
+		err = l.Freeze(ctx)
+	} else {
+		err = l.Thaw()
+	}
+	if err != nil {
 		return err
 	}
 	h.mu.Lock()
-	n.stopped = n.alive && pidfd.Lives(n.pidfd) // then the device was its own when it was mounted
+	defer h.mu.Unlock()
+	n.frozen = freeze
+	return nil
+}
+
+// PowerOff ends everything on a node and keeps its files.
+func (h *host) PowerOff(ctx context.Context, id string) error {
+	n, unlock, err := h.change(ctx, id)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	l := h.living(n)
+	if l == nil {
+		return nil
+	}
+	if err := l.Hold(); err != nil {
+		return err
+	}
+	h.mu.Lock()
+	n.stopped = n.alive && l.Lives() // then the disk was its own when it was held
 	stopped := n.stopped
 	h.mu.Unlock()
 	if !stopped {
-		return errors.Join(errNoNode(id), rootfs.Release(h.work(n)))
+		return errors.Join(errNoNode(id), l.Release())
 	}
-	if err := n.kill(); err != nil {
-		return err
-	}
-	if err := h.groups.Remove(ctx, n.place); err != nil { // what is frozen does not die
+	if err := l.End(ctx); err != nil {
 		return err
 	}
 	select {
-	case <-n.halted:
+	case <-l.Over():
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 }
 
-// change finds a living node and takes its lock. By the time that it has it, the node may have been started anew.
-func (h *host) change(ctx context.Context, id string) (n *node, unlock func(), err error) {
-	for {
-		n, ok := h.find(ctx, id)
-		if !ok {
-			return nil, nil, errNoNode(id)
-		}
-		n.changing.Lock()
-		if now, ok := h.find(ctx, id); ok && now == n {
-			return n, n.changing.Unlock, nil
-		}
-		n.changing.Unlock()
-	}
-}
-
-func (h *host) isStopped(n *node) bool {
-	h.mu.RLock()
-	defer h.mu.RUnlock()
-	return n.stopped
-}
-
-// halt removes what is left of a node's life, when it was stopped, and not what it keeps.
-func (h *host) halt(n *node) {
-	if n.process != nil {
-		_, _ = n.process.Wait()
-	}
-	n.removing.Lock()
-	h.clear(n.place)
-	n.removing.Unlock()
-	h.tracer.Remove(n.PIDNS)
-	h.moments.Remove(n.PIDNS)
-	n.pidfd.Close()
-	close(n.halted)
-	h.log.Info("node is stopped", "node", n.Spec.ID)
-}
-
-// restart boots a stopped node. When that fails it is still stopped.
-func (h *host) restart(ctx context.Context, id string) (sandbox.Node, error) {
-	old, unlock, err := h.change(ctx, id)
+// PowerOn boots a stopped node. When that fails it is still stopped.
+func (h *host) PowerOn(ctx context.Context, id string) (sandbox.Node, error) {
+	n, unlock, err := h.change(ctx, id)
 	if err != nil {
 		return sandbox.Node{}, err
 	}
 	defer unlock()
-	if !h.isStopped(old) {
-		return h.public(old), nil
+	if h.living(n) == nil {
+		err = h.restart(n)
 	}
-	<-old.halted
-	h.making <- struct{}{}
-	defer func() { <-h.making }()
-	began := time.Now()
-	n := newNode(old.Node)
-	n.place, n.moments, n.changing, n.again, n.Started = old.place, old.moments, old.changing, true, began.UnixMilli()
-	close(n.ready)
-	if err := h.start(n); err != nil {
-		return sandbox.Node{}, err
-	}
-	h.log.Info("node is started again", "node", id, "pid", n.PID, "took", time.Since(began).Round(time.Millisecond))
-	err = h.succeed(old, n)
+	h.mu.RLock()
+	defer h.mu.RUnlock()
 	return h.public(n), err
 }
 
-// succeed puts a node's new life in the place of its old one, with the links that it has by now.
-func (h *host) succeed(old, n *node) error {
+// restart gives a stopped node another life, with the links that it has by then.
+func (h *host) restart(n *node) error {
+	<-n.life.Over()
+	began := time.Now()
+	l, err := h.begin(n, n.life.Place, true)
+	if err != nil {
+		return err
+	}
 	h.cabling.Lock()
 	defer h.cabling.Unlock()
-	n.Links = old.Links
-	h.live(n)
-	return errors.Join(h.rewrite(n), h.plugAll(n))
+	h.mu.Lock()
+	n.note(l)
+	n.stopped, n.frozen, n.Started = false, false, began.UnixMilli()
+	h.mu.Unlock()
+	h.await(n, l)
+	h.log.Info("node is started again", "node", n.Spec.ID, "pid", l.PID, "took", time.Since(began).Round(time.Millisecond))
+	return errors.Join(h.write(n), h.plugAll(n))
 }
 
 // discard removes a node that is stopped; done is false for any other.
@@ -123,7 +139,7 @@ func (h *host) discard(n *node, reason string) (done bool) {
 	n.changing.Lock()
 	defer n.changing.Unlock()
 	h.mu.Lock()
-	done = n.stopped && n.alive && h.nodes[n.Spec.ID] == n
+	done = n.stopped && n.alive
 	if done {
 		n.alive, n.dying = false, true
 	}
@@ -131,14 +147,12 @@ func (h *host) discard(n *node, reason string) (done bool) {
 	if !done {
 		return false
 	}
-	<-n.halted
-	h.ended.Add(n.Spec.ID, reason)
-	if err := rootfs.Release(h.work(n)); err != nil {
+	n.reason.CompareAndSwap(nil, &reason)
+	<-n.life.Over()
+	h.ended.Add(n.Spec.ID, n.why())
+	if err := n.life.Release(); err != nil {
 		h.log.Error("a node's disk stays", "node", n.Spec.ID, "error", err)
 	}
-	h.unlink(n)
-	h.forget(n)
-	close(n.gone)
-	h.log.Info("node is gone", "node", n.Spec.ID, "reason", reason)
+	h.remove(n)
 	return true
 }

@@ -10,6 +10,7 @@ import (
 
 	"podlab/sandbox"
 	"podlab/sandbox/internal/sandboxtest"
+	"podlab/sandbox/internal/spare"
 )
 
 // awaitSpares waits until there are that many, taken or not, and the daemon has said of each that it can be taken.
@@ -22,7 +23,7 @@ func awaitSpares(t testing.TB, d *sandboxtest.Daemon, want int) {
 			t.Fatal(err)
 		}
 		said := d.Said()
-		places = slices.DeleteFunc(groups.Nodes(), func(place string) bool { return !strings.HasPrefix(place, sparePrefix) })
+		places = slices.DeleteFunc(groups.Nodes(), func(place string) bool { return !strings.HasPrefix(place, spare.Prefix) })
 		made := func(place string) bool { return strings.Contains(said, `msg="spare node" node=`+place) }
 		if len(places) == want && !slices.ContainsFunc(places, func(place string) bool { return !made(place) }) {
 			return

@@ -17,10 +17,20 @@ import (
 	"podlab/sandbox/internal/userns"
 )
 
-// Essential features: without one of them no node can be made.
-var Essential = map[string]bool{
+// essential features: without one of them no node can be made.
+var essential = map[string]bool{
 	"user_namespaces": true, "idmapped_mounts": true, "overlay": true, "ext4": true, "loop": true, "seccomp": true, "mkfs.ext4": true,
 	"cgroup_memory": true, "cgroup_pids": true, "cgroup_cpu": true,
+}
+
+// Refusal is the reason why no node can be made: the first of what is missing that is essential.
+func Refusal(missing []*sandbox.Error) error {
+	for _, one := range missing {
+		if essential[one.Params["feature"]] {
+			return one
+		}
+	}
+	return nil
 }
 
 // Missing looks for what nodes need by trying it, and returns a missing_feature for each that is not there: params feature and remedy, a

@@ -30,7 +30,7 @@ func TestMissing(t *testing.T) {
 		if missing.Code != sandbox.CodeMissingFeature || missing.Params["remedy"] == "" {
 			t.Errorf("%+v", missing)
 		}
-		if Essential[missing.Params["feature"]] {
+		if essential[missing.Params["feature"]] {
 			t.Errorf("missing: %v", missing)
 		}
 	}

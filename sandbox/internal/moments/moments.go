@@ -16,33 +16,43 @@ const kept = 4096 // of a node
 // Log is what happened in one node.
 type Log = *ring.Ring[sandbox.Moment]
 
-// Open begins a node's log, or, given that of its earlier life, goes on with it. Its last number is kept in the directory dir.
-func Open(dir string, earlier Log) (Log, error) {
-	file := filepath.Join(dir, "moments")
-	if earlier != nil {
-		return earlier, earlier.Move(file)
-	}
-	return ring.Open[sandbox.Moment](file, kept)
+// Tracer tells what the kernel does in pid namespaces: a *trace.Tracer.
+type Tracer interface {
+	Add(pidns uint64, initHostPID int) error
+	Remove(pidns uint64)
 }
 
-// Logs are those of all nodes that live, by the inode of their pid namespace. The zero value is ready, for many goroutines.
+// Logs are those of all nodes that live, by the inode of their pid namespace. They are safe for use by many goroutines.
 type Logs struct {
-	mu sync.RWMutex
-	of map[uint64]Log
+	tracer Tracer
+	mu     sync.RWMutex
+	of     map[uint64]Log
 }
 
-// Add lets a node's moments come to its log.
-func (l *Logs) Add(pidns uint64, log Log) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.of == nil {
-		l.of = make(map[uint64]Log)
+// New returns the logs that a tracer fills.
+func New(tracer Tracer) *Logs { return &Logs{tracer: tracer, of: make(map[uint64]Log)} }
+
+// Begin begins the log of the node with that pid namespace and init, or, given that of the node's earlier life, goes on with it. Its last
+// number is kept in the directory dir.
+func (l *Logs) Begin(pidns uint64, init int, dir string, earlier Log) (log Log, err error) {
+	file := filepath.Join(dir, "moments")
+	if log = earlier; log != nil {
+		err = log.Move(file)
+	} else {
+		log, err = ring.Open[sandbox.Moment](file, kept)
 	}
+	if err != nil {
+		return nil, err
+	}
+	l.mu.Lock()
 	l.of[pidns] = log
+	l.mu.Unlock()
+	return log, l.tracer.Add(pidns, init)
 }
 
-// Remove ends that. It does not close the log.
-func (l *Logs) Remove(pidns uint64) {
+// End ends what comes to the log of a pid namespace. It does not close the log.
+func (l *Logs) End(pidns uint64) {
+	l.tracer.Remove(pidns)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.of, pidns)

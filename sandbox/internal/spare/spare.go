@@ -1,62 +1,70 @@
-// Package spare decides which nodes are made before somebody asks for them: as many as the operator said, of the shapes that were asked for
-// last, since what comes is mostly what came, and only in room that nobody wants.
+// Package spare keeps nodes that nobody has asked for yet: complete, with disk, root, init and agent, so that whoever asks for one of the same
+// shape gets it by a change of name. There are as many as the operator said, of the shapes that were asked for last, since what comes is
+// mostly what came, and only in room that nobody wants.
 package spare
 
 import (
-	"slices"
+	"context"
+	"crypto/rand"
+	"log/slog"
+	"strings"
 	"time"
 
 	"podlab/sandbox"
 )
 
-// How long to wait.
-const (
-	Calm  = 500 * time.Millisecond // nobody asked for a node: who just got one needs the processors for its pods
-	Again = 10 * time.Second       // after a spare could not be made
-)
+// Prefix begins a spare's name. Nobody can ask for a node of such a name.
+const Prefix = "_"
 
-// Shape is all of a spec that makes a difference to what is made.
-func Shape(spec sandbox.NodeSpec) sandbox.NodeSpec {
-	spec.ID, spec.Owner = "", ""
-	return spec
+// Nodes is who makes nodes and gives them away.
+type Nodes interface {
+	// Spares are those that live and that nobody has, and how much room there is for them: see Plan.Compare.
+	Spares() (have []sandbox.NodeSpec, room int)
+	MakeSpare(spec sandbox.NodeSpec) error
+	// DropSpares destroys those of the nodes that are still spare, and waits until they are gone.
+	DropSpares(ids []string)
 }
 
-// Plan says which spares there shall be. Its zero value wants none. The caller keeps goroutines apart.
-type Plan struct {
-	recent []sandbox.NodeSpec // shapes, as many as there shall be spares; the oldest first
-	rest   time.Time          // until then none is made
-}
-
-// NewPlan wants count spares, at first of one shape.
-func NewPlan(count int, first sandbox.NodeSpec) Plan {
-	return Plan{recent: slices.Repeat([]sandbox.NodeSpec{Shape(first)}, count)}
-}
-
-// Asked says that somebody asked for a node.
-func (p *Plan) Asked(spec sandbox.NodeSpec, now time.Time) {
-	if len(p.recent) > 0 {
-		p.recent, p.rest = append(p.recent[1:], Shape(spec)), now.Add(Calm)
+// Keep makes and removes spares as the plan says, until ctx ends, and then removes all.
+func Keep(ctx context.Context, plan *Plan, nodes Nodes, log *slog.Logger) {
+	defer func() {
+		have, _ := nodes.Spares()
+		nodes.DropSpares(ids(have))
+	}()
+	if plan.none() {
+		return
 	}
-}
-
-// Failed says that a spare could not be made.
-func (p *Plan) Failed(now time.Time) { p.rest = now.Add(Again) }
-
-// Compare returns which of the spares that there are (by index) are not wanted any more, or in the way, and what spare is to be made next,
-// nil for none. room is the number of places that nobody has who asked; places is how many a node takes.
-func (p *Plan) Compare(have []sandbox.NodeSpec, room int, places func(sandbox.NodeSpec) int, now time.Time) (surplus []int, missing *sandbox.NodeSpec) {
-	want := slices.Clone(p.recent)
-	for i, spec := range have {
-		at := slices.Index(want, Shape(spec))
-		if at < 0 || places(spec) > room {
-			surplus = append(surplus, i)
+	tick := time.NewTicker(calm / 2)
+	defer tick.Stop()
+	for ctx.Err() == nil {
+		have, room := nodes.Spares()
+		surplus, missing := plan.Compare(have, room, time.Now())
+		nodes.DropSpares(surplus)
+		if missing != nil && add(plan, nodes, *missing, log) {
 			continue
 		}
-		room -= places(spec)
-		want = slices.Delete(want, at, at+1)
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+		}
 	}
-	if len(want) > 0 && len(surplus) == 0 && places(want[0]) <= room && !now.Before(p.rest) {
-		missing = &want[0]
+}
+
+func add(plan *Plan, nodes Nodes, spec sandbox.NodeSpec, log *slog.Logger) bool {
+	began := time.Now()
+	spec.ID = Prefix + strings.ToLower(rand.Text()[:12])
+	if err := nodes.MakeSpare(spec); err != nil {
+		log.Warn("no spare node", "error", err)
+		plan.Failed(time.Now())
+		return false
 	}
-	return surplus, missing
+	log.Info("spare node", "node", spec.ID, "hostname", spec.Hostname, "took", time.Since(began).Round(time.Millisecond))
+	return true
+}
+
+func ids(specs []sandbox.NodeSpec) (all []string) {
+	for _, spec := range specs {
+		all = append(all, spec.ID)
+	}
+	return all
 }

@@ -17,8 +17,9 @@ import (
 	"podlab/sandbox/internal/sandboxtest"
 )
 
-// overwrite opens what every process that it sees was started from, for writing, for 3 s, and says which program of Podlab's gave way: a
-// container's first stage runs in the container's view for a moment (CVE-2019-5736).
+// overwrite writes to what every process that it sees was started from, for 3 s, and says which program of Podlab's gave way: a container's
+// first stage runs in the container's view for a moment (CVE-2019-5736). A program in memory may be opened: its seals refuse the byte, which is
+// the one that is there (elf(5)).
 func overwrite([]string) {
 	for end := time.Now().Add(3 * time.Second); time.Now().Before(end); {
 		links, _ := filepath.Glob("/proc/[0-9]*/exe")
@@ -33,7 +34,9 @@ func overwrite([]string) {
 			}
 			for _, path := range []string{link, fmt.Sprint("/proc/self/fd/", held)} { // the second when the process has gone on
 				if fd, err := unix.Open(path, unix.O_WRONLY|unix.O_CLOEXEC, 0); err == nil {
-					fmt.Println(name)
+					if _, err := unix.Pwrite(fd, []byte{0x7f}, 0); err == nil {
+						fmt.Println(name)
+					}
 					unix.Close(fd)
 				}
 			}

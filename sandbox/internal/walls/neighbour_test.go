@@ -39,16 +39,19 @@ func busy(s sandbox.Snapshot) bool { return s.Node.Usage.CPU > 400_000 } // µs:
 
 const (
 	promise = 100 * time.Millisecond // at p99, shared/security.md
-	worst   = time.Second            // whatever the machine does
-	keys    = 300
+	worst   = time.Second            // on a machine that others use
+	keys    = 500                    // during an abuse: five may be later than p99
+	control = 150                    // before it, and again after it
 )
 
-// TestNeighboursKeys measures how long a key of one learner takes to appear while another does the worst.
+// TestNeighboursKeys measures how long a key of one learner takes to appear while another does the worst, and fails where p99 of 500 keys is
+// 100 ms or more.
 //
-// What is to be shown is about p99 on a machine of two cores, which others may be using: one key of a hundred is late there by itself now and
-// then. So each abuse has a control in the same run: the same keys just before it begins, and just after its node is gone. The p99 of 300
-// keys is the third worst. It fails above 100 ms, where the machine is this test's: where the control's p99 is above 50 ms, or others than the
-// nodes and this test took more than a quarter of the processors while the keys were typed, nothing can be said of 100 ms, and it fails above a second.
+// That is to be shown of a machine that is the nodes' own, as CI's is: scripts/test runs one package at a time, and this one runs one test at a
+// time. So each abuse has a control: the same keys just before it begins, and just after its node is gone. Where p99 of those, at rest, is above
+// 50 ms already, an abuse may add 100 ms to it. Outside CI, where others than the nodes and this test took more than a quarter of the processors
+// while the keys were typed, nothing can be said of 100 ms, and it fails at a second. (Kernel threads are such others, and may work for the abuse:
+// that is why CI has no such exception.)
 func TestNeighboursKeys(t *testing.T) {
 	d := sandboxtest.Start(t)
 	term := typist(t, d.Agent(d.Node(t, sandbox.NodeSpec{ID: "quiet"})))
@@ -57,7 +60,7 @@ func TestNeighboursKeys(t *testing.T) {
 			id := fmt.Sprint("hog", i)
 			hog := d.Agent(d.Node(t, sandbox.NodeSpec{ID: id}))
 			smuggle(t, hog, "")
-			control := echoes(t, term, keys/2)
+			rest := echoes(t, term, control)
 			ended := make(chan struct{})
 			go func() {
 				defer close(ended)
@@ -76,23 +79,51 @@ func TestNeighboursKeys(t *testing.T) {
 			if err := d.Destroy(t.Context(), id); err != nil {
 				t.Fatal(err)
 			}
-			control = append(control, echoes(t, term, keys/2)...)
-			judge(t, abused, control, took)
+			rest = append(rest, echoes(t, term, control)...)
+			judge(t, abused, rest, took)
 		})
 	}
 }
 
 // judge holds the keys against the promise. others is the share of the processors that was not the nodes'.
-func judge(t *testing.T, abused, control []time.Duration, others float64) {
+func judge(t *testing.T, abused, rest []time.Duration, others float64) {
 	t.Helper()
-	p99, quiet, limit := percentile(abused, 99), percentile(control, 99), promise
-	if quiet > promise/2 || others > 0.25 {
-		limit = worst
+	p99, quiet := percentile(abused, 99), percentile(rest, 99)
+	limit := sandboxtest.Within(limit(quiet, others, os.Getenv("CI") != ""))
+	t.Logf("p50 %v p99 %v; at rest p50 %v p99 %v; others have %.0f %% of the machine; limit %v",
+		percentile(abused, 50), p99, percentile(rest, 50), quiet, 100*others, limit)
+	if p99 >= limit {
+		t.Errorf("the neighbour's keys take %v at p99, not less than %v", p99, limit)
 	}
-	t.Logf("p50 %v p99 %v; control p50 %v p99 %v; others have %.0f %% of the machine; limit %v",
-		percentile(abused, 50), p99, percentile(control, 50), quiet, 100*others, limit)
-	if p99 > sandboxtest.Within(limit) {
-		t.Errorf("the neighbour's keys take %v at p99, more than %v", p99, limit)
+}
+
+func limit(quiet time.Duration, others float64, ci bool) time.Duration {
+	switch {
+	case !ci && others > 0.25:
+		return worst
+	case quiet > promise/2:
+		return promise + quiet
+	}
+	return promise
+}
+
+// TestLimit: CI has no way around the promise but a machine that is late by itself.
+func TestLimit(t *testing.T) {
+	for _, one := range []struct {
+		quiet  time.Duration
+		others float64
+		ci     bool
+		want   time.Duration
+	}{
+		{5 * time.Millisecond, 0, true, promise},
+		{5 * time.Millisecond, 0.9, true, promise},
+		{80 * time.Millisecond, 0.9, true, promise + 80*time.Millisecond},
+		{5 * time.Millisecond, 0, false, promise},
+		{5 * time.Millisecond, 0.9, false, worst},
+	} {
+		if got := limit(one.quiet, one.others, one.ci); got != one.want {
+			t.Errorf("%+v: %v", one, got)
+		}
 	}
 }
 
