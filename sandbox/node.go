@@ -172,7 +172,9 @@ type Terminal interface {
 // Agent is what a node's agent can be asked. *NodeClient implements it over the node's socket.
 type Agent interface {
 	// Apply makes or changes the objects: JSON of Pod, PlainContainer, ConfigMap or Secret, in order. It returns when each is recorded and its start
-	// has begun; errors name the first that failed. Errors: unknown_image, name_taken, over_capacity, immutable, bad_value …
+	// has begun; errors name the first that failed. A pod may name images that are not there: it waits for them (ErrImagePull). Errors:
+	// unknown_image (of a plain or ephemeral container, or one that the machine's operator could make), name_taken, over_capacity,
+	// immutable, bad_value …
 	Apply(ctx context.Context, objects [][]byte) ([]Applied, error)
 	// Get returns the JSON of an object, or, by name, of every one of its kind if ref names none. Kinds: Pod, ConfigMap, Secret.
 	// Errors: not_found, bad_request.

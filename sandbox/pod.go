@@ -84,7 +84,7 @@ type PodSpec struct {
 type ContainerSpec struct {
 	Name            string           `json:"name"`
 	Image           string           `json:"image"`
-	ImagePullPolicy string           `json:"imagePullPolicy,omitempty"` // accepted; the images are local
+	ImagePullPolicy string           `json:"imagePullPolicy,omitempty"` // Always, IfNotPresent (default), Never
 	Command         []string         `json:"command,omitempty"`
 	Args            []string         `json:"args,omitempty"`
 	WorkingDir      string           `json:"workingDir,omitempty"`

@@ -57,7 +57,30 @@ func changed(t *testing.T, dir string) string {
 	return file
 }
 
-// An image that is imported while a node runs is there at once, and its container sees the layers as they were meant; gc waits for the node.
+// reach waits until a pod has a status, as kubectl get pods shows it.
+func reach(t *testing.T, agent sandbox.Agent, pod, status string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), sandboxtest.Within(time.Minute))
+	defer cancel()
+	reached := errors.New("reached")
+	err := agent.Watch(ctx, nil, func(u sandbox.Update) error {
+		if u.Snapshot == nil {
+			return nil
+		}
+		for _, p := range u.Snapshot.Pods {
+			if p.Metadata.Name == pod && p.Columns().Status == status {
+				return reached
+			}
+		}
+		return nil
+	})
+	if !errors.Is(err, reached) {
+		t.Fatalf("%s is not %s: %v", pod, status, err)
+	}
+}
+
+// An image that is imported while a node runs is there at once, a pod that waited for it starts, and its container sees the layers as they were
+// meant; gc waits for the node.
 func TestImportedImageInANode(t *testing.T) {
 	sandboxtest.Root(t)
 	data := dataWith(t)
@@ -75,8 +98,15 @@ func TestImportedImageInANode(t *testing.T) {
 	if out := run("container", "run", "changed:v1"); !strings.Contains(out, "changed:v1") {
 		t.Errorf("before it is there: %s", out)
 	}
+	pod := `{"apiVersion":"v1","kind":"Pod","metadata":{"name":"early"},"spec":{"containers":[{"name":"a","image":"changed:v1","command":["sleep","1000"]}]}}`
+	_, err := agent.Apply(t.Context(), [][]byte{[]byte(pod)})
+	must(t, err)
+	reach(t, agent, "early", "ErrImagePull")
+	reach(t, agent, "early", "ImagePullBackOff")
 	archive := changed(t, filepath.Join(data, "images"))
 	must(t, (&importCmd{dataDir: dataDir{data}, File: archive}).Run(e))
+	reach(t, agent, "early", "Running")
+	must(t, agent.Delete(t.Context(), sandbox.Ref{Kind: sandbox.ManifestPod, Name: "early"}, 0))
 	out := run("container", "run", "--rm", "changed:v1", "sh", "-c", "ls /etc/group 2>&1; ls /var/www | wc -l; ls -A /var; stat -c '%a %u' /srv/su; ls /dev/sda 2>&1; ls /bin/sh")
 	if want := "ls: /etc/group: No such file or directory\n0\nwww\n755 1000\nls: /dev/sda: No such file or directory\n/bin/sh\n"; out != want {
 		t.Errorf("got %q, want %q", out, want)

@@ -3,6 +3,8 @@ package kubectl
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -45,5 +47,36 @@ func TestDescribe(t *testing.T) {
 			t.Fatalf("%q is not there, or not in its place:\n%s", want, out.String())
 		}
 		rest = behind
+	}
+}
+
+// TestImageEvents: what the kubelet says of an image that is not there (pkg/kubelet/images/image_manager.go).
+func TestImageEvents(t *testing.T) {
+	var moments []sandbox.Moment
+	say := func(reason string, params ...string) {
+		m := sandbox.Moment{Kind: sandbox.MomentContainer, Reason: reason, Pod: "p", Container: "p/a", Params: map[string]string{"image": "x:1"}}
+		for i := 0; i < len(params); i += 2 {
+			m.Params[params[i]] = params[i+1]
+		}
+		moments = append(moments, m)
+	}
+	say("Pulling")
+	say("ErrImagePull", "detail", "not found")
+	say("Failed", "detail", "ErrImagePull")
+	say("ImagePullBackOff", "detail", "it waits")
+	say("Failed", "detail", "ImagePullBackOff")
+	say("Pulling")
+	say("ErrImageNeverPull", "detail", "never")
+	say("InvalidImageName", "detail", "bad")
+	var got []string
+	for _, e := range Events(moments, "p") {
+		got = append(got, fmt.Sprintf("%s %s %s x%d", e.Type, e.Reason, e.Message, e.Count))
+	}
+	want := []string{
+		`Warning Failed Failed to pull image "x:1": not found x1`, "Warning Failed Error: ErrImagePull x1", `Normal BackOff Back-off pulling image "x:1" x1`,
+		"Warning Failed Error: ImagePullBackOff x1", `Normal Pulling Pulling image "x:1" x2`, "Warning ErrImageNeverPull never x1", "Warning InspectFailed bad x1",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q", got)
 	}
 }

@@ -1,6 +1,7 @@
 package kubectl
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -91,8 +92,12 @@ func eventOf(m sandbox.Moment) (e Event, ok bool) {
 	if m.Reason == "Scheduled" {
 		e.From = "default-scheduler"
 	}
+	e.Reason = cmp.Or(eventReasons[m.Reason], e.Reason)
 	return e, true
 }
+
+// eventReasons are the reasons of events (pkg/kubelet/events) where a moment's says more.
+var eventReasons = map[string]string{"ErrImagePull": "Failed", "ImagePullBackOff": "BackOff", "InvalidImageName": "InspectFailed"}
 
 // message is what the kubelet says (pkg/kubelet/events and their callers); "" for what it has no event for.
 func message(m sandbox.Moment) (text string, warns bool) {
@@ -103,6 +108,14 @@ func message(m sandbox.Moment) (text string, warns bool) {
 		return fmt.Sprintf("Successfully assigned default/%s to %s", m.Pod, p["node"]), false
 	case "Pulled":
 		return fmt.Sprintf("Container image %q already present on machine", p["image"]), false
+	case "Pulling":
+		return fmt.Sprintf("Pulling image %q", p["image"]), false
+	case "ErrImagePull":
+		return fmt.Sprintf("Failed to pull image %q: %s", p["image"], p["detail"]), true
+	case "ImagePullBackOff":
+		return fmt.Sprintf("Back-off pulling image %q", p["image"]), false
+	case "ErrImageNeverPull", "InvalidImageName":
+		return p["detail"], true
 	case "Created":
 		return "Created container: " + name, false
 	case "Started":

@@ -140,13 +140,17 @@ func shownIn(t *testing.T) map[string][]string {
 
 // remarks say what differs from a cluster, or which values are refused.
 var remarks = map[string]string{
-	"PodSpec.automountServiceAccountToken":     "false. " + Reasons[WhyAccounts],
-	"PodSpec.dnsPolicy":                        "ClusterFirst is Default: a node has no cluster DNS and no name server.",
-	"PodSpec.enableServiceLinks":               "No difference: there are no Services.",
-	"PodSpec.os":                               "linux.",
-	"PodSpec.hostname":                         "The host's name only; there is no cluster domain.",
-	"PodSpec.hostNetwork":                      "The learner's node is the host.",
-	"Container.imagePullPolicy":                "Taken, without effect: images are on the node.",
+	"PodSpec.automountServiceAccountToken": "false. " + Reasons[WhyAccounts],
+	"PodSpec.dnsPolicy":                    "ClusterFirst is Default: a node has no cluster DNS and no name server.",
+	"PodSpec.enableServiceLinks":           "No difference: there are no Services.",
+	"PodSpec.os":                           "linux.",
+	"PodSpec.hostname":                     "The host's name only; there is no cluster domain.",
+	"PodSpec.hostNetwork":                  "The learner's node is the host.",
+	"Container.imagePullPolicy": "Without one, IfNotPresent, of whatever tag. To pull is to look whether the image has come to the node. " +
+		"One that is not there: ErrImagePull, ImagePullBackOff, ErrImageNeverPull, InvalidImageName, as in Kubernetes. An image that this machine's operator " +
+		"could make, and has not, is refused at once.",
+	"EphemeralContainer.image":                 "One that is not on the node is refused at once.",
+	"PlainContainer.image":                     "One that is not on the node is refused at once.",
 	"Container.restartPolicy":                  "Always, of an init container: a sidecar. " + "Rules for restarts of single containers are refused.",
 	"ContainerPort.containerPort":              "Information, as in Kubernetes; the preview offers these ports first.",
 	"EmptyDirVolumeSource.medium":              "Nothing or Memory. Huge pages are refused.",

@@ -22,7 +22,7 @@ const (
 )
 
 // Apply makes or changes one object, JSON of sandbox.Pod, PlainContainer, ConfigMap or Secret, and returns when it is recorded and its
-// start has begun. Errors: bad_manifest, bad_value, unknown_image, name_taken, over_capacity, immutable, not_found and
+// start has begun. Errors: bad_manifest, bad_value, unknown_image (see images), name_taken, over_capacity, immutable, not_found and
 // not_running (of what it joins).
 func (e *Engine) Apply(ctx context.Context, data []byte) (sandbox.Applied, error) {
 	kind, err := kindOf(data)

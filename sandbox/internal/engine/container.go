@@ -35,7 +35,8 @@ type container struct {
 
 	alive  *alive    // while running
 	due    time.Time // not to be started before
-	killed bool      // SIGKILL was sent
+	pulls  pulls
+	killed bool // SIGKILL was sent
 }
 
 // begin makes the context that all the container's probes and hooks end with.
@@ -135,7 +136,7 @@ func (c *container) started(made *launched) {
 	if c.spec != nil {
 		r.Image, r.Mounts, r.As = c.spec.Image, made.mounts, asOf(made.process)
 	}
-	c.due, c.killed = time.Time{}, false
+	c.due, c.pulls, c.killed = time.Time{}, pulls{}, false
 	c.discardOld()
 	c.unit.emit(sandbox.MomentContainer, "Started", c)
 	if addr := c.unit.record.Address; made.mac != "" {
@@ -279,6 +280,10 @@ func shortDuration(d time.Duration) string { return d.String() }
 func (c *container) failed(err error) {
 	if e, ok := errors.AsType[*configError](err); ok {
 		c.misconfigured(e)
+		return
+	}
+	if e, ok := errors.AsType[*pullError](err); ok {
+		c.notPulled(e)
 		return
 	}
 	r := c.run

@@ -103,8 +103,12 @@ func testConfig(t testing.TB) Config {
 
 func open(t testing.TB) *bench {
 	needRoot(t)
+	return openWith(t, testConfig(t))
+}
+
+func openWith(t testing.TB, config Config) *bench {
 	b := &bench{t: t, keeper: newKeeper()}
-	e, err := Open(testConfig(t), b.keeper, b.note)
+	e, err := Open(config, b.keeper, b.note)
 	if err != nil {
 		t.Fatal(err)
 	}

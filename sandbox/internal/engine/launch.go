@@ -52,11 +52,10 @@ func (c *container) launch(in *making) (*launched, error) {
 }
 
 func (c *container) assemble(in *making, told *telling, steps *undo.Steps) (*launched, error) {
-	img, err := c.unit.engine.cfg.Images.Lookup(c.imageName())
+	img, err := c.lookup(told)
 	if err != nil {
 		return nil, err
 	}
-	told.say("Pulled", "image", c.imageName()) // it is on the node already
 	root := newRootfs(c.overlayDir(c.run.Attempt), c.unit.engine.cfg.Images, img)
 	steps.Add(func() { _ = root.remove() }) // its error would hide the first one's
 	if err := root.mount(); err != nil {

@@ -203,6 +203,9 @@ func (o *object) validate(before, after string) error {
 }
 
 func validateContainer(at string, c *sandbox.ContainerSpec, volumes []string) error {
+	if c.Image == "" || len(c.Image) > maxImage {
+		return badValue(at+"image", c.Image, "1 to "+strconv.Itoa(maxImage)+" characters")
+	}
 	for i, m := range c.VolumeMounts {
 		field := at + "volumeMounts[" + strconv.Itoa(i) + "]."
 		if !slices.Contains(volumes, m.Name) {
@@ -284,14 +287,20 @@ func amounts(at string, r sandbox.Resources) (a amount, err error) {
 	return a, nil
 }
 
-// images looks up every container's image.
+// images refuses images that are not on the node where nobody would wait for them: of a plain container, which is made at once or not at all, of
+// an ephemeral one, whose asker waits for it, and those that the machine's operator could make. A pod may be there before its images are.
 func (o *object) images(store *image.Store) error {
 	for _, c := range o.specs() {
-		if _, err := store.Lookup(c.Image); err != nil {
+		_, err := store.Lookup(c.Image)
+		if err != nil && (o.plain() || o.isEphemeral(c) || sandbox.Public(err).Params["buildable"] != "") {
 			return err
 		}
 	}
 	return nil
+}
+
+func (o *object) isEphemeral(c *sandbox.ContainerSpec) bool {
+	return slices.ContainsFunc(o.Spec.EphemeralContainers, func(e sandbox.EphemeralContainer) bool { return e.Name == c.Name })
 }
 
 func badValue(field, value, detail string) *sandbox.Error {

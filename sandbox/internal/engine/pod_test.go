@@ -151,7 +151,8 @@ func TestRefusals(t *testing.T) {
 		manifest string
 		code     sandbox.Code
 	}{
-		"unknown image":  {pod("p", "", `{"name":"a","image":"ngnix"}`), sandbox.CodeUnknownImage},
+		"unknown image":  {plain("p", `"image":"ngnix"`), sandbox.CodeUnknownImage},
+		"no image":       {pod("p", "", `{"name":"a"}`), sandbox.CodeBadValue},
 		"over capacity":  {pod("p", "", sh("a", idle, `"resources":{"limits":{"memory":"300Mi"}}`)), sandbox.CodeOverCapacity},
 		"plain name":     {plain("taken", `"image":"busybox"`), sandbox.CodeNameTaken},
 		"volume":         {pod("p", "", sh("a", idle, `"volumeMounts":[{"name":"x","mountPath":"/x"}]`)), sandbox.CodeVolumeNotFound},

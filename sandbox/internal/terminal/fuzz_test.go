@@ -13,6 +13,7 @@ func FuzzReplay(f *testing.F) {
 		"one\x1b[31mtwo\x1b[0m\r\n", "\x1b]0;title\x07$ ", "\x1b[?1049h\x1b[2J\x1b[H~\r\n~", "\x1b(0lqk\x1b(B", "\x1b[38;2;1;2;3mx\x1b[48:5:20my",
 		"\x1b[6n", "\x1b\x1b[6nZ", "\x1b[\x1b[6n6n", "\x1b(\x1b[6n", "\x1b\n[6n", "\x1b[1\x07m", "\xc2\x9b6n", "\x1b]0;x\xc2\x9b6n\x07", "\x1b[\xc2\x9b>q",
 		"\xc2\x1b[6n\x9b6n", "\x1b[" + strings.Repeat("0", 2000) + "31m", "\x1bP+q544e\x1b\\", "\x1b]11;?\x1b\\", "\x1b]52;c;aGk=\x07", "\x1b[5;10r", "\x1b[>c\x1b[?u",
+		"\x1b]\u009bx", "\x1b[1\x07", "\x1b[\x05", "\x1bP\u009b6n",
 	} {
 		f.Add([]byte(seed), 3, false)
 		f.Add([]byte(seed), 7, true)

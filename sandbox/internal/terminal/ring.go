@@ -222,8 +222,11 @@ func (r *ring) replay() []byte {
 	out = append(out, r.mode.prefix()...)
 	for len(src) > 0 {
 		n := token(src)
-		if n == 0 {
-			return append(out, src...)
+		if n == 0 { // its rest is still to come
+			if begun(src) {
+				out = append(out, src...)
+			}
+			return out
 		}
 		if !live(src[:n]) {
 			// Half a character must not become a whole one, perhaps a C1 control, with what comes next when something between is left out.

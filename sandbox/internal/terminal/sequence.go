@@ -139,12 +139,33 @@ func whole(tok []byte) bool {
 		if !ended && tok[1] == ']' {
 			text, ended = bytes.CutSuffix(text, []byte("\a"))
 		}
-		for i := range text {
-			ended = ended && text[i] >= ' ' && text[i] != 0x7f && !isC1(text[i:])
-		}
-		return ended
+		return ended && plain(text)
 	}
 	return between(tok[1:len(tok)-1], 0x20, 0x2f) && between(tok[len(tok)-1:], 0x30, 0x7e)
+}
+
+// begun reports whether an escape sequence without its end is as ECMA-48 has it so far: every terminal waits for the rest, and does nothing.
+func begun(tok []byte) bool {
+	if len(tok) < 2 {
+		return true
+	}
+	switch tok[1] {
+	case '[':
+		return between(tok[2:], 0x20, 0x3f)
+	case ']', 'P', 'X', '^', '_':
+		return plain(tok[2:]) // ESC, the first half of what ends it, has its command done already
+	}
+	return between(tok[1:], 0x20, 0x2f)
+}
+
+// plain reports whether no control character is in a text.
+func plain(text []byte) bool {
+	for i := range text {
+		if text[i] < ' ' || text[i] == 0x7f || isC1(text[i:]) {
+			return false
+		}
+	}
+	return true
 }
 
 func between(text []byte, least, most byte) bool {
