@@ -83,6 +83,9 @@ func (p *vt) begin(state rune) {
 }
 
 func (p *vt) take(c rune) {
+	if p.state == 0 && c >= ' ' && c < 0x7f { // most of it
+		return
+	}
 	inString := strings.ContainsRune("]PX^_", p.state)
 	if inString && (c == 0x1b || c == 0x9c || c == 0x07 && p.state == ']') {
 		p.finish()

@@ -39,6 +39,8 @@ var tables = map[string]func(i int) error{
 	},
 	"memory": moreMemory,
 	"locks":  moreLocks,
+
+	"strangers": moreStrangers, "neighbours": moreNeighbours, "buffers": moreBuffers, "seccomp": moreSeccomp,
 }
 
 // hold fills a table with at most so many entries, says how many it got, and keeps them until it is ended.
