@@ -59,7 +59,6 @@ func bundle() (map[string][]byte, float64) {
 			{InputPath: "src/lab.ts", OutputPath: "lab"},
 			{InputPath: "src/home.ts", OutputPath: "home"},
 			{InputPath: "src/plain.ts", OutputPath: "plain"},
-			{InputPath: "src/recording/page.ts", OutputPath: "recording"},
 			{InputPath: "words:en", OutputPath: "words-en"},
 			{InputPath: "words:zh", OutputPath: "words-zh"},
 			{InputPath: "css/app.css", OutputPath: "app"},

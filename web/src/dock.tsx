@@ -12,7 +12,7 @@ import { Shape } from "./identity.tsx";
 import { wanted } from "./lit.ts";
 import { type Pane, bringPane, front, maximised, panes } from "./panes.ts";
 import { setRunner } from "./run.ts";
-import { session, snapshot, step } from "./store.ts";
+import { moment, session, snapshot, step } from "./store.ts";
 import type { Terminal } from "./terminal.ts";
 import { t } from "./words.ts";
 
@@ -261,6 +261,7 @@ function TerminalPane({ name }: { name: string }) {
   return (
     <>
       <div class="xbox" ref={box} />
+      {moment.value > 0 && <Lazy load={() => import("./recording/past.tsx").then((m) => m.pastOf((x) => terminals.peek().get(x)))} name={name} />}
       {state !== "open" && (
         <div class="xnote" role="status">
           <span>{exit ? t(exit.signal ? "term.killed" : "term.exited", { code: exit.code, signal: exit.signal ?? 0 }) : t(`term.${state}`)}</span>

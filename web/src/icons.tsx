@@ -12,6 +12,7 @@ const paths = {
   picture: "M2.5 3.5h5v5h-5zM9.5 9.5h4v4h-4zM7.5 6h4.5v3.5",
   clock: "M8 2a6 6 0 1 0 0 12A6 6 0 0 0 8 2zM8 4.6V8l2.4 1.6",
   down: "M3.5 6L8 10.5 12.5 6",
+  save: "M8 2.5v7M5 6.8L8 9.8 11 6.8M3 13h10",
   right: "M6 3.5L10.5 8 6 12.5",
   again: "M13 8a5 5 0 1 1-1.5-3.6M13 2.5v3h-3",
   folder: "M2 4.5h4l1.5 1.5H14v7H2z",

@@ -1,4 +1,4 @@
-// The lab page.
+// The lab page, and that of a recording (recording/page.ts), which is made of the same parts.
 
 import { effect } from "@preact/signals";
 import { defineBar } from "./bar.tsx";
@@ -9,7 +9,7 @@ import { connect, watch } from "./live.ts";
 import { watchLit } from "./lit.ts";
 import { definePhase } from "./phase.tsx";
 import { defineSplit } from "./split.ts";
-import { session, step } from "./store.ts";
+import { paused, session, step } from "./store.ts";
 import { startTabs } from "./tabs.ts";
 import { startLanguage, startTheme } from "./theme.ts";
 import { defineToasts } from "./toasts.tsx";
@@ -20,26 +20,34 @@ startLanguage();
 defineToasts();
 defineSplit();
 defineBar();
-definePhase();
 startLesson();
 enter(false);
 startTabs();
 defineView();
-defineDock();
 watchLit();
 startKeyboard();
-watch();
-const recordings = document.getElementById("recordings");
-recordings?.addEventListener("beforetoggle", () => void import("./recording/own.ts").then((m) => m.start(recordings)), { once: true });
-effect(() => {
-  document.body.toggleAttribute("data-recording", Boolean(session.value?.recording));
-});
-effect(() => {
-  step.value;
-  connect();
-});
+if (document.body.classList.contains("replay-page")) void import("./recording/page.ts").then((m) => m.start(enter));
+else live();
 
-// htmx comes after the first picture: until then the links of the lesson are links.
-const later = () => void import("htmx.org");
-if (document.readyState === "complete") later();
-else window.addEventListener("load", later);
+function live(): void {
+  definePhase();
+  defineDock();
+  watch();
+  const recordings = document.getElementById("recordings");
+  recordings?.addEventListener("beforetoggle", () => void import("./recording/own.ts").then((m) => m.start(recordings)), { once: true });
+  effect(() => {
+    if (paused.value) void import("./recording/back.ts").then((m) => m.back());
+  });
+  effect(() => {
+    document.body.toggleAttribute("data-recording", Boolean(session.value?.recording));
+  });
+  effect(() => {
+    step.value;
+    connect();
+  });
+
+  // htmx comes after the first picture: until then the links of the lesson are links.
+  const later = () => void import("htmx.org");
+  if (document.readyState === "complete") later();
+  else window.addEventListener("load", later);
+}

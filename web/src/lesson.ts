@@ -7,7 +7,7 @@ import { copy } from "./clipboard.ts";
 import { markOf } from "./identity.tsx";
 import { ask } from "./phase.tsx";
 import { still } from "./still.ts";
-import { type StepInfo, about, phase, ready, session, step } from "./store.ts";
+import { type StepInfo, about, frozen, phase, ready, session, shownSession, step } from "./store.ts";
 import { failed, toast } from "./toasts.tsx";
 import type { CheckState, PredictionState } from "./types.ts";
 import { t } from "./words.ts";
@@ -184,9 +184,9 @@ function tellOfWhy(): void {
 
 /** Shows what the session says in the lesson. */
 function follow(): void {
-  const s = session.peek();
+  const s = shownSession.peek();
   const here = step.peek();
-  if (!s || about.peek() !== here.step) return;
+  if (!s || (frozen.peek()?.about ?? about.peek()) !== here.step) return;
   s.checks.forEach(showCheck);
   s.predictions.forEach(showPrediction);
   for (const el of root().querySelectorAll<HTMLElement>("[data-reached]")) el.hidden = !s.reached.includes(el.dataset["reached"]!);
@@ -243,7 +243,7 @@ export function startLesson(): void {
   document.body.addEventListener("htmx:responseError", () => failed(null));
   document.body.addEventListener("htmx:sendError", () => toast({ id: "net", text: t("error.unavailable"), next: t("error.unavailable.do"), tone: "error" }));
   effect(() => {
-    session.value;
+    shownSession.value;
     if (still(follow)) tellOfWhy();
   });
   effect(() => {

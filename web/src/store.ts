@@ -37,11 +37,13 @@ export interface StepInfo {
   files: string[];
 }
 
-const frozen = signal<{ snapshot: Snapshot | null; moments: Moment[] } | null>(null);
+/** What is shown instead of what is now; without a session the checks go on. */
+export const frozen = signal<{ snapshot: Snapshot | null; moments: Moment[]; session?: SessionView; about?: string } | null>(null);
 
 /** What the views show. */
 export const shown = computed(() => (frozen.value ? frozen.value.snapshot : snapshot.value));
 export const shownMoments = computed(() => (frozen.value ? frozen.value.moments : moments.value));
+export const shownSession = computed(() => frozen.value?.session ?? session.value);
 export const phase = computed(() => session.value?.phase ?? "");
 /** The node stands at another step of this lab than the page. */
 export const elsewhere = computed(() => {
@@ -56,12 +58,14 @@ export const moment = signal(0);
 /** Counts how often the page went to another moment than the next: what is different there did not change just now. */
 export const jumps = signal(0);
 
-/** Server's clock at the moment that the page shows, Unix ms. */
-export const now = (): number => moment.value || Date.now() + skew.value;
+/** Server's clock now, Unix ms. */
+export const now = (): number => Date.now() + skew.value;
 
 export function pause(on: boolean): void {
   batch(() => {
     paused.value = on;
+    moment.value = 0;
+    jumps.value++;
     frozen.value = on ? { snapshot: snapshot.peek(), moments: moments.peek() } : null;
   });
 }
@@ -89,8 +93,17 @@ function flush(): void {
   batch(() => frames.forEach(apply));
 }
 
-function apply({ frame: f, step }: { frame: Frame; step: string }): void {
+/** The last minutes on this node, for whoever looks back (recording/back.ts): as much as weighs no more than MINUTES, in processes. */
+export let history: { frame: Frame; step: string }[] = [];
+const MINUTES = 50_000;
+let weight = 0;
+const heft = ({ frame: f }: { frame: Frame }): number => 9 + (f.snapshot ? 40 + f.snapshot.processes.length : 0);
+
+function apply(came: { frame: Frame; step: string }): void {
+  const { frame: f, step } = came;
   if (f.session.generation !== generation) forget(f.session.generation);
+  history.push(came);
+  for (weight += heft(came); weight > MINUTES; ) weight -= heft(history.shift()!);
   skew.value = f.now - Date.now();
   boot.value = f.boot;
   tracer.value = f.tracer;
@@ -116,6 +129,7 @@ function forget(g: number): void {
   snapshot.value = null;
   moments.value = [];
   lost.value = 0;
-  frozen.value = null;
-  paused.value = false;
+  history = [];
+  weight = 0;
+  pause(false);
 }

@@ -13,7 +13,8 @@ import { WebLinksAddon } from "@xterm/addon-web-links";
 import { type ITerminalOptions, Terminal as XTerm } from "@xterm/xterm";
 import { Refused } from "./api.ts";
 import { copy } from "./clipboard.ts";
-import { link, step } from "./store.ts";
+import type { Screen } from "./recording/file.ts";
+import { link, now, step } from "./store.ts";
 import { PIECE, tame } from "./tame.ts";
 import type { Exit, Problem } from "./types.ts";
 import { lang } from "./words.ts";
@@ -21,6 +22,7 @@ import { lang } from "./words.ts";
 export type TerminalState = "connecting" | "open" | "away" | "exited" | "failed";
 
 const ACK = 16 << 10; // bytes drawn before the server is told
+const PAST = 512 << 10; // bytes of output that are remembered, for whoever looks back
 const LONGEST = 8000; // ms between tries
 
 const theme = {
@@ -64,6 +66,8 @@ export class Terminal {
   private socket: WebSocket | null = null;
   private replay = -1; // bytes of the replay that are still to come; -1 before the server said
   private muted = true;
+  private readonly past: { at: number; data: Uint8Array }[] = [];
+  private kept = 0; // bytes of past
   private undone = 0; // bytes drawn and not yet acknowledged
   private tries = 0;
   private retry = 0;
@@ -147,6 +151,7 @@ export class Terminal {
       if (m.error.code !== "unavailable") this.end("failed");
     } else if (m.replay !== undefined) {
       this.term.reset();
+      this.keep(new TextEncoder().encode("\x1bc")); // what follows is the whole screen
       this.replay = m.replay;
       this.tries = 0;
       if (m.replay === 0) this.opened();
@@ -160,7 +165,26 @@ export class Terminal {
     this.sendSize();
   }
 
+  /** What was on the screen at a time, by the server's clock: as far as this page has seen it printed. */
+  at(time: number): Screen {
+    const seen = this.past.filter((x) => x.at <= time);
+    const all = new Uint8Array(seen.reduce((n, x) => n + x.data.length, 0));
+    let n = 0;
+    for (const x of seen) {
+      all.set(x.data, n);
+      n += x.data.length;
+    }
+    const output = new TextDecoder().decode(all);
+    return { number: 0, title: this.target, cols: this.term.cols, rows: this.term.rows, output, printed: output.length };
+  }
+
+  private keep(data: Uint8Array): void {
+    this.past.push({ at: now(), data });
+    for (this.kept += data.length; this.kept > PAST; ) this.kept -= this.past.shift()!.data.length;
+  }
+
   private output(data: Uint8Array, ws: WebSocket): void {
+    this.keep(data);
     this.heard = performance.now();
     this.everHeard = true;
     const rebuilt = this.replay > 0 ? Math.min(this.replay, data.length) : 0;

@@ -127,3 +127,42 @@ test("a file of the visitor's own, and files that are none", async () => {
   assert.deepEqual(page.wrongs.filter((w) => !w.startsWith("error:")), []);
   await page.context().close();
 });
+
+test("the lab page looks back while its views are paused, and is live again with one press", async () => {
+  const page = await open(browser, site.base, "/en/l/sample/share?frames=change&pace=300");
+  await page.waitForSelector("#tab-processes");
+  await page.click("#tab-processes");
+  const bar = page.locator(".timebar");
+  assert.equal(await bar.isVisible(), false);
+  await page.waitForSelector(".dock .xterm-rows");
+  await page.waitForTimeout(2500); // frames to look back on
+  await page.locator(".les .scr").focus();
+  await page.keyboard.press("Shift+P");
+  await bar.waitFor({ state: "visible" });
+  const range = bar.locator("input");
+  const length = Number(await range.getAttribute("max"));
+  assert.ok(length > 1500, `${length} ms to look back on`);
+  assert.equal(await at(page), length);
+  await range.focus();
+  await page.keyboard.press("ArrowLeft");
+  const before = await at(page);
+  assert.ok(before < length);
+  await page.keyboard.press("Home");
+  assert.equal(await at(page), 0);
+  const first = await page.locator("#view-processes").innerText();
+  const trees = new Set([first]);
+  for (let i = 0; i < 8; i++) {
+    await page.keyboard.press("ArrowRight");
+    trees.add(await page.locator("#view-processes").innerText());
+  }
+  assert.ok(trees.size > 2, "each step shows its own tree");
+  await page.keyboard.press("Home");
+  assert.equal(await page.locator("#view-processes").innerText(), first);
+  await page.waitForSelector(".past .xterm-rows");
+  assert.deepEqual(await axe(page), []);
+  await page.click('[data-time="live"]');
+  assert.equal(await bar.isVisible(), false);
+  assert.equal(await page.locator(".past").count(), 0);
+  assert.deepEqual(page.wrongs, []);
+  await page.context().close();
+});

@@ -1,16 +1,8 @@
 // The page of a recording: the lab page's own views over a file, which comes from this server or from the visitor.
 
 import { batch, effect } from "@preact/signals";
-import { defineBar } from "../bar.tsx";
-import { enter, startLesson } from "../lesson.ts";
-import { watchLit } from "../lit.ts";
-import { startKeyboard } from "../keyboard.ts";
-import { defineSplit } from "../split.ts";
 import { about, boot, jumps, link, lost, moment, moments, session, snapshot, step, tracer } from "../store.ts";
-import { startTabs } from "../tabs.ts";
-import { startLanguage, startTheme } from "../theme.ts";
-import { defineToasts, dismiss, failed } from "../toasts.tsx";
-import { defineView } from "../view.tsx";
+import { dismiss, failed } from "../toasts.tsx";
 import { lang } from "../words.ts";
 import { Refused } from "../api.ts";
 import { BadRecording, Recording, type Shown } from "./file.ts";
@@ -22,18 +14,8 @@ import { bind } from "./timebar.ts";
 const main = document.getElementById("main")!;
 const bar = document.querySelector<HTMLElement>(".timebar")!;
 
-startTheme();
-startLanguage();
-defineToasts();
-defineSplit();
-defineBar();
-startLesson();
-enter(false);
-startTabs();
-defineView();
-defineScreens();
-watchLit();
-startKeyboard();
+/** Takes up a lesson that was put into the page (lesson.ts). */
+let enter: (focus: boolean) => void;
 
 let shown: Shown | null = null;
 let unbind = () => {};
@@ -104,26 +86,31 @@ async function fetched(file: string): Promise<void> {
   await open(await answer.arrayBuffer());
 }
 
-const file = document.getElementById("lab")!.dataset["file"];
-if (file) void fetched(file);
+/** Starts the page. */
+export function start(entering: (focus: boolean) => void): void {
+  enter = entering;
+  defineScreens();
+  const file = document.getElementById("lab")!.dataset["file"];
+  if (file) void fetched(file);
 
-for (const input of document.querySelectorAll<HTMLInputElement>("input[type=file]")) {
-  input.onchange = () => {
-    const chosen = input.files?.[0];
-    if (chosen) void chosen.arrayBuffer().then(open);
-  };
+  for (const input of document.querySelectorAll<HTMLInputElement>("input[type=file]")) {
+    input.onchange = () => {
+      const chosen = input.files?.[0];
+      if (chosen) void chosen.arrayBuffer().then(open);
+    };
+  }
+  document.addEventListener("dragover", (e) => e.preventDefault());
+  document.addEventListener("drop", (e) => {
+    e.preventDefault();
+    const dropped = e.dataTransfer?.files[0];
+    if (dropped) void dropped.arrayBuffer().then(open);
+  });
+
+  // A file may hold what no view expects.
+  window.addEventListener("error", () => failed(new Refused({ code: "bad_request", params: { detail: "recording" } })));
+
+  effect(() => {
+    step.value;
+    document.body.toggleAttribute("data-blank", session.value !== null && snapshot.value === null);
+  });
 }
-document.addEventListener("dragover", (e) => e.preventDefault());
-document.addEventListener("drop", (e) => {
-  e.preventDefault();
-  const dropped = e.dataTransfer?.files[0];
-  if (dropped) void dropped.arrayBuffer().then(open);
-});
-
-// A file may hold what no view expects.
-window.addEventListener("error", () => failed(new Refused({ code: "bad_request", params: { detail: "recording" } })));
-
-effect(() => {
-  step.value;
-  document.body.toggleAttribute("data-blank", session.value !== null && snapshot.value === null);
-});

@@ -42,7 +42,7 @@ function Screens({ host }: { host: HTMLElement }) {
         </span>
         {s && saver.value && (
           <button type="button" class="ib" aria-label={host.dataset["save"]} title={host.dataset["save"]} onClick={() => saver.value?.(s)}>
-            <Icon name="down" />
+            <Icon name="save" />
           </button>
         )}
       </header>
@@ -64,7 +64,8 @@ function arrows(e: KeyboardEvent): void {
   requestAnimationFrame(() => document.getElementById(`screen-${next.number}`)?.focus());
 }
 
-function Picture({ s }: { s: Screen }) {
+/** A terminal as it was. */
+export function Picture({ s }: { s: Screen }) {
   const box = useRef<HTMLDivElement>(null);
   const term = useRef<XTerm | null>(null);
   const drawn = useRef<Screen | null>(null);

@@ -2,7 +2,7 @@
 
 import { useEffect, useReducer, useRef, useState } from "preact/hooks";
 import { HOST, type Mark, Role, Shape, markOf } from "../identity.tsx";
-import { boot, lost, now, paused, shownMoments, tracer } from "../store.ts";
+import { boot, lost, moment, now, paused, shownMoments, tracer } from "../store.ts";
 import type { Moment, Snapshot } from "../types.ts";
 import { t } from "../words.ts";
 import type { ViewProps } from "./props.ts";
@@ -48,7 +48,7 @@ export function Timeline({ s, table }: ViewProps) {
   const [runtime, withRuntime] = useState(false);
   const all = shownMoments.value.filter((m) => !m.thread && (runtime || !ofRuntime(m)));
   const name = (id: string) => (id ? shortName(s, id) : t("who.node"));
-  const end = paused.value ? (all.at(-1)?.time ?? s.time) : Math.max((now() - boot.value) * 1000, all.at(-1)?.time ?? 0);
+  const end = moment.value ? (moment.value - boot.value) * 1000 : paused.value ? (all.at(-1)?.time ?? s.time) : Math.max((now() - boot.value) * 1000, all.at(-1)?.time ?? 0);
   const at = (m: Moment) => 100 * (1 - (end - m.time) / SPAN);
   const recent = all.filter((m) => end - m.time < SPAN).slice(-DOTS);
   const lanes = ["", ...s.containers.map((c) => c.id)];

@@ -1,1 +1,0 @@
-import{a as t,c as e}from"/assets/chunk-TP7ZIJCW.js";function i(n,o){customElements.define(n,class extends HTMLElement{connectedCallback(){e(t(o,{host:this}),this)}disconnectedCallback(){e(null,this)}})}export{i as a};
