@@ -7,7 +7,8 @@
 // node init (Keeper).
 //
 // Goroutines: one for each unit until it is gone or the engine closes; one for each process that this agent started, one for its
-// memory events, and one for each of its probes and running hooks, until it ends; two for each log, until its writers are gone.
+// memory events, and one for each of its probes and running hooks, until it ends; two for each log, until its writers are gone; a short
+// one at the beginning (learnTypes).
 package engine
 
 import (
@@ -138,6 +139,7 @@ func Open(cfg Config, keeper Keeper, sink func(sandbox.Moment)) (*Engine, error)
 		return nil, err
 	}
 	e.life, e.cancel = context.WithCancel(context.Background()) // the units outlive the call; Close ends them
+	e.owners.Go(e.learnTypes)
 	e.adopt()
 	return e, nil
 }
