@@ -32,7 +32,8 @@ type NodeSize struct {
 type Step struct {
 	ID          string
 	Minutes     int
-	Continue    bool // coming from the step before keeps the node as it is; any other way in makes a fresh one
+	Example     []byte // a recording of somebody who does it (labs/record); empty: none
+	Continue    bool   // coming from the step before keeps the node as it is; any other way in makes a fresh one
 	Views       Views
 	Terminals   []string // open at first: "node" or a Container.ID
 	Start       []Action

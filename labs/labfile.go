@@ -18,7 +18,8 @@ type labReader struct {
 	*sheet
 	fsys fs.FS // the lab's folder
 	lab  *Lab
-	used map[string]bool // files of the folder that something refers to
+	used map[string]bool   // files of the folder that something refers to
+	seen map[string][]byte // examples, by the step that they are of
 }
 
 // readLab reads lab.yaml of a lab's folder. dir is for messages.
@@ -36,9 +37,10 @@ func readLab(fsys fs.FS, dir string, problems *Problems) *Lab {
 	if s == nil {
 		return nil
 	}
-	r := &labReader{sheet: s, fsys: fsys, lab: lab, used: map[string]bool{}}
+	r := &labReader{sheet: s, fsys: fsys, lab: lab, used: map[string]bool{}, seen: map[string][]byte{}}
 	r.files(dir)
 	r.whole(&raw)
+	r.examples(dir)
 	r.unused(dir)
 	return lab
 }
@@ -50,16 +52,35 @@ func (r *labReader) files(dir string) {
 		if err != nil || entry.IsDir() || slices.Contains(known, name) {
 			return err
 		}
-		if ok, _ := path.Match("pods/*.yaml", name); !ok {
-			*r.problems = append(*r.problems, Problem{File: path.Join(dir, name), Text: "is not a file of a lab (lab.yaml, en.md, zh.md, pods/*.yaml)"})
+		manifest, _ := path.Match("pods/*.yaml", name)
+		example, _ := path.Match("examples/*.podlab", name)
+		if !manifest && !example {
+			text := "is not a file of a lab (lab.yaml, en.md, zh.md, pods/*.yaml, examples/*.podlab)"
+			*r.problems = append(*r.problems, Problem{File: path.Join(dir, name), Text: text})
 			return nil
 		}
 		data, err := fs.ReadFile(r.fsys, name)
-		r.lab.Files[name] = data
+		if example {
+			r.seen[strings.TrimSuffix(path.Base(name), ".podlab")] = data
+		} else {
+			r.lab.Files[name] = data
+		}
 		return err
 	})
 	if err != nil {
 		*r.problems = append(*r.problems, Problem{File: dir, Text: err.Error()})
+	}
+}
+
+// examples gives each step the recording that is named for it.
+func (r *labReader) examples(dir string) {
+	for _, id := range slices.Sorted(maps.Keys(r.seen)) {
+		step, _, ok := r.lab.Step(id)
+		if !ok {
+			*r.problems = append(*r.problems, Problem{File: path.Join(dir, "examples", id+".podlab"), Text: "is named for a step that the lab does not have"})
+			continue
+		}
+		step.Example = r.seen[id]
 	}
 }
 

@@ -14,7 +14,7 @@ func LessonOf(course *labs.Course, lab *labs.Lab, step *labs.Step, lang string, 
 		Lang: lang, Lab: lab.ID, LabTitle: lab.Text(in).Title, Module: moduleOf(course, lab, in),
 		Step: step.ID, Title: text.Title, Minutes: step.Minutes,
 		Blocks: text.Blocks, Solution: text.Solution != "" || len(step.Solution) > 0,
-		Views: step.Views.Open, Compare: step.Views.Compare, Terminals: step.Terminals,
+		Example: len(step.Example) > 0, Views: step.Views.Open, Compare: step.Views.Compare, Terminals: step.Terminals,
 	}
 	for _, s := range lab.Steps {
 		l.Steps = append(l.Steps, StepLink{ID: s.ID, Title: s.Text(in).Title, Done: slices.Contains(done, s.ID)})

@@ -72,6 +72,7 @@ type Lesson struct {
 
 	Blocks    []labs.Block // the page, from top to bottom; HTML in it comes from the labs' renderer and is trusted
 	Solution  bool         // there is one
+	Example   bool         // there is a recording of somebody who does it
 	Views     []string     // ids of the views that matter here; the first is shown
 	Compare   labs.Compare // what stands side by side
 	Terminals []string     // open at first: "node" or a Container.ID

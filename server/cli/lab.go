@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"maps"
@@ -10,6 +11,7 @@ import (
 	"strings"
 
 	"podlab/labs"
+	"podlab/labs/record"
 )
 
 type labCommands struct {
@@ -32,7 +34,29 @@ func (c contentFlag) load(e *env) (*labs.Course, error) {
 		}
 		return nil, fmt.Errorf("mistakes found: %d", len(problems))
 	}
-	return read, err
+	if err != nil {
+		return nil, err
+	}
+	return read, examples(read)
+}
+
+// examples reads the recordings that labs bring.
+func examples(course *labs.Course) error {
+	for _, lab := range course.Labs() {
+		for _, step := range lab.Steps {
+			if len(step.Example) == 0 {
+				continue
+			}
+			file, err := record.Open(bytes.NewReader(step.Example), int64(len(step.Example)))
+			if err == nil && file.Header.Lab != lab.ID {
+				err = fmt.Errorf("it is of lab %s", file.Header.Lab)
+			}
+			if err != nil {
+				return fmt.Errorf("labs/%s/examples/%s%s: %w", lab.ID, step.ID, record.Extension, err)
+			}
+		}
+	}
+	return nil
 }
 
 type labNewCmd struct {

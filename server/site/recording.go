@@ -80,6 +80,32 @@ func (s *Site) recording(w http.ResponseWriter, r *http.Request) error {
 	return s.replay(w, r, "/api/recordings/"+one.ID+"/file")
 }
 
+// example is the page of the recording that a lab brings for a step.
+func (s *Site) example(w http.ResponseWriter, r *http.Request) error {
+	lab, step, err := s.stepOf(r)
+	if err != nil {
+		return err
+	}
+	if len(step.Example) == 0 {
+		return notFound("recording", "")
+	}
+	return s.replay(w, r, "/api/recordings/example/"+lab.ID+"/"+step.ID)
+}
+
+func (s *Site) exampleFile(w http.ResponseWriter, r *http.Request) error {
+	_, step, err := s.stepOf(r)
+	if err != nil {
+		return err
+	}
+	if len(step.Example) == 0 {
+		return notFound("recording", "")
+	}
+	w.Header().Set("Content-Type", "application/octet-stream")
+	w.Header().Set("Content-Disposition", "attachment")
+	_, err = w.Write(step.Example)
+	return err
+}
+
 func (s *Site) replay(w http.ResponseWriter, r *http.Request, file string) error {
 	page := s.page(r, "")
 	page.Title = web.WordsOf(page.Lang).Say("recording.title")

@@ -3,13 +3,16 @@ package site
 import (
 	"bytes"
 	"encoding/json"
+	"io/fs"
 	"log/slog"
 	"strings"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"github.com/gorilla/websocket"
 
+	"podlab/content"
 	"podlab/labs"
 	"podlab/labs/record"
 )
@@ -167,5 +170,53 @@ func TestForeignRecordingsAreRefused(t *testing.T) {
 	}
 	if status, _, _ := v.do("POST", "/api/recordings/check?at=1", "", "Sec-Fetch-Site", "cross-site"); status != 403 {
 		t.Errorf("from another site: %d", status)
+	}
+}
+
+// TestLabBringsAnExample: a recording in a lab's folder is offered in the step that it is named for, and nowhere else.
+func TestLabBringsAnExample(t *testing.T) {
+	var file bytes.Buffer
+	w, err := record.NewWriter(&file, record.Header{Lab: lab33, Step: step1, Started: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	course := fstest.MapFS{"labs/" + lab33 + "/examples/" + step1 + ".podlab": {Data: file.Bytes()}}
+	err = fs.WalkDir(content.FS, ".", func(name string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		data, err := fs.ReadFile(content.FS, name)
+		course[name] = &fstest.MapFile{Data: data}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := openCourse(t, Limits{}, course)
+	v := h.come()
+	link := "/en/recording/example/" + lab33 + "/" + step1
+	if _, page, _ := v.get("/en/l/" + lab33 + "/" + step1); !strings.Contains(page, `href="`+link+`"`) {
+		t.Error("the step does not offer it")
+	}
+	if _, page, _ := v.get("/en/l/3.1-infra-container/walls"); strings.Contains(page, "recording/example") {
+		t.Error("another step offers it")
+	}
+	status, page, _ := v.get(link)
+	at := "/api/recordings/example/" + lab33 + "/" + step1
+	if status != 200 || !strings.Contains(page, `data-file="`+at+`"`) {
+		t.Errorf("its page: %d", status)
+	}
+	if status, data, header := v.get(at); status != 200 || data != file.String() || header.Get("Content-Type") != "application/octet-stream" {
+		t.Errorf("its file: %d, %d bytes", status, len(data))
+	}
+	if status, _, _ := v.get("/api/recordings/example/3.1-infra-container/walls"); status != 404 {
+		t.Errorf("one that is not there: %d", status)
+	}
+	course["labs/"+lab33+"/examples/nowhere.podlab"] = &fstest.MapFile{Data: file.Bytes()}
+	if _, err := labs.Load(course); err == nil || !strings.Contains(err.Error(), "nowhere.podlab") {
+		t.Errorf("one for a step that is not there: %v", err)
 	}
 }

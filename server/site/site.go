@@ -126,6 +126,7 @@ func (s *Site) guarded(r chi.Router) {
 		r.Get("/recording", s.handle(s.openRecording))
 		r.Get("/recording/{recording}", s.handle(s.recording))
 		r.Get("/recording/lesson/{lab}/{step}", s.handle(s.recordedLesson))
+		r.Get("/recording/example/{lab}/{step}", s.handle(s.example))
 	})
 	r.Route("/api/l/{lab}/{step}", func(r chi.Router) {
 		r.Use(s.sameOrigin)
@@ -151,6 +152,7 @@ func (s *Site) guarded(r chi.Router) {
 		r.Use(s.sameOrigin)
 		r.Get("/", s.handle(s.recordings))
 		r.Get("/{recording}/file", s.handle(s.recordingFile))
+		r.Get("/example/{lab}/{step}", s.handle(s.exampleFile))
 		r.Post("/{recording}/delete", s.handle(s.deleteRecording))
 		r.Group(func(r chi.Router) {
 			r.Use(s.costly(), s.fewAtOnce()) // the body is a whole recording, which anybody may have written

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"net/http/cookiejar"
@@ -50,7 +51,12 @@ type house struct {
 
 func open(t *testing.T, limits Limits) *house {
 	t.Helper()
-	course, err := labs.Load(content.FS)
+	return openCourse(t, limits, content.FS)
+}
+
+func openCourse(t *testing.T, limits Limits, fsys fs.FS) *house {
+	t.Helper()
+	course, err := labs.Load(fsys)
 	if err != nil {
 		t.Fatal(err)
 	}

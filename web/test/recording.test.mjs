@@ -166,3 +166,28 @@ test("the lab page looks back while its views are paused, and is live again with
   assert.deepEqual(page.wrongs, []);
   await page.context().close();
 });
+
+test("the lab page's panel says what is recorded, begins and ends it, and lists one's own", async () => {
+  for (const [lang, theme, width] of [["en", "light", 1440], ["zh", "dark", 390]]) {
+    const page = await open(browser, site.base, `/${lang}/l/sample/share?frames=sides`, { theme, width });
+    const asked = [];
+    page.on("request", (r) => r.method() === "POST" && asked.push(new URL(r.url()).pathname));
+    await page.waitForSelector('#main[data-phase="ready"]');
+    await page.locator(".rec").focus();
+    await page.keyboard.press("Enter");
+    await page.waitForSelector("#recordings li");
+    assert.equal(await page.locator('#recordings [data-part="open"]').getAttribute("href"), `/${lang}/recording/golden`);
+    assert.equal(await page.locator('#recordings [data-part="file"]').getAttribute("href"), "/api/recordings/golden/file");
+    assert.equal(await page.locator('[data-record="stop"]').isVisible(), false);
+    assert.deepEqual(await axe(page), []);
+    await page.click('[data-part="link"]');
+    assert.equal(await page.evaluate(() => navigator.clipboard.readText()), `${site.base}/${lang}/recording/golden`);
+    await page.click('[data-record="start"]');
+    await page.waitForFunction(() => !document.querySelector('[data-record="start"]').disabled);
+    assert.deepEqual(asked, ["/api/l/sides/share/record"]);
+    await page.keyboard.press("Escape");
+    assert.equal(await page.locator("#recordings").isVisible(), false);
+    assert.deepEqual(page.wrongs, []);
+    await page.context().close();
+  }
+});
