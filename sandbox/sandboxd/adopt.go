@@ -10,13 +10,16 @@ import (
 
 // adoptAll finds the nodes of an earlier daemon again and removes everything else that it left.
 func (h *host) adoptAll() error {
-	places, err := h.machine.Places()
+	lives, rests, err := h.machine.Places()
 	if err != nil {
 		return err
 	}
-	for _, place := range places {
+	for _, place := range rests {
+		h.machine.Clear(place)
+	}
+	for _, place := range lives {
 		if id, err := h.adopt(place); err != nil {
-			h.log.Warn("what an earlier daemon left of a node is removed", "node", id, "error", err)
+			h.log.Warn("a node of an earlier daemon is removed", "node", id, "error", err)
 			h.ended.Add(id, sandbox.GoneInitEnded)
 			h.machine.Clear(place)
 		}

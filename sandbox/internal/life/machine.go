@@ -79,25 +79,26 @@ func prepare() error {
 	return errors.Join(path, core)
 }
 
-// Places lists the places of lives that an earlier daemon began: of some, not all is there any more.
-func (m *Machine) Places() ([]string, error) {
+// Places lists the places of lives that an earlier daemon began, and those where only groups or a socket are left, of whatever.
+func (m *Machine) Places() (lives, rests []string, err error) {
 	states, err := os.ReadDir(m.set.States())
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	sockets, err := filepath.Glob(m.set.NodeSocket("*"))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	places := m.Groups.Nodes()
 	for _, state := range states {
-		places = append(places, state.Name())
+		lives = append(lives, state.Name())
 	}
+	rests = m.Groups.Nodes()
 	for _, socket := range sockets {
-		places = append(places, strings.TrimSuffix(filepath.Base(socket), ".sock"))
+		rests = append(rests, strings.TrimSuffix(filepath.Base(socket), ".sock"))
 	}
-	slices.Sort(places)
-	return slices.Compact(places), nil
+	slices.Sort(rests)
+	rests = slices.DeleteFunc(slices.Compact(rests), func(place string) bool { return slices.Contains(lives, place) })
+	return lives, rests, nil
 }
 
 // Clear removes whatever may be left at a place, destroyed, dead or half made.
