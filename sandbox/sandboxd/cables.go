@@ -16,7 +16,9 @@ func (h *host) Link(ctx context.Context, a, b string) error { return h.cable(ctx
 func (h *host) Cut(ctx context.Context, a, b string) error { return h.cable(ctx, wire.VerbCut, a, b) }
 
 // Restore mends it.
-func (h *host) Restore(ctx context.Context, a, b string) error { return h.cable(ctx, wire.VerbRestore, a, b) }
+func (h *host) Restore(ctx context.Context, a, b string) error {
+	return h.cable(ctx, wire.VerbRestore, a, b)
+}
 
 // cable links two nodes of one owner, or cuts or restores the cable between them.
 func (h *host) cable(ctx context.Context, verb, a, b string) error {

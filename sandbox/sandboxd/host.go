@@ -41,10 +41,8 @@ type host struct {
 	waiting sync.WaitGroup // one goroutine for each node that lives
 }
 
-var (
-	_ verbs.Nodes = (*host)(nil)
-	_ spare.Nodes = (*host)(nil)
-)
+var _ verbs.Nodes = (*host)(nil)
+var _ spare.Nodes = (*host)(nil)
 
 func openHost(set *settings.Settings, tracer *trace.Tracer, log *slog.Logger) (_ *host, err error) {
 	h := &host{set: set, log: log, tracer: tracer, nodes: make(map[string]*node), moments: moments.New(tracer), ids: userns.NewPool(set.Run)}
