@@ -56,6 +56,7 @@ const (
 	ViewVolumes    = "volumes"
 	ViewResources  = "resources"
 	ViewTimeline   = "timeline"
+	ViewCompare    = "compare"
 )
 
 // Views says which views a step shows, the first one opened, and what is set side by side in them.

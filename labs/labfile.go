@@ -11,7 +11,7 @@ import (
 	"podlab/sandbox/manifest"
 )
 
-var viewNames = []string{ViewNamespaces, ViewProcesses, ViewNetwork, ViewVolumes, ViewResources, ViewTimeline}
+var viewNames = []string{ViewNamespaces, ViewProcesses, ViewNetwork, ViewVolumes, ViewResources, ViewTimeline, ViewCompare}
 
 // labReader reads one lab.yaml.
 type labReader struct {

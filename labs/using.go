@@ -21,6 +21,10 @@ func (u using) Apply(ctx context.Context, objects [][]byte) (out []sandbox.Appli
 	return out, u.awake(ctx, func() error { out, err = u.Agent.Apply(ctx, objects); return err })
 }
 
+func (u using) Get(ctx context.Context, ref sandbox.Ref) (out [][]byte, err error) {
+	return out, u.awake(ctx, func() error { out, err = u.Agent.Get(ctx, ref); return err })
+}
+
 func (u using) Delete(ctx context.Context, ref sandbox.Ref, grace int64) error {
 	return u.awake(ctx, func() error { return u.Agent.Delete(ctx, ref, grace) })
 }

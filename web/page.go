@@ -148,7 +148,7 @@ func (l Lesson) url(step string) string { return "/" + l.Lang + "/l/" + l.Lab + 
 
 // Views are the ids of all views, in the order of their tabs.
 var Views = []string{
-	labs.ViewNamespaces, labs.ViewProcesses, labs.ViewNetwork, labs.ViewVolumes, labs.ViewResources, labs.ViewTimeline,
+	labs.ViewNamespaces, labs.ViewProcesses, labs.ViewNetwork, labs.ViewVolumes, labs.ViewResources, labs.ViewTimeline, labs.ViewCompare,
 }
 
 // other is the language that the switch leads to.

@@ -96,6 +96,26 @@ func (s *Site) apply(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
+// apart runs a pod's containers as plain ones beside it.
+func (s *Site) apart(w http.ResponseWriter, r *http.Request) error {
+	var in struct{ Pod string }
+	if err := readJSON(w, r, maxBody, &in); err != nil {
+		return err
+	}
+	lab, _, err := s.stepOf(r)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := withTimeout(r)
+	defer cancel()
+	applied, err := s.Sessions.Apart(ctx, who(r), lab.ID, in.Pod)
+	if err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusOK, map[string]any{"applied": applied})
+	return nil
+}
+
 func (s *Site) preview(w http.ResponseWriter, r *http.Request) error {
 	var in struct {
 		Pod  string

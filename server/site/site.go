@@ -33,6 +33,7 @@ type Sessions interface {
 	Live(learner string) (lab, step string, ok bool)
 	File(ctx context.Context, learner, lab, step, name string) ([]byte, error)
 	Apply(ctx context.Context, learner, lab, step, name string, data []byte) ([]sandbox.Applied, error)
+	Apart(ctx context.Context, learner, lab, pod string) ([]sandbox.Applied, error)
 	Absent(ctx context.Context, lab *labs.Lab) []string
 	Agent(learner, lab string) (labs.Access, error)
 	Subscribe(learner, lab, step string) (*labs.Subscription, error)
@@ -144,6 +145,7 @@ func (s *Site) guarded(r chi.Router) {
 		r.Group(func(r chi.Router) {
 			r.Use(s.fewAtOnce()) // what waits for a node; a way out of a node that does not answer is always open
 			r.Post("/apply", s.handle(s.apply))
+			r.Post("/apart", s.handle(s.apart))
 			r.Post("/terminal/close", s.handle(s.closeTerminal))
 			r.Get("/file/{name}", s.handle(s.file))
 		})

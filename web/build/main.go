@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 
@@ -130,7 +131,11 @@ func short(plain string) string {
 	return plain
 }
 
-// wordsPlugin makes a module of a language's words, only of those that the scripts use.
+// later are parts whose words come with them: the keys that begin with the part's name and a dot.
+var later = []string{"compare"}
+
+// wordsPlugin makes modules of a language's words, only of those that the scripts use: words:en of what a page has from the start,
+// words:en/PART of a part that is loaded later.
 func wordsPlugin() api.Plugin {
 	return api.Plugin{Name: "words", Setup: func(b api.PluginBuild) {
 		b.OnResolve(api.OnResolveOptions{Filter: `^words:`}, func(a api.OnResolveArgs) (api.OnResolveResult, error) {
@@ -141,7 +146,8 @@ func wordsPlugin() api.Plugin {
 			if err != nil {
 				return api.OnLoadResult{}, err
 			}
-			raw, err := os.ReadFile("words/" + a.Path + ".json")
+			lang, part, _ := strings.Cut(a.Path, "/")
+			raw, err := os.ReadFile("words/" + lang + ".json")
 			if err != nil {
 				return api.OnLoadResult{}, err
 			}
@@ -150,7 +156,7 @@ func wordsPlugin() api.Plugin {
 				return api.OnLoadResult{}, err
 			}
 			for key := range all {
-				if !use.Covers(key) {
+				if !use.Covers(key) || partOf(key) != part {
 					delete(all, key)
 				}
 			}
@@ -158,10 +164,19 @@ func wordsPlugin() api.Plugin {
 			if err != nil {
 				return api.OnLoadResult{}, err
 			}
-			code := "globalThis.podlabWords=" + string(text)
+			code := "globalThis.podlabWords=Object.assign(globalThis.podlabWords??{}," + string(text) + ")"
 			return api.OnLoadResult{Contents: &code, Loader: api.LoaderJS}, nil
 		})
 	}}
+}
+
+// partOf is the part whose words a key is among, "" for what a page has from the start.
+func partOf(key string) string {
+	first, _, _ := strings.Cut(key, ".")
+	if slices.Contains(later, first) {
+		return first
+	}
+	return ""
 }
 
 // licenses gathers the licences of every package that the bundle holds.

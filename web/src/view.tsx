@@ -7,7 +7,7 @@ import { element } from "./element.ts";
 import { shown } from "./store.ts";
 import { current } from "./tabs.ts";
 import type { Snapshot } from "./types.ts";
-import { t } from "./words.ts";
+import { load, t } from "./words.ts";
 import { Namespaces, sentence } from "./views/namespaces.tsx";
 import { Processes } from "./views/processview.tsx";
 import type { ViewProps } from "./views/props.ts";
@@ -28,6 +28,10 @@ const loaders: Record<string, () => Promise<Loaded>> = {
   network: async () => import("./views/network.tsx").then((m) => ({ view: m.Network, summary: m.summary })),
   volumes: async () => import("./views/volumes.tsx").then((m) => ({ view: m.Volumes, summary: m.summary })),
   resources: async () => import("./views/resources.tsx").then((m) => ({ view: m.ResourcesView, summary: m.summary })),
+  compare: async () => {
+    const [m] = await Promise.all([import("./views/compare.tsx"), load("compare")]);
+    return { view: m.Compare, summary: m.summary };
+  },
   timeline: async () => import("./views/timeline.tsx").then((m) => ({ view: m.Timeline, summary: m.summary })),
 };
 

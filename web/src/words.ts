@@ -11,6 +11,14 @@ export type Params = Record<string, string | number>;
 /** Language of this page, "en" or "zh". */
 export const lang = document.documentElement.dataset["lang"] ?? "en";
 
+/** Loads the words of a part that is shown later (web/build). */
+export const load = (part: keyof typeof later.en): Promise<unknown> => (lang === "zh" ? later.zh : later.en)[part]();
+
+const later = {
+  en: { compare: () => import("words:en/compare") },
+  zh: { compare: () => import("words:zh/compare") },
+};
+
 /** Whether there is a text for a key. */
 export const has = (key: string): boolean => Object.hasOwn(globalThis.podlabWords, key);
 

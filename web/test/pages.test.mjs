@@ -49,7 +49,7 @@ for (const lang of ["en", "zh"]) {
 test("every view, as picture and as table", async () => {
   const page = await open(browser, site.base, lab("volumes"));
   await settled(page);
-  for (const view of ["namespaces", "processes", "network", "volumes", "resources", "timeline"]) {
+  for (const view of ["namespaces", "processes", "network", "volumes", "resources", "timeline", "compare"]) {
     await page.click(`#tab-${view}`);
     await page.waitForTimeout(400);
     await sound(page, view);
@@ -120,7 +120,7 @@ test("hostile names are text in every view, and no program", async () => {
   const page = await open(browser, site.base, lab("hostile"));
   await page.evaluate(() => { window.scripted = () => { window.ran = true; }; });
   await settled(page);
-  for (const view of ["namespaces", "processes", "network", "volumes", "resources", "timeline"]) {
+  for (const view of ["namespaces", "processes", "network", "volumes", "resources", "timeline", "compare"]) {
     for (const form of ["picture", "table"]) {
       await page.click(form === "picture" ? `#tab-${view}` : ".legend button");
       await page.waitForTimeout(300);

@@ -37,7 +37,7 @@ for (const [lang, theme] of [["en", "light"], ["zh", "dark"]]) {
       await opened(page);
       await seek(page, 3000);
       await page.waitForSelector(".xscreen .xterm-rows");
-      for (const view of ["namespaces", "processes", "network", "volumes", "resources", "timeline"]) {
+      for (const view of ["namespaces", "processes", "network", "volumes", "resources", "timeline", "compare"]) {
         await page.click(`#tab-${view}`);
         await page.waitForSelector(`#view-${view} .saying`);
       }

@@ -1,1 +1,0 @@
-import{c as m}from"/assets/chunk-K2F2J2ZL.js";import"/assets/chunk-NSRP6IBK.js";import"/assets/chunk-ESWCEZZJ.js";import"/assets/chunk-HQQ3M7QP.js";import{a as r}from"/assets/chunk-XUIAZH5G.js";import{I as t}from"/assets/chunk-SKVMJAFP.js";var s=n=>({name:i})=>{let e=n(i);return e&&t.value?r("div",{class:"past",children:r(m,{s:e.at(t.value)})}):null};export{s as pastOf};
