@@ -139,14 +139,14 @@ var later = []string{"compare"}
 func wordsPlugin() api.Plugin {
 	return api.Plugin{Name: "words", Setup: func(b api.PluginBuild) {
 		b.OnResolve(api.OnResolveOptions{Filter: `^words:`}, func(a api.OnResolveArgs) (api.OnResolveResult, error) {
-			return api.OnResolveResult{Path: strings.TrimPrefix(a.Path, "words:"), Namespace: "words"}, nil
+			return api.OnResolveResult{Path: strings.NewReplacer(":", "-", "/", "-").Replace(a.Path), Namespace: "words"}, nil
 		})
 		b.OnLoad(api.OnLoadOptions{Filter: `.*`, Namespace: "words"}, func(a api.OnLoadArgs) (api.OnLoadResult, error) {
 			use, err := keys.TypeScript("src")
 			if err != nil {
 				return api.OnLoadResult{}, err
 			}
-			lang, part, _ := strings.Cut(a.Path, "/")
+			lang, part, _ := strings.Cut(strings.TrimPrefix(a.Path, "words-"), "-") // the file's name
 			raw, err := os.ReadFile("words/" + lang + ".json")
 			if err != nil {
 				return api.OnLoadResult{}, err

@@ -6,12 +6,15 @@ import (
 	"encoding/json"
 	"fmt"
 	"path/filepath"
+	"regexp"
 	"sort"
-	"strings"
 )
 
 // FirstLoad is what the lab page may load of JavaScript before it is usable, KiB gzip.
 const FirstLoad = 40
+
+// atFirst are the lab page's script and the words of the longer language, without those of parts that come later.
+var atFirst = regexp.MustCompile(`^(lab|words-zh)-[A-Z0-9]+\.js$`)
 
 // firstLoad returns the gzip size of the lab page's script, all that it imports statically, and one language's words.
 func firstLoad(metafile string, files map[string][]byte) float64 {
@@ -36,8 +39,7 @@ func firstLoad(metafile string, files map[string][]byte) float64 {
 		}
 	}
 	for path := range meta.Outputs {
-		base := filepath.Base(path)
-		if strings.HasPrefix(base, "lab-") || strings.HasPrefix(base, "words-zh-") {
+		if atFirst.MatchString(filepath.Base(path)) {
 			visit(path)
 		}
 	}

@@ -1,1 +1,0 @@
-import{c as m}from"/assets/chunk-TOQXUC26.js";import"/assets/chunk-ESWCEZZJ.js";import"/assets/chunk-ZC4RXQNC.js";import"/assets/chunk-NEZOQXHN.js";import{a as r}from"/assets/chunk-XTVYRBFI.js";import{I as t}from"/assets/chunk-SKVMJAFP.js";var s=n=>({name:i})=>{let e=n(i);return e&&t.value?r("div",{class:"past",children:r(m,{s:e.at(t.value)})}):null};export{s as pastOf};
