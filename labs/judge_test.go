@@ -106,7 +106,7 @@ func TestSlowTapeGoesOnFromWhereItIs(t *testing.T) {
 		defer tape.Close()
 		for range 2 * maxTape {
 			tape.learner.mu.Lock()
-			tape.learner.taped(false, 1)
+			tape.learner.taped(true, 1)
 			tape.learner.mu.Unlock()
 		}
 		r.die(ann)

@@ -2,6 +2,7 @@ package labs
 
 import (
 	"context"
+	"reflect"
 	"slices"
 	"time"
 
@@ -29,6 +30,7 @@ type Tape struct {
 	cursor     uint64
 	lost       uint64
 	begun      bool
+	told       SessionView // of the last state
 }
 
 // Taken is one state on a tape.
@@ -127,8 +129,8 @@ func (t *Tape) add() {
 	t.push(time.Now().UnixMilli(), false)
 }
 
-// push puts the state at a time (Unix milliseconds) on the tape. A reader that is too slow loses what it has not read. The caller holds
-// learner.mu.
+// push puts the state at a time (Unix milliseconds) on the tape, unless it is neither judged nor new. A reader that is too slow loses what
+// it has not read. The caller holds learner.mu.
 func (t *Tape) push(now int64, judged bool) {
 	if len(t.queue) >= maxTape {
 		t.queue, t.attempt, t.begun = nil, nil, false
@@ -139,7 +141,11 @@ func (t *Tape) push(now int64, judged bool) {
 		taken.Begun = t.judge(on)
 		t.observed(on, &f)
 	}
-	taken.Frame = f
+	nothing := taken.Begun == nil && f.Snapshot == nil && len(f.Moments) == 0 && f.Lost == 0
+	if !judged && nothing && reflect.DeepEqual(f.Session, t.told) {
+		return
+	}
+	taken.Frame, t.told = f, f.Session
 	t.queue = append(t.queue, taken)
 }
 

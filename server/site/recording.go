@@ -20,8 +20,8 @@ import (
 
 // Of recordings that browsers send to have them judged or written otherwise.
 const (
-	maxJudging  = 2 // at a time, of all learners: each is in memory
-	judgeWithin = 20 * time.Second
+	maxJudging  = 2               // at a time, of all learners: each is in memory
+	judgeWithin = 2 * time.Minute // an hour takes some seconds of a core
 )
 
 func (s *Site) startRecording(w http.ResponseWriter, r *http.Request) error {
@@ -173,6 +173,9 @@ func (s *Site) recheck(w http.ResponseWriter, r *http.Request) error {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), judgeWithin)
 	defer cancel()
+	if err := http.NewResponseController(w).SetWriteDeadline(time.Now().Add(judgeWithin + writeWithin)); err != nil {
+		return err
+	}
 	out, err := rejudge(ctx, lab, file, time.Duration(at)*time.Millisecond) //nolint:gosec // 32 bits
 	if err != nil {
 		return badRecording(err)

@@ -69,7 +69,13 @@ async function open(data: ArrayBuffer): Promise<void> {
     saver.value = (s) => void saveCast(r, s).catch(failed);
     const again = document.querySelector<HTMLButtonElement>("[data-recheck]")!;
     again.disabled = false;
-    again.onclick = () => void recheck(r, player.at.peek()).catch(failed);
+    again.onclick = () => {
+      if (again.ariaBusy === "true") return;
+      again.ariaBusy = "true";
+      void recheck(r, player.at.peek())
+        .catch(failed)
+        .finally(() => (again.ariaBusy = "false"));
+    };
     dismiss("error");
   } catch (e) {
     if (!(e instanceof BadRecording)) throw e;
