@@ -1,1 +1,0 @@
-import{c as m}from"/assets/chunk-4NE4IQ5E.js";import"/assets/chunk-ESWCEZZJ.js";import"/assets/chunk-53JG4OY5.js";import"/assets/chunk-RRXLJEXS.js";import{a as r}from"/assets/chunk-AM24H737.js";import{I as t}from"/assets/chunk-SKVMJAFP.js";var s=n=>({name:i})=>{let e=n(i);return e&&t.value?r("div",{class:"past",children:r(m,{s:e.at(t.value)})}):null};export{s as pastOf};
