@@ -66,7 +66,7 @@ function facts(s: Snapshot): Fact[] {
 function addressSays(s: Snapshot, list: Container[]): string[] {
   const of = groups(list, (c) => addresses(s, c));
   if (of.length === 1) return [t("compare.address.one", { address: addresses(s, list[0]!) || t("compare.address.none") })];
-  return list.map((c) => `${c.name}: ${addresses(s, c) || t("compare.address.none")}`);
+  return list.map((c) => t("compare.address.each", { name: c.name, address: addresses(s, c) || t("compare.address.none") }));
 }
 
 function loopbackSays(s: Snapshot, list: Container[]): string[] {

@@ -1,1 +1,0 @@
-import{c as m}from"/assets/chunk-OVOW72PZ.js";import"/assets/chunk-ESWCEZZJ.js";import"/assets/chunk-QH6OLJ3S.js";import"/assets/chunk-7AYMONGX.js";import{a as r}from"/assets/chunk-IRMEF2LX.js";import{I as t}from"/assets/chunk-SKVMJAFP.js";var s=n=>({name:i})=>{let e=n(i);return e&&t.value?r("div",{class:"past",children:r(m,{s:e.at(t.value)})}):null};export{s as pastOf};
