@@ -105,9 +105,12 @@ func TestSlowTapeGoesOnFromWhereItIs(t *testing.T) {
 		r.ok(err)
 		defer tape.Close()
 		for range 2 * maxTape {
-			tape.learner.mu.Lock()
-			tape.learner.taped(true, 1)
-			tape.learner.mu.Unlock()
+			r.ok(locked(tape.learner, func() error { // as watch.look does
+				now, on := time.Now().UnixMilli(), tape.learner.session
+				on.attempt.look(on.snapshot, now)
+				tape.learner.taped(true, now)
+				return nil
+			}))
 		}
 		r.die(ann)
 		p.until("restarted", func(v SessionView) bool { return check(v, "restarted").State == CheckPassed })
