@@ -2,6 +2,7 @@ package record
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"io"
 	"strconv"
@@ -32,7 +33,7 @@ type Terminal struct {
 // Terminals are those of the recording, by number.
 func (r *Reader) Terminals() ([]Terminal, error) {
 	var all []Terminal
-	err := r.casts(func(number int, event []byte) error {
+	err := r.casts(context.Background(), func(number int, event []byte) error {
 		if number < len(all) {
 			return nil
 		}
@@ -49,10 +50,11 @@ func (r *Reader) Terminals() ([]Terminal, error) {
 	return all, err
 }
 
-// Cast writes one terminal's output as an asciicast v2 file. Errors: ErrBad, those of out.
-func (r *Reader) Cast(terminal int, out io.Writer) error {
+// Cast writes one terminal's output as an asciicast v2 file, which may be a thousand times as long as the recording. Errors: ErrBad, those
+// of out and ctx.
+func (r *Reader) Cast(ctx context.Context, terminal int, out io.Writer) error {
 	first := true
-	return r.casts(func(number int, event []byte) error {
+	return r.casts(ctx, func(number int, event []byte) error {
 		if number != terminal {
 			return nil
 		}
@@ -95,11 +97,14 @@ func checkEvent(event []byte) error {
 	return nil
 }
 
-// casts calls fn with every event, in order, without its newline.
-func (r *Reader) casts(fn func(number int, event []byte) error) error {
+// casts calls fn with every event, in order, without its newline, until ctx ends.
+func (r *Reader) casts(ctx context.Context, fn func(number int, event []byte) error) error {
 	for _, c := range r.chunks {
 		if c.kind != kindTerminals {
 			continue
+		}
+		if err := ctx.Err(); err != nil {
+			return err
 		}
 		body, err := r.body(c)
 		if err != nil {

@@ -3,9 +3,11 @@ package record_test
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -153,10 +155,25 @@ func TestCast(t *testing.T) {
 	}
 	for number, events := range want {
 		var cast bytes.Buffer
-		must(t, r.Cast(number, &cast))
+		must(t, r.Cast(t.Context(), number, &cast))
 		if diff := cmp.Diff(events, asciicast(t, &cast)); diff != "" {
 			t.Errorf("terminal %d: %s\n%s", number, diff, cast.String())
 		}
+	}
+}
+
+func TestCastEndsWithItsContext(t *testing.T) {
+	var file bytes.Buffer
+	w, err := record.NewWriter(&file, record.Header{Lab: "x", Step: "y"})
+	must(t, err)
+	number, err := w.Terminal(0, "node", sandbox.Size{})
+	must(t, err)
+	must(t, w.Output(0, number, []byte("x")))
+	must(t, w.Close())
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := open(t, file.Bytes()).Cast(ctx, number, io.Discard); !errors.Is(err, context.Canceled) {
+		t.Error(err)
 	}
 }
 
@@ -288,7 +305,7 @@ func FuzzOpen(f *testing.F) {
 		}
 		terminals, err := r.Terminals()
 		for i := range terminals {
-			if cast := (&bytes.Buffer{}); err == nil && r.Cast(i, cast) == nil {
+			if cast := (&bytes.Buffer{}); err == nil && r.Cast(t.Context(), i, cast) == nil {
 				asciicast(t, cast)
 			}
 		}

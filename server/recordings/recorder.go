@@ -77,7 +77,7 @@ func (m *recorder) run() {
 	m.tape.Close()
 	m.drain()
 	if err := errors.Join(err, m.out.Close(), m.file.Close()); err != nil && !errors.Is(err, record.ErrFull) {
-		m.home.cfg.Log.Error("recording ended early", "lab", m.lab, "error", err)
+		m.home.cfg.Log.Error("recording ended early", "lab", m.lab, "error", nameless(err))
 	}
 }
 

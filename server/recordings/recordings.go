@@ -13,6 +13,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -81,7 +82,7 @@ func Open(ctx context.Context, cfg Config) (*Recordings, error) {
 	}
 	for _, e := range entries {
 		if err := r.find(e.Name()); err != nil {
-			cfg.Log.Warn("recording left alone", "file", e.Name(), "error", err)
+			cfg.Log.Warn("recording left alone", "file", fileName.ReplaceAllString(e.Name(), "$1.…$3"), "error", nameless(err))
 		}
 	}
 	r.ctx, r.stop = context.WithCancel(ctx)
@@ -181,7 +182,7 @@ func (r *Recordings) expire(now int64) {
 			continue
 		}
 		if err := r.remove(one); err != nil {
-			r.cfg.Log.Error("recording is not removed", "lab", one.Lab, "error", err)
+			r.cfg.Log.Error("recording is not removed", "lab", one.Lab, "error", nameless(err))
 			continue
 		}
 		delete(r.done, id)
@@ -211,7 +212,7 @@ func (r *Recordings) Start(learner, lab string) error {
 	made, err := r.begin(tape, learner, lab, id)
 	if err != nil {
 		tape.Close()
-		return fmt.Errorf("recording: %w", err)
+		return fmt.Errorf("recording: %w", nameless(err))
 	}
 	r.running[learner] = made
 	r.wg.Go(func() {
@@ -242,12 +243,12 @@ func (r *Recordings) finish(made *recorder, learner, id string) {
 	defer close(made.over)
 	delete(r.running, learner)
 	if err := os.Rename(from, to); err != nil {
-		r.cfg.Log.Error("recording is lost", "error", err)
+		r.cfg.Log.Error("recording is lost", "error", nameless(err))
 		return
 	}
 	one, err := r.read(to, learner, id)
 	if err != nil {
-		r.cfg.Log.Error("recording is lost", "error", errors.Join(err, os.Remove(to)))
+		r.cfg.Log.Error("recording is lost", "error", errors.Join(nameless(err), nameless(os.Remove(to))))
 		return
 	}
 	r.done[id] = one
@@ -293,7 +294,7 @@ func (r *Recordings) Delete(learner, id string) error {
 		return absent()
 	}
 	if err := r.remove(one); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
+		return nameless(err)
 	}
 	delete(r.done, id)
 	return nil
@@ -311,7 +312,18 @@ func (r *Recordings) File(id string) (*os.File, Recording, error) {
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, one, absent()
 	}
-	return f, one, err
+	return f, one, nameless(err)
+}
+
+// nameless is an error without the name of the file that it is of: a log shall not hold a recording's id, with which anybody may read it.
+func nameless(err error) error {
+	if one, ok := errors.AsType[*fs.PathError](err); ok {
+		return fmt.Errorf("%s: %w", one.Op, one.Err)
+	}
+	if two, ok := errors.AsType[*os.LinkError](err); ok {
+		return fmt.Errorf("%s: %w", two.Op, two.Err)
+	}
+	return err
 }
 
 func absent() error { return sandbox.Errorf(sandbox.CodeNotFound, "kind", "recording", "name", "") }

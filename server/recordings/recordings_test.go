@@ -151,7 +151,7 @@ func TestRecordingHoldsViewsAndTerminals(t *testing.T) {
 		t.Fatalf("%+v", terminals)
 	}
 	var cast bytes.Buffer
-	must(t, file.Cast(0, &cast))
+	must(t, file.Cast(t.Context(), 0, &cast))
 	for _, want := range []string{"before", "meanwhile", `"r","100x30"`} {
 		if !strings.Contains(cast.String(), want) {
 			t.Errorf("the terminal lacks %s:\n%s", want, cast.String())
@@ -325,5 +325,30 @@ func TestSlowDiskSkipsOutput(t *testing.T) {
 	data, skipped := s.take()
 	if !skipped || len(data) != maxWaiting || !bytes.HasSuffix(data, []byte("last")) {
 		t.Errorf("%d bytes, skipped %v", len(data), skipped)
+	}
+}
+
+// TestErrorsNameNoRecording: they go to the log, and who knows an id may read what it is of.
+func TestErrorsNameNoRecording(t *testing.T) {
+	h := open(t)
+	h.start(ann)
+	must(t, h.Start(ann, lab))
+	must(t, h.Stop(t.Context(), ann))
+	one := h.List(ann)[0]
+	path := h.path(ann, one.ID, record.Extension)
+	must(t, os.Remove(path))
+	must(t, os.MkdirAll(filepath.Join(path, "x"), 0o700))
+	if err := h.Delete(ann, one.ID); err == nil || strings.Contains(err.Error(), one.ID) {
+		t.Error(err)
+	}
+	var log bytes.Buffer
+	h.cfg.Log = slog.New(slog.NewTextHandler(&log, nil))
+	h.expire(one.Expires)
+	h.Recordings.Close()
+	again, err := Open(context.WithoutCancel(t.Context()), h.cfg)
+	must(t, err)
+	again.Close()
+	if !strings.Contains(log.String(), "not removed") || !strings.Contains(log.String(), "left alone") || strings.Contains(log.String(), one.ID) {
+		t.Error(log.String())
 	}
 }

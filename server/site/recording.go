@@ -1,6 +1,7 @@
 package site
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -220,14 +221,27 @@ func (s *Site) cast(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	defer leave()
-	var cast bytes.Buffer
-	if err := file.Cast(int(number), &cast); err != nil { //nolint:gosec // eight bits
+	ctx, cancel := context.WithTimeout(r.Context(), judgeWithin)
+	defer cancel()
+	var found size
+	if err := file.Cast(ctx, int(number), &found); err != nil { //nolint:gosec // eight bits
 		return badRecording(err)
 	}
-	if cast.Len() == 0 {
+	if found == 0 {
 		return notFound("terminal", strconv.FormatUint(number, 10))
 	}
 	w.Header().Set("Content-Type", "application/x-asciicast")
-	_, err = cast.WriteTo(w)
-	return err
+	out := bufio.NewWriterSize(w, 32<<10)                                                      // not all in memory: what is packed well becomes a GiB
+	if err := errors.Join(file.Cast(r.Context(), int(number), out), out.Flush()); err != nil { //nolint:gosec // eight bits
+		panic(http.ErrAbortHandler) // it was good a moment ago: whoever asked has gone, or is too slow
+	}
+	return nil
+}
+
+// size counts what is written to it.
+type size int64
+
+func (n *size) Write(p []byte) (int, error) {
+	*n += size(len(p))
+	return len(p), nil
 }

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"io/fs"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -15,6 +17,7 @@ import (
 	"podlab/content"
 	"podlab/labs"
 	"podlab/labs/record"
+	"podlab/sandbox"
 )
 
 // TestRecordingIsMadeSharedAndDeleted is a learner's path, and that of somebody who was given the link.
@@ -218,5 +221,63 @@ func TestLabBringsAnExample(t *testing.T) {
 	course["labs/"+lab33+"/examples/nowhere.podlab"] = &fstest.MapFile{Data: file.Bytes()}
 	if _, err := labs.Load(course); err == nil || !strings.Contains(err.Error(), "nowhere.podlab") {
 		t.Errorf("one for a step that is not there: %v", err)
+	}
+}
+
+// parts counts what is written to it, and how much at a time.
+type parts struct {
+	http.ResponseWriter
+	all, largest int
+}
+
+func (p *parts) Write(b []byte) (int, error) {
+	p.all += len(b)
+	p.largest = max(p.largest, len(b))
+	return len(b), nil
+}
+
+// TestLongCastIsNotInMemory: a file of 120 KB may hold a GiB of a terminal's output.
+func TestLongCastIsNotInMemory(t *testing.T) {
+	h := open(t, Limits{})
+	var file bytes.Buffer
+	w, err := record.NewWriter(&file, record.Header{Lab: lab33, Step: step1, Started: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	number, err := w.Terminal(0, "node", sandbox.Size{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 256 {
+		if err := w.Output(0, number, bytes.Repeat([]byte("x"), 64<<10)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	out := parts{ResponseWriter: httptest.NewRecorder()}
+	if err := h.site.cast(&out, httptest.NewRequest("POST", "/?terminal=0", &file)); err != nil {
+		t.Fatal(err)
+	}
+	if out.all < 16<<20 || out.largest > 1<<20 {
+		t.Errorf("%d bytes, of which %d at a time", out.all, out.largest)
+	}
+}
+
+// TestRefusedLinkIsNotLogged: a request that is refused before it is routed is logged like any other.
+func TestRefusedLinkIsNotLogged(t *testing.T) {
+	h := open(t, Limits{PerLearner: 2})
+	v := h.come()
+	var log bytes.Buffer
+	h.site.Log = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	const id = "abcdefghijklmnopqrstuvwxyz"
+	for range 4 {
+		v.get("/en/recording/" + id)
+		v.get("/api/recordings/" + id + "/file")
+		v.get("/en/recording//" + id)
+	}
+	if !strings.Contains(log.String(), "status=429") || strings.Contains(log.String(), id) {
+		t.Error(log.String())
 	}
 }
