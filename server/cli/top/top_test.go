@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/gdamore/tcell/v2"
 	"go.uber.org/goleak"
@@ -47,6 +48,23 @@ func TestTree(t *testing.T) {
 				t.Errorf("%s, want %s", s, c.want)
 			}
 		})
+	}
+}
+
+// TestLongChain: a node that lies may tell of tens of thousands of processes, each a child of the one before.
+func TestLongChain(t *testing.T) {
+	var rows []row
+	for pid := 1; pid <= 20_000; pid++ {
+		rows = append(rows, row{Process: process(pid, pid-1, "x", 1)})
+	}
+	drawn := tree(rows)
+	for _, r := range drawn {
+		if len(r.branch) > 2*maxBranch || !utf8.ValidString(r.branch) {
+			t.Fatalf("%d bytes before %d", len(r.branch), r.PID)
+		}
+	}
+	if len(drawn) != len(rows) {
+		t.Errorf("%d of %d", len(drawn), len(rows))
 	}
 }
 

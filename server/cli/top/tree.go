@@ -3,6 +3,7 @@ package top
 import (
 	"cmp"
 	"slices"
+	"strings"
 
 	"podlab/sandbox"
 )
@@ -45,6 +46,10 @@ type planter struct {
 	out      []row
 }
 
+// maxBranch bounds what is drawn before a name, in bytes: with a chain of processes as long as a node that lies can tell of, each a child of the
+// one before, the branches would take gigabytes. What is deeper is drawn at that depth.
+const maxBranch = 256
+
 // plant adds a process and what is below it; first stands before its own name, rest before its children's.
 func (t *planter) plant(p row, first, rest string) {
 	if t.seen[p.PID] {
@@ -53,6 +58,9 @@ func (t *planter) plant(p row, first, rest string) {
 	t.seen[p.PID] = true
 	p.branch = first
 	t.out = append(t.out, p)
+	if len(rest) > maxBranch {
+		rest = strings.ToValidUTF8(rest[:maxBranch], "")
+	}
 	below := byPID(t.children[p.PID])
 	for i, child := range below {
 		if i == len(below)-1 {
