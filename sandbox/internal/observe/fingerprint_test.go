@@ -57,6 +57,8 @@ func fill(v reflect.Value, n int64) {
 		v.SetBool(n%2 == 0)
 	case reflect.Uint64:
 		v.SetUint(uint64(n) << 30)
+	case reflect.Uint16:
+		v.SetUint(uint64(n))
 	default:
 		v.SetInt(n)
 	}
