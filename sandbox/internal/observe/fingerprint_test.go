@@ -89,6 +89,8 @@ func change(v reflect.Value) {
 		v.SetBool(!v.Bool())
 	case reflect.Uint64:
 		v.SetUint(v.Uint() + 1<<40)
+	case reflect.Uint16:
+		v.SetUint(v.Uint() ^ 1)
 	case reflect.Map:
 		v.Set(reflect.ValueOf(map[string]string{"k": "other"}))
 	default:
