@@ -38,7 +38,7 @@ func Fingerprint(s *sandbox.Snapshot) uint64 {
 	})
 	each(&d, s.Terminals, func(d *digest, t *sandbox.TerminalStatus) {
 		d.text(t.ID, t.Target)
-		d.ints(int64(t.PID), int64(t.Attached))
+		d.ints(int64(t.PID), int64(t.Attached), int64(t.Size.Cols), int64(t.Size.Rows))
 	})
 	d.texts(s.Truncated)
 	return d.hash.Sum64()
