@@ -21,8 +21,11 @@ import (
 
 // Of recordings that browsers send to have them judged or written otherwise.
 const (
-	maxJudging  = 2               // at a time, of all learners: each is in memory
-	judgeWithin = 2 * time.Minute // an hour takes some seconds of a core
+	maxSending  = 256 << 20        // bytes in memory, of all learners
+	piece       = 64 << 10         // of them that are taken at a time
+	maxJudging  = 2                // at a time, of all learners
+	castWithin  = 20 * time.Second // also the time to wait for a place
+	judgeWithin = 2 * time.Minute  // an hour takes some seconds of a core
 )
 
 func (s *Site) startRecording(w http.ResponseWriter, r *http.Request) error {
@@ -124,23 +127,43 @@ func (s *Site) recordedLesson(w http.ResponseWriter, r *http.Request) error {
 	return render(w, r, web.LessonPartial(lesson))
 }
 
-// sent reads the recording that is a request's body. Its place among those in memory is taken before it is read.
+// sent reads the recording that is a request's body, and then takes a place among those that are judged: who sends slowly keeps nobody's.
 func (s *Site) sent(w http.ResponseWriter, r *http.Request) (file *record.Reader, leave func(), err error) {
-	select {
-	case s.judging <- struct{}{}:
-	case <-r.Context().Done():
-		return nil, nil, r.Context().Err()
-	}
-	leave = func() { <-s.judging }
-	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, record.MaxFile))
+	data, free, err := s.received(w, r)
 	if err == nil {
 		file, err = record.Open(bytes.NewReader(data), int64(len(data)))
 	}
 	if err != nil {
-		leave()
+		free()
 		return nil, nil, badRecording(err)
 	}
-	return file, leave, nil
+	ctx, cancel := context.WithTimeout(r.Context(), castWithin)
+	defer cancel()
+	select {
+	case s.judging <- struct{}{}:
+		return file, func() { <-s.judging; free() }, nil
+	case <-ctx.Done():
+		free()
+		return nil, nil, errTooMany
+	}
+}
+
+// received reads a body of the size of a recording. Its memory is taken, as it comes, from what there is for those of all; free gives it back.
+func (s *Site) received(w http.ResponseWriter, r *http.Request) (data []byte, free func(), err error) {
+	var all bytes.Buffer
+	held := int64(0)
+	free = func() { s.sending.Release(held) }
+	for body := http.MaxBytesReader(w, r.Body, record.MaxFile); err == nil; {
+		if !s.sending.TryAcquire(piece) {
+			return nil, free, errTooMany
+		}
+		held += piece
+		_, err = io.CopyN(&all, body, piece)
+	}
+	if !errors.Is(err, io.EOF) {
+		return nil, free, err
+	}
+	return all.Bytes(), free, nil
 }
 
 // badRecording tells the visitor that a file is none.
@@ -221,7 +244,7 @@ func (s *Site) cast(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	defer leave()
-	ctx, cancel := context.WithTimeout(r.Context(), judgeWithin)
+	ctx, cancel := context.WithTimeout(r.Context(), castWithin)
 	defer cancel()
 	var found size
 	if err := file.Cast(ctx, int(number), &found); err != nil { //nolint:gosec // eight bits
@@ -229,6 +252,9 @@ func (s *Site) cast(w http.ResponseWriter, r *http.Request) error {
 	}
 	if found == 0 {
 		return notFound("terminal", strconv.FormatUint(number, 10))
+	}
+	if err := http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+		return err
 	}
 	w.Header().Set("Content-Type", "application/x-asciicast")
 	out := bufio.NewWriterSize(w, 32<<10)                                                      // not all in memory: what is packed well becomes a GiB

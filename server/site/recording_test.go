@@ -3,11 +3,13 @@ package site
 import (
 	"bytes"
 	"encoding/json"
+	"io"
 	"io/fs"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -236,6 +238,8 @@ func (p *parts) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
+func (*parts) SetWriteDeadline(time.Time) error { return nil }
+
 // TestLongCastIsNotInMemory: a file of 120 KB may hold a GiB of a terminal's output.
 func TestLongCastIsNotInMemory(t *testing.T) {
 	h := open(t, Limits{})
@@ -279,5 +283,48 @@ func TestRefusedLinkIsNotLogged(t *testing.T) {
 	}
 	if !strings.Contains(log.String(), "status=429") || strings.Contains(log.String(), id) {
 		t.Error(log.String())
+	}
+}
+
+// TestSlowSendersKeepNoPlace: whoever sends a recording slowly lets others have theirs judged meanwhile, and its memory comes back.
+func TestSlowSendersKeepNoPlace(t *testing.T) {
+	h := open(t, Limits{})
+	var file bytes.Buffer
+	w, err := record.NewWriter(&file, record.Header{Lab: lab33, Step: step1, Started: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	ask := func(body io.Reader) error {
+		return h.site.recheck(&parts{ResponseWriter: httptest.NewRecorder()}, httptest.NewRequest("POST", "/?at=1", body))
+	}
+	var slow sync.WaitGroup
+	var ends []*io.PipeWriter
+	for range 2 * maxJudging {
+		in, out := io.Pipe()
+		ends = append(ends, out)
+		slow.Go(func() {
+			if err := ask(in); err == nil {
+				t.Error("a file that did not come is judged")
+			}
+		})
+		if _, err := out.Write([]byte(record.Magic)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := ask(bytes.NewReader(file.Bytes())); err != nil {
+		t.Error(err)
+	}
+	for _, out := range ends {
+		out.CloseWithError(io.ErrUnexpectedEOF)
+	}
+	slow.Wait()
+	if !h.site.sending.TryAcquire(maxSending) {
+		t.Error("memory is not given back")
+	}
+	if err := ask(bytes.NewReader(file.Bytes())); err == nil || !strings.Contains(err.Error(), string(CodeTooMany)) {
+		t.Errorf("without memory: %v", err)
 	}
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/go-chi/chi/v5"
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/semaphore"
 
 	"podlab/labs"
 	"podlab/sandbox"
@@ -80,14 +81,15 @@ type Site struct {
 	Config
 	meter   *meter
 	sockets *sockets
-	judging chan struct{} // holds a value for each recording that is in memory
-	answers answers       // of /readyz
+	sending *semaphore.Weighted // bytes of recordings that browsers sent
+	judging chan struct{}       // holds a value for each of them that is being judged
+	answers answers             // of /readyz
 	handler http.Handler
 }
 
 // New makes a Site. Close ends its websockets.
 func New(cfg Config) *Site {
-	s := &Site{Config: cfg, meter: newMeter(cfg.Metrics), sockets: newSockets(cfg.Limits), judging: make(chan struct{}, maxJudging)}
+	s := &Site{Config: cfg, meter: newMeter(cfg.Metrics), sockets: newSockets(cfg.Limits), sending: semaphore.NewWeighted(maxSending), judging: make(chan struct{}, maxJudging)}
 	s.handler = s.routes()
 	return s
 }
