@@ -81,33 +81,32 @@ func (s *Sessions) Record(id, lab string) (*Tape, error) {
 func (t *Tape) Started() int64 { return t.started }
 
 // Next returns the next state: the first at once, then each that was judged, and whatever else changed at most twenty times a second.
+// When ctx ends, what there is until then comes before the error.
 func (t *Tape) Next(ctx context.Context) (Taken, error) {
 	for {
 		if taken, ok := t.pop(); ok {
 			t.last = time.Now()
 			return taken, nil
 		}
+		if err := ctx.Err(); err != nil {
+			return Taken{}, err
+		}
 		select {
 		case <-t.wake:
 		case <-ctx.Done():
-			return Taken{}, ctx.Err()
 		}
-		if err := t.gap(ctx); err != nil {
-			return Taken{}, err
-		}
+		t.gap(ctx)
 		t.add()
 	}
 }
 
-// gap waits until another state may be added that was not judged, or one that was is there.
-func (t *Tape) gap(ctx context.Context) error {
+// gap waits until another state may be added that was not judged, or ctx ends.
+func (t *Tape) gap(ctx context.Context) {
 	timer := time.NewTimer(frameGap - time.Since(t.last))
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-		return nil
 	case <-ctx.Done():
-		return ctx.Err()
 	}
 }
 

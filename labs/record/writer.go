@@ -65,13 +65,6 @@ func NewWriter(out io.Writer, h Header) (*Writer, error) {
 	return w, w.err
 }
 
-// Size is how many bytes were written.
-func (w *Writer) Size() int64 {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.written
-}
-
 // Take adds a state of the session. at is since the start; they come in order. Errors: ErrFull, those of the file.
 func (w *Writer) Take(at time.Duration, taken labs.Taken) error {
 	w.mu.Lock()
@@ -230,15 +223,6 @@ func marshal(v any) ([]byte, error) {
 	e.SetEscapeHTML(false)
 	err := e.Encode(v)
 	return b.Bytes(), err
-}
-
-// Flush writes what waits, so that a file cut off now holds it.
-func (w *Writer) Flush() error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.flush(&w.frames)
-	w.flush(&w.casts)
-	return w.err
 }
 
 // Close writes what waits and the end. It does not close the file.

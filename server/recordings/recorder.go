@@ -73,6 +73,8 @@ func (m *recorder) run() {
 	m.reading.Go(func() { m.feed(states) })
 	err := m.write(states)
 	m.stop()
+	for range states { // a session that is over, or a file that is full, is told no more
+	}
 	m.reading.Wait()
 	m.tape.Close()
 	m.drain()
@@ -81,17 +83,15 @@ func (m *recorder) run() {
 	}
 }
 
+// feed reads the tape, when it was stopped up to its end.
 func (m *recorder) feed(states chan<- labs.Taken) {
+	defer close(states)
 	for {
 		taken, err := m.tape.Next(m.ctx)
 		if err != nil {
-			return // it was stopped
-		}
-		select {
-		case states <- taken:
-		case <-m.ctx.Done():
 			return
 		}
+		states <- taken
 	}
 }
 
@@ -100,7 +100,10 @@ func (m *recorder) write(states <-chan labs.Taken) error {
 	defer tick.Stop()
 	for {
 		select {
-		case taken := <-states:
+		case taken, more := <-states:
+			if !more {
+				return nil
+			}
 			if err := m.take(taken); err != nil {
 				return err
 			}
@@ -110,6 +113,11 @@ func (m *recorder) write(states <-chan labs.Taken) error {
 		case <-tick.C:
 			m.drain()
 		case <-m.ctx.Done():
+			for taken := range states { // what was seen before it was stopped
+				if err := m.take(taken); err != nil {
+					return err
+				}
+			}
 			return nil
 		}
 	}
