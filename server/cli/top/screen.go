@@ -2,6 +2,7 @@ package top
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -60,7 +61,10 @@ func (v *view) loop(ctx context.Context, keys <-chan tcell.Event, what <-chan ne
 	for {
 		select {
 		case event, ok := <-keys:
-			if !ok || v.key(event) {
+			if !ok { // as ctx ended
+				return why(ctx)
+			}
+			if v.key(event) {
 				return nil
 			}
 		case n := <-what:
@@ -72,13 +76,18 @@ func (v *view) loop(ctx context.Context, keys <-chan tcell.Event, what <-chan ne
 				continue
 			}
 		case <-ctx.Done():
-			if err := context.Cause(ctx); sandbox.CodeOf(err) != "" {
-				return err
-			}
-			return nil // Ctrl-C
+			return why(ctx)
 		}
 		v.draw(time.Now())
 	}
+}
+
+// why is what the node's news ended with, nil when it was the caller who ended them.
+func why(ctx context.Context) error {
+	if err, ok := errors.AsType[*sandbox.Error](context.Cause(ctx)); ok {
+		return err
+	}
+	return nil
 }
 
 // take takes news in, or keeps the newest of them until the pause is over.
