@@ -53,7 +53,7 @@ func TestRecordingIsMadeSharedAndDeleted(t *testing.T) {
 	if one.Lab != lab33 || len(one.ID) != 26 || one.Expires <= time.Now().UnixMilli() || len(bob.recordings()) != 0 {
 		t.Errorf("%+v; bob sees %v", one, bob.recordings())
 	}
-	var log bytes.Buffer
+	var log lockedLog
 	h.site.Log = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	status, page, header := bob.get("/zh/recording/" + one.ID)
 	if status != 200 || !strings.Contains(page, "/api/recordings/"+one.ID+"/file") || strings.Contains(header.Get("Content-Security-Policy"), "unsafe") {
@@ -80,12 +80,30 @@ func TestRecordingIsMadeSharedAndDeleted(t *testing.T) {
 	if status, _, _ := bob.get("/api/recordings/" + one.ID + "/file"); status != 404 {
 		t.Errorf("deleted, and the file: %d", status)
 	}
-	if log.Len() == 0 || strings.Contains(log.String(), one.ID) {
-		t.Errorf("the log tells of the link: %s", log.String())
+	if said := log.String(); said == "" || strings.Contains(said, one.ID) {
+		t.Errorf("the log tells of the link: %s", said)
 	}
 	if status, page, _ := bob.get("/en/recording/" + one.ID); status != 404 || !strings.Contains(page, "does not exist any more") {
 		t.Errorf("deleted, and the page: %d", status)
 	}
+}
+
+// lockedLog is a log that is read while requests are logged: one whose answer is there may not be, yet.
+type lockedLog struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *lockedLog) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *lockedLog) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
 }
 
 func (v *visitor) recordings() []record.Info {
@@ -114,7 +132,9 @@ func TestChecksAreJudgedAgain(t *testing.T) {
 	var turned int64
 	f.until("a check turned", func(f labs.Frame) bool {
 		for _, c := range f.Session.Checks {
-			turned = max(turned, c.At)
+			if c.At > 0 && (turned == 0 || c.At < turned) {
+				turned = c.At // one frame may tell of two
+			}
 		}
 		return turned > 0
 	})
