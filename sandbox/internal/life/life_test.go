@@ -72,13 +72,24 @@ func TestPlaces(t *testing.T) {
 	}
 }
 
-// TestFind refuses what is not the process that was recorded.
-func TestFind(t *testing.T) {
-	m := machine(t)
+// sleeper is a process that is gone when the test is over.
+func sleeper(t *testing.T) *exec.Cmd {
+	t.Helper()
 	cmd := exec.Command("sleep", "1000")
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { // mostly it was killed and waited for before
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	return cmd
+}
+
+// TestFind refuses what is not the process that was recorded.
+func TestFind(t *testing.T) {
+	m := machine(t)
+	cmd := sleeper(t)
 	pidns, err := pidfd.Namespace(cmd.Process.Pid)
 	if err != nil {
 		t.Fatal(err)
@@ -108,10 +119,7 @@ func TestRecordGoesWithItsLife(t *testing.T) {
 	if err := os.Mkdir(m.set.State("one"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command("sleep", "1000")
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	cmd := sleeper(t)
 	l := &Life{Place: "one", machine: m, over: make(chan struct{})}
 	if err := l.identify(cmd.Process.Pid); err != nil {
 		t.Fatal(err)
