@@ -108,6 +108,9 @@ func (r *Reader) readHeader() error {
 	return nil
 }
 
+// Size is how many bytes of the file are whole.
+func (r *Reader) Size() int64 { return r.end }
+
 // Length of the recording.
 func (r *Reader) Length() time.Duration { return time.Duration(r.length) * time.Millisecond }
 

@@ -25,7 +25,9 @@ const (
 	piece       = 64 << 10         // of them that are taken at a time
 	maxJudging  = 2                // at a time, of all learners
 	castWithin  = 20 * time.Second // also the time to wait for a place
-	judgeWithin = 2 * time.Minute  // an hour takes some seconds of a core
+	judgeLeast  = 10 * time.Second
+	judgePerMiB = 5 * time.Second // an hour, of 4.4 MB, took 7.5 s
+	judgeMost   = 2 * time.Minute
 )
 
 func (s *Site) startRecording(w http.ResponseWriter, r *http.Request) error {
@@ -195,9 +197,10 @@ func (s *Site) recheck(w http.ResponseWriter, r *http.Request) error {
 	if !ok {
 		return notFound("lab", file.Header.Lab)
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), judgeWithin)
+	within := judgeWithin(file.Size())
+	ctx, cancel := context.WithTimeout(r.Context(), within)
 	defer cancel()
-	if err := http.NewResponseController(w).SetWriteDeadline(time.Now().Add(judgeWithin + writeWithin)); err != nil {
+	if err := http.NewResponseController(w).SetWriteDeadline(time.Now().Add(within + writeWithin)); err != nil {
 		return err
 	}
 	out, err := rejudge(ctx, lab, file, time.Duration(at)*time.Millisecond) //nolint:gosec // 32 bits
@@ -206,6 +209,12 @@ func (s *Site) recheck(w http.ResponseWriter, r *http.Request) error {
 	}
 	writeJSON(w, http.StatusOK, out)
 	return nil
+}
+
+// judgeWithin is how long a file of so many bytes may be judged. One that is short and takes long is no recording of a session: 110 KB can
+// hold a GiB of frames.
+func judgeWithin(size int64) time.Duration {
+	return min(judgeMost, judgeLeast+time.Duration(size)*judgePerMiB>>20)
 }
 
 func rejudge(ctx context.Context, lab *labs.Lab, file *record.Reader, at time.Duration) (verdicts, error) {

@@ -348,3 +348,11 @@ func TestSlowSendersKeepNoPlace(t *testing.T) {
 		t.Errorf("without memory: %v", err)
 	}
 }
+
+// TestShortFilesAreJudgedShortly: a file of 110 KB that holds a GiB of frames keeps a place, and a core, for as long as it may.
+func TestShortFilesAreJudgedShortly(t *testing.T) {
+	hour := int64(4_400_000)
+	if judgeWithin(110_000) > 11*time.Second || judgeWithin(hour) < 4*7500*time.Millisecond || judgeWithin(record.MaxFile) != judgeMost {
+		t.Error(judgeWithin(110_000), judgeWithin(hour), judgeWithin(record.MaxFile))
+	}
+}
