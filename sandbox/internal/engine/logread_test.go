@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -94,5 +95,24 @@ func TestLogIsAPlainFile(t *testing.T) {
 	o.end(sandbox.Exit{})
 	if _, err := a.copyTo(&out, nil); err != nil || out.String() != "part" {
 		t.Errorf("attached: %q %v", out.String(), err)
+	}
+}
+
+// TestPastIsBounded: a log that a learner made huge before the agent opened it is not read as a whole into the agent's memory.
+func TestPastIsBounded(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "1.log")
+	if err := os.WriteFile(path, bytes.Repeat([]byte("2026-11-21T03:15:44Z stdout F x\n"), 4*maxLog/32), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	l, err := openLog(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	p := l.past([len(streams)][]byte{})
+	defer p.close()
+	n := 0
+	if err := p.each(func(p piece) error { n += len(p.text); return nil }); err != nil || n == 0 || n > 2*maxLog/16 { // an entry of 32 bytes is of two
+		t.Errorf("%d bytes, %v", n, err)
 	}
 }

@@ -35,7 +35,7 @@ func (p past) each(fn func(piece) error) error {
 	for i, f := range p.files {
 		bound := int64(2 * maxLog) // as of one that has not been tampered with
 		if i == len(p.files)-1 {
-			bound = p.size
+			bound = min(bound, p.size)
 		}
 		entries, err := io.ReadAll(io.LimitReader(f, bound))
 		if err != nil {
