@@ -49,7 +49,7 @@ func (s *session) doze(ctx context.Context, node sandbox.Node) error {
 	return nil
 }
 
-// freeze stops a node, without its agent if nothing on the node needs that: half of the memory that the node takes is the agent's.
+// freeze stops a node, without its agent if nothing on the node needs that: most of the memory of the node's processes is the agent's.
 func (s *session) freeze(ctx context.Context, node sandbox.Node) error {
 	ask, cancel := context.WithTimeout(ctx, sandbox.RestTime/2) // later, the node is not frozen before its agent is back
 	defer cancel()

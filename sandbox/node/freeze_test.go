@@ -46,9 +46,6 @@ func TestProbesWhileFrozen(t *testing.T) {
 func TestAgentRests(t *testing.T) {
 	ctx, agent := newNode(t)
 	apply(ctx, t, agent, demo)
-	if rests, err := agent.Rest(ctx); rests || err != nil {
-		t.Fatalf("rests while a pod is made: %v, %v", rests, err)
-	}
 	before := until(ctx, t, agent, "the pod", func(s sandbox.Snapshot) bool {
 		return find(s, "demo/web").State == sandbox.StateRunning && find(s, "demo/side").State == sandbox.StateRunning
 	})
@@ -77,6 +74,18 @@ func TestAgentRests(t *testing.T) {
 	term = attach(ctx, t, agent, "node", "node")
 	typed(t, term, "echo $V\r")
 	read(t, term, "kept\r\n")
+	_ = term.Close()
+
+	// While a pod goes, which takes its grace period here, somebody has to see to that. The call itself is over.
+	going, cancel := context.WithCancel(ctx)
+	ended := make(chan error)
+	go func() { ended <- agent.Delete(going, sandbox.Ref{Kind: "Pod", Name: "demo"}, 30) }()
+	until(ctx, t, agent, "deletion", func(s sandbox.Snapshot) bool { return len(s.Pods) == 1 && s.Pods[0].Metadata.DeletionTimestamp != "" })
+	cancel()
+	<-ended
+	if rests, err := agent.Rest(ctx); rests || err != nil {
+		t.Errorf("rests while a pod goes: %v, %v", rests, err)
+	}
 }
 
 // rest lets the agent rest as soon as it has learned that earlier calls are over.

@@ -3,9 +3,9 @@
 
 import type { Terminal } from "@xterm/xterm";
 
-const repeated = [
+const lines = [{ final: "L" }, { final: "M" }, { final: "S" }, { final: "T" }]; // insert, delete, scroll up, scroll down
+const cells = [
   { final: "b" }, // REP: the last character again
-  { final: "L" }, { final: "M" }, { final: "S" }, { final: "T" }, // lines: insert, delete, scroll up, scroll down
   { final: "I" }, { final: "Z" }, // tabs: forward, back
   { final: "@" }, { final: "P" }, { final: "X" }, // characters: insert, delete, erase
   { intermediates: " ", final: "@" }, { intermediates: " ", final: "A" }, // columns: scroll left, right
@@ -15,7 +15,7 @@ const repeated = [
 export const PIECE = 4 << 10;
 
 export function tame(term: Terminal): void {
-  for (const id of repeated) {
-    term.parser.registerCsiHandler(id, ([n]) => typeof n === "number" && n > Math.max(term.cols, term.rows)); // true: done with it
-  }
+  const beyond = (n: unknown, size: number): boolean => typeof n === "number" && n > size; // true: done with it
+  for (const id of lines) term.parser.registerCsiHandler(id, ([n]) => beyond(n, term.rows));
+  for (const id of cells) term.parser.registerCsiHandler(id, ([n]) => beyond(n, Math.max(term.cols, term.rows)));
 }

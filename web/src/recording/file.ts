@@ -12,6 +12,9 @@ const HEAD = 24;
 const MAX_FILE = 24 << 20; // bytes
 const MAX_RAW = 8 << 20; // bytes of a chunk
 const MAX_CHUNKS = 16 << 10;
+const MAX_SUM = 1 << 30; // bytes of all chunks
+const MAX_COLS = 400; // of a terminal, as wide as a large screen shows; xterm takes seconds for much more
+const MAX_ROWS = 150;
 const MAX_LENGTH = 4 * 3600_000; // ms
 const SLICE = 16 << 10; // bytes that are unpacked before their sum is looked at
 const KEPT = 24; // unpacked chunks that are remembered
@@ -193,10 +196,11 @@ function walk(data: Uint8Array): Chunk[] {
   if (data.length > MAX_FILE || new TextDecoder().decode(data.subarray(0, MAGIC.length)) !== MAGIC) throw new BadRecording("magic");
   const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
   const chunks: Chunk[] = [];
+  let sum = 0;
   for (let at = MAGIC.length; at + HEAD <= data.length; ) {
     const [start, end, , raw, packed] = [4, 8, 12, 16, 20].map((o) => view.getUint32(at + o, true)) as [number, number, number, number, number];
     const kind = String.fromCharCode(data[at]!) as Chunk["kind"];
-    if (!"hfte".includes(kind) || raw > MAX_RAW || end < start || end > MAX_LENGTH || chunks.length >= MAX_CHUNKS || (kind === "h") !== (chunks.length === 0)) throw new BadRecording("chunk");
+    if (!"hfte".includes(kind) || raw > MAX_RAW || end < start || end > MAX_LENGTH || chunks.length >= MAX_CHUNKS || (kind === "h") !== (chunks.length === 0) || (sum += raw) > MAX_SUM) throw new BadRecording("chunk");
     at += HEAD;
     if (kind === "e" || at + packed > data.length) break; // the end, or a file that was cut off
     chunks.push({ kind, start, end, raw, body: data.subarray(at, at + packed) });
@@ -233,7 +237,7 @@ function parse(text: string): unknown {
 }
 
 const isObject = (v: unknown): v is Record<string, unknown> => typeof v === "object" && v !== null && !Array.isArray(v);
-const isName = (v: unknown): v is string => typeof v === "string" && /^[A-Za-z0-9._-]{1,64}$/.test(v);
+const isName = (v: unknown): v is string => typeof v === "string" && /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(v);
 
 function readHeader(text: string): Header {
   const h = parse(text);
@@ -280,12 +284,12 @@ function readEvents(c: Chunk): Event[] {
       const terminal = Number(line.slice(0, cut));
       const e = parse(line.slice(cut + 1));
       if (!Number.isInteger(terminal) || terminal < 0 || terminal >= 64) throw new BadRecording("terminal");
-      if (isObject(e)) return { at: c.start, terminal, code: "h", data: String(e["title"] ?? "").slice(0, 200), cols: size(e["width"]), rows: size(e["height"]) };
+      if (isObject(e)) return { at: c.start, terminal, code: "h", data: String(e["title"] ?? "").slice(0, 200), cols: size(e["width"], MAX_COLS), rows: size(e["height"], MAX_ROWS) };
       const [at, code, data] = e as [unknown, unknown, unknown];
       if (typeof at !== "number" || typeof code !== "string" || typeof data !== "string") throw new BadRecording("event");
       const [cols, rows] = data.split("x");
-      return { at: at * 1000, terminal, code, data, cols: size(Number(cols)), rows: size(Number(rows)) };
+      return { at: at * 1000, terminal, code, data, cols: size(Number(cols), MAX_COLS), rows: size(Number(rows), MAX_ROWS) };
     });
 }
 
-const size = (n: unknown): number => (typeof n === "number" && n >= 1 ? Math.min(1000, Math.floor(n)) : 1);
+const size = (n: unknown, most: number): number => (typeof n === "number" && n >= 1 ? Math.min(most, Math.floor(n)) : 1);

@@ -1,4 +1,4 @@
-// What the button in the lab page's head opens: begin and end a recording, and one's own recordings (recordings.templ). Loaded when it is
+// What the button in the lab page's head opens: begin and end a recording, and one's own recordings (recording.templ). Loaded when it is
 // first opened.
 
 import { effect } from "@preact/signals";

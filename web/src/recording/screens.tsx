@@ -67,18 +67,13 @@ function arrows(e: KeyboardEvent): void {
 /** A terminal as it was. */
 export function Picture({ s }: { s: Screen }) {
   const box = useRef<HTMLDivElement>(null);
-  const term = useRef<XTerm | null>(null);
-  const drawn = useRef<Screen | null>(null);
+  const painter = useRef<Painter | null>(null);
   const now = useRef(s);
   now.current = s;
-  const draw = () => {
-    const to = now.current;
-    if (!term.current || drawn.current === to) return;
-    paint(term.current, drawn.current, to);
-    drawn.current = to;
-  };
+  const draw = () => painter.current?.show(now.current);
   useEffect(() => {
     let gone = false;
+    let term: XTerm | null = null;
     void import("../terminal.ts").then(async ({ newScreen }) => {
       await document.fonts.load('13.5px "JetBrains Mono Variable"').catch(() => undefined);
       if (gone) return;
@@ -86,29 +81,62 @@ export function Picture({ s }: { s: Screen }) {
       x.open(box.current!);
       x.textarea?.setAttribute("aria-label", t("term.label", { name: label(s) }));
       x.textarea?.setAttribute("readonly", "");
-      term.current = x;
+      term = x;
+      painter.current = new Painter(x);
       draw();
     });
     return () => {
       gone = true;
-      term.current?.dispose();
-      term.current = null;
+      painter.current = null;
+      term?.dispose();
     };
   }, []);
   useLayoutEffect(draw);
   return <div class="xscreen" ref={box} tabIndex={0} role="region" aria-label={t("term.label", { name: label(s) })} />;
 }
 
-/** Draws a screen: what was printed since the one that is drawn, or all of it anew. */
-function paint(x: XTerm, before: Screen | null, s: Screen): void {
-  const more = before ? s.printed - before.printed : -1;
-  if (x.cols !== s.cols || x.rows !== s.rows) x.resize(s.cols, s.rows);
-  if (before && more >= 0 && more <= s.output.length && s.output.slice(0, s.output.length - more).endsWith(before.output.slice(-256))) {
-    x.write(s.output.slice(s.output.length - more));
-    return;
+const PIECE = 1 << 10; // letters that xterm draws without letting the page do anything else in between
+
+/** Draws screens one after the other: of each what was printed since the one before, or all of it anew. A screen that is asked for while
+ * another is being drawn comes when that is over; only the newest waits. */
+class Painter {
+  private drawn: Screen | null = null;
+  private next: Screen | null = null;
+  private busy = false;
+
+  constructor(private readonly x: XTerm) {}
+
+  show(s: Screen): void {
+    if (this.busy) this.next = s;
+    else if (this.drawn !== s) this.paint(s);
   }
-  x.reset();
-  x.write(s.output);
+
+  private paint(s: Screen): void {
+    const { x, drawn } = this;
+    this.busy = true;
+    this.drawn = s;
+    if (x.cols !== s.cols || x.rows !== s.rows) x.resize(s.cols, s.rows);
+    const more = drawn ? s.printed - drawn.printed : -1;
+    const goesOn = drawn && more >= 0 && more <= s.output.length && s.output.slice(0, s.output.length - more).endsWith(drawn.output.slice(-256));
+    if (!goesOn) x.reset();
+    this.write(goesOn ? s.output.slice(s.output.length - more) : s.output, !goesOn);
+  }
+
+  /** Writes a piece, then the rest; a screen that is drawn anew is given up as soon as another is wanted. */
+  private write(text: string, anew: boolean): void {
+    this.x.write(text.slice(0, PIECE), () => {
+      const rest = text.slice(PIECE);
+      if (rest && !(anew && this.next)) {
+        this.write(rest, anew);
+        return;
+      }
+      if (rest) this.drawn = null; // only a part of it stands
+      this.busy = false;
+      const { next } = this;
+      this.next = null;
+      if (next) this.show(next);
+    });
+  }
 }
 
 export const defineScreens = (): void => element("pod-screens", Screens);

@@ -24,7 +24,7 @@ export async function saveCast(r: Recording, s: Screen): Promise<void> {
   setTimeout(() => URL.revokeObjectURL(a.href), 60_000);
 }
 
-/** Has the checks judged anew, as they stood at a time, and shows both verdicts (replay.templ). */
+/** Has the checks judged anew, as they stood at a time, and shows both verdicts (recording.templ). */
 export async function recheck(r: Recording, at: number): Promise<void> {
   const { checks } = (await (await send(r, `check?at=${Math.round(at)}`)).json()) as { checks: Verdict[] };
   const dialog = document.querySelector<HTMLDialogElement>("#verdicts")!;

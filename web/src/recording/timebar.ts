@@ -1,4 +1,4 @@
-// The bar below the terminals (time.templ): where in time the page is, and how to get elsewhere.
+// The bar below the terminals (recording.templ): where in time the page is, and how to get elsewhere.
 
 import { effect } from "@preact/signals";
 import { type Player, SPEEDS } from "./player.ts";
