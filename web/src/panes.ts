@@ -25,11 +25,12 @@ export interface Port {
 /** Ports that a pod's page may be at: those its manifest names, then those somebody listens on. */
 export function portsOf(s: Snapshot | null): Port[] {
   const out: Port[] = [];
+  const running = new Set(s?.containers.filter((c) => c.state === "running").map((c) => c.id)); // its program may listen a moment before it is said to run
   for (const p of s?.pods ?? []) {
     const pod = p.metadata.name;
     const listening = new Map<number, string>();
     for (const k of s!.networks.find((n) => n.owner === pod)?.sockets ?? []) {
-      if (k.state === "LISTEN" && k.proto.startsWith("tcp")) listening.set(Number(k.local.slice(k.local.lastIndexOf(":") + 1)), k.container);
+      if (k.state === "LISTEN" && k.proto.startsWith("tcp") && running.has(k.container)) listening.set(Number(k.local.slice(k.local.lastIndexOf(":") + 1)), k.container);
     }
     const named = p.spec.containers.flatMap((c) => (c.ports ?? []).map((x) => x.containerPort));
     for (const port of new Set([...named, ...listening.keys()])) out.push({ pod, port, answers: listening.get(port) ?? "" });
