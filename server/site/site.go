@@ -89,7 +89,10 @@ type Site struct {
 
 // New makes a Site. Close ends its websockets.
 func New(cfg Config) *Site {
-	s := &Site{Config: cfg, meter: newMeter(cfg.Metrics), sockets: newSockets(cfg.Limits), sending: semaphore.NewWeighted(maxSending), judging: make(chan struct{}, maxJudging)}
+	s := &Site{
+		Config: cfg, meter: newMeter(cfg.Metrics), sockets: newSockets(cfg.Limits),
+		sending: semaphore.NewWeighted(maxSending), judging: make(chan struct{}, maxJudging),
+	}
 	s.handler = s.routes()
 	return s
 }
