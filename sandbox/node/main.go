@@ -91,7 +91,7 @@ func runAgent() error {
 		return err
 	}
 	life, _ := strconv.Atoi(os.Getenv("PODLAB_LIFE")) // 0 is as good as 1
-	cfg := agent.Config{Binary: os.Args[0], Keep: keep.NewClient(conn), Life: life, Log: quietlog.New("agent")}
+	cfg := agent.Config{Binary: os.Args[0], Keep: keep.NewClient(conn), Life: life, Ahead: os.Getenv("PODLAB_AHEAD") != "", Log: quietlog.New("agent")}
 	if file := os.NewFile(pid1.AgentListenerFD, "node socket"); file != nil {
 		l, err := net.FileListener(file)
 		_ = file.Close()

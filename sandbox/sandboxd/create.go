@@ -121,7 +121,7 @@ func (h *host) make(n *node) error {
 func (h *host) begin(n *node, place string, held bool) (*life.Life, error) {
 	var born *life.Life
 	l, err := h.machine.Begin(life.Plan{
-		Place: place, Spec: n.Spec, Base: n.Base, Held: held,
+		Place: place, Spec: n.Spec, Base: n.Base, Held: held, Ahead: n.spare,
 		Born: func(l *life.Life) error {
 			born = l
 			return h.trace(n, l)

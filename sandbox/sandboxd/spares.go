@@ -60,6 +60,7 @@ func (h *host) take(spec sandbox.NodeSpec) *node {
 	for key, n := range h.nodes {
 		if n.spare && !n.dying && n.life != nil && spare.Shape(n.Spec) == spare.Shape(spec) && n.life.Lives() {
 			delete(h.nodes, key)
+			n.moments.Restart() // who gets it did nothing of what was
 			n.spare, n.alive, n.Spec, n.Started = false, true, spec, time.Now().UnixMilli()
 			h.nodes[spec.ID] = n
 			return n

@@ -63,16 +63,16 @@ type Files struct {
 	Filter   *os.File // of system calls, compiled
 }
 
-// Start starts the first stage. states is libcontainer's directory, place the node's name in it, subnet that of its pods.
-func Start(states, place, subnet string, config *configs.Config, files Files) (*Init, error) {
+// Start starts the first stage. states is libcontainer's directory, place the node's name in it, env what its agent is to know.
+func Start(states, place string, env []string, config *configs.Config, files Files) (*Init, error) {
 	container, err := libcontainer.Create(states, place, config)
 	if err != nil {
 		return nil, err
 	}
 	process := &libcontainer.Process{
 		Args: []string{rootfs.Programs + "/podlab-node", "node"},
-		Env: []string{"PATH=/opt/podlab/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "container=podlab",
-			"PODLAB_SUBNET=" + subnet},
+		Env: append([]string{"PATH=/opt/podlab/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "container=podlab"},
+			env...),
 		Cwd:        "/",
 		Init:       true,
 		Stdout:     files.Log,

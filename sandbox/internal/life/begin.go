@@ -20,11 +20,21 @@ type Plan struct {
 	Spec  sandbox.NodeSpec
 	Base  uint32 // first of its ids on the host
 	Held  bool   // on the disk that Hold holds, which stays held if this fails
+	Ahead bool   // nobody waits for it: its agent first does what makes a pod's first start long
 
 	// Born is called when its init is there, and no program of its own has run yet.
 	Born func(*Life) error
 	// Complete is called last, when its agent answers.
 	Complete func(*Life) error
+}
+
+// environment is what the node's agent is to know.
+func (p Plan) environment() []string {
+	env := []string{"PODLAB_SUBNET=" + p.Spec.Subnet}
+	if p.Ahead {
+		env = append(env, "PODLAB_AHEAD=1")
+	}
+	return env
 }
 
 // Begin brings a node to life and returns when its agent answers. What is only needed while it is made goes in any case, what shall stay goes
@@ -111,7 +121,7 @@ func (l *Life) startInit(plan Plan, root *rootfs.Root, users, listener *os.File,
 	m := l.machine
 	config := isolation.Config(plan.Spec, m.Groups.Path(plan.Place), root.Path, plan.Base, users)
 	files := boot.Files{Log: root.Log, Listener: listener, Filter: m.filter}
-	init, err := boot.Start(m.set.States(), plan.Place, plan.Spec.Subnet, config, files)
+	init, err := boot.Start(m.set.States(), plan.Place, plan.environment(), config, files)
 	if err != nil {
 		return err
 	}

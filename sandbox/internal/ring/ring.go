@@ -90,6 +90,16 @@ func (r *Ring[T]) Move(path string) error {
 	return nil
 }
 
+// Restart forgets all that happened; the next number is 1. It is for a ring that nobody reads yet.
+func (r *Ring[T]) Restart() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.items, r.start, r.last = nil, 0, 0
+	if !r.closed {
+		r.advance(0)
+	}
+}
+
 // Add calls value with the next number, keeps what it returns and wakes the readers. value is called with the ring locked, so what it
 // does is done in the order of the numbers; it may not use the ring. On a closed ring nothing happens.
 func (r *Ring[T]) Add(value func(number uint64) T) {

@@ -142,6 +142,29 @@ func TestFastWriterSlowReader(t *testing.T) {
 	}
 }
 
+// TestRestart: who comes after it sees nothing of what was, neither does the next process.
+func TestRestart(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "number")
+	r, err := Open[uint64](path, 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(r.Close)
+	add(r, 5)
+	r.Lose(2)
+	r.Restart()
+	if len(r.Items()) != 0 || r.Last() != 0 {
+		t.Errorf("kept: %v, last %d", r.Items(), r.Last())
+	}
+	add(r, 2)
+	expect(t, r, 0, 0, 1, 2)
+	next, err := Open[uint64](path, 3)
+	if err != nil || next.Last() != 3 {
+		t.Errorf("the next process begins behind %d: %v", next.Last(), err)
+	}
+	next.Close()
+}
+
 // TestNumbersGoOn: another process numbers on, with a gap, so that nobody takes its items for old ones.
 func TestNumbersGoOn(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "number")

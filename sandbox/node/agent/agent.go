@@ -62,6 +62,7 @@ type Config struct {
 	Keep     *keep.Client
 	Listener net.Listener // the node's socket; nil for none
 	Life     int          // 1 for the node's first agent
+	Ahead    bool         // nobody has asked for the node yet
 	Log      *slog.Logger
 }
 
@@ -107,6 +108,11 @@ func Run(ctx context.Context, cfg Config) error {
 	images, err := image.Open(ImagesDir, LocalImagesDir)
 	if err != nil {
 		return err
+	}
+	if cfg.Ahead && cfg.Life == 1 {
+		if err := rehearse(ctx, cfg.Keep, images); err != nil {
+			cfg.Log.Warn("rehearsal", "err", err)
+		}
 	}
 	a.engine, err = engine.Open(engine.Config{
 		Images: images, State: filepath.Join(StateDir, "engine"), Disk: DiskDir, Subnet: os.Getenv("PODLAB_SUBNET"), Log: cfg.Log,

@@ -59,11 +59,13 @@ type Collected struct {
 // on it may stand on any layer that an image named since then, so those stay. Layers that were in an image less than quiet ago
 // stay too: a node may just be coming into being.
 func (s *Store) Collect(oldest time.Time, quiet time.Duration) (c Collected, err error) {
-	before := time.Now().Add(-quiet)
-	if !oldest.IsZero() && oldest.Before(before) {
-		before = oldest
-	}
-	return s.collect(func(_ string, since time.Time) bool { return since.After(before) })
+	return s.collect(func(_ string, since time.Time) bool {
+		before := time.Now().Add(-quiet) // of each layer anew: it may have been found unused just now
+		if !oldest.IsZero() && oldest.Before(before) {
+			before = oldest
+		}
+		return since.After(before)
+	})
 }
 
 // CollectBut removes layers and blobs that no image names, but for the layers whose DiffIDs are in use.
