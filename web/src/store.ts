@@ -94,7 +94,7 @@ function flush(): void {
 }
 
 /** The last minutes on this node, for whoever looks back (recording/back.ts): as much as weighs no more than MINUTES, in processes. */
-export let history: { frame: Frame; step: string }[] = [];
+export let past: { frame: Frame; step: string }[] = [];
 const MINUTES = 50_000;
 let weight = 0;
 const heft = ({ frame: f }: { frame: Frame }): number => 9 + (f.snapshot ? 40 + f.snapshot.processes.length : 0);
@@ -102,8 +102,8 @@ const heft = ({ frame: f }: { frame: Frame }): number => 9 + (f.snapshot ? 40 + 
 function apply(came: { frame: Frame; step: string }): void {
   const { frame: f, step } = came;
   if (f.session.generation !== generation) forget(f.session.generation);
-  history.push(came);
-  for (weight += heft(came); weight > MINUTES; ) weight -= heft(history.shift()!);
+  past.push(came);
+  for (weight += heft(came); weight > MINUTES; ) weight -= heft(past.shift()!);
   skew.value = f.now - Date.now();
   boot.value = f.boot;
   tracer.value = f.tracer;
@@ -129,7 +129,7 @@ function forget(g: number): void {
   snapshot.value = null;
   moments.value = [];
   lost.value = 0;
-  history = [];
+  past = [];
   weight = 0;
   pause(false);
 }

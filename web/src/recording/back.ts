@@ -2,7 +2,7 @@
 // there as soon as they are resumed.
 
 import { batch, effect } from "@preact/signals";
-import { frozen, history, jumps, moment, moments, boot, pause, paused } from "../store.ts";
+import { frozen, past, jumps, moment, moments, boot, pause, paused } from "../store.ts";
 import { Player } from "./player.ts";
 import { bind } from "./timebar.ts";
 
@@ -28,8 +28,8 @@ export function back(): void {
 
 /** A player of what the page knows until now, at its end. */
 function lastMinutes(): Player {
-  const from = history.findIndex((x) => x.frame.snapshot);
-  const frames = from < 0 ? [] : history.slice(from);
+  const from = past.findIndex((x) => x.frame.snapshot);
+  const frames = from < 0 ? [] : past.slice(from);
   const start = frames[0]?.frame.now ?? 0;
   const times = frames.map((x) => x.frame.now - start);
   const length = times.at(-1) ?? 0;
