@@ -101,6 +101,7 @@ func rest(ctx context.Context, t *testing.T, agent sandbox.Agent) {
 		if rests {
 			return
 		}
+		time.Sleep(10 * time.Millisecond)
 	}
 }
 

@@ -52,6 +52,7 @@ func (h *host) adopt(place string) (id string, err error) {
 		return id, err
 	}
 	if err := h.trace(n, l); err != nil {
+		h.moments.End(l.PIDNS)
 		l.Leave()
 		return id, err
 	}

@@ -44,7 +44,7 @@ func (c *doctorCmd) Run(e *env) error {
 		}
 	}
 	if bad > 0 {
-		return fmt.Errorf("%d of %d checks failed", bad, len(findings))
+		return errors.New(text("%d of %d checks failed", bad, len(findings)).in(c.Lang))
 	}
 	return nil
 }

@@ -198,10 +198,12 @@ func TestDoctorKnowsEveryFeature(t *testing.T) {
 
 // TestDoctorSpeaks runs the command itself, without a daemon, in both languages.
 func TestDoctorSpeaks(t *testing.T) {
-	for lang, want := range map[string]string{"en_GB.UTF-8": "→ start it: sudo ./scripts/run", "zh_CN.UTF-8": "→ 启动它：sudo ./scripts/run"} {
+	for lang, want := range map[string]struct{ remedy, end string }{
+		"en_GB.UTF-8": {"→ start it: sudo ./scripts/run", " checks failed"}, "zh_CN.UTF-8": {"→ 启动它：sudo ./scripts/run", " 项检查未通过，共 "},
+	} {
 		var out, errs strings.Builder
 		New(nil, &out, &errs).Main(t.Context(), []string{"--run", t.TempDir(), "doctor", "--lang", lang, "--data", "/"})
-		if !strings.Contains(out.String(), want) {
+		if !strings.Contains(out.String(), want.remedy) || !strings.Contains(errs.String(), want.end) {
 			t.Errorf("%s: %s%s", lang, out.String(), errs.String())
 		}
 	}

@@ -122,22 +122,26 @@ func TestLimit(t *testing.T) {
 
 // othersTime begins to measure; what it returns ends that, and tells the share of the processors' time that other programs of the host took.
 func othersTime(t *testing.T, d *sandboxtest.Daemon) func() float64 {
-	ours := func() time.Duration { return nodesTime(t, d) + servantsTime(t) }
-	began, machine, own := time.Now(), machineTime(t), ours()
+	began, machine, nodes, servants := time.Now(), machineTime(t), nodesTime(t, d), servantsTimes(t)
 	return func() float64 {
-		others := machineTime(t) - machine - (ours() - own)
+		others := machineTime(t) - machine - (nodesTime(t, d) - nodes)
+		for servant, worked := range servantsTimes(t) {
+			others -= worked - servants[servant]
+		}
 		return others.Seconds() / time.Since(began).Seconds() / float64(runtime.NumCPU())
 	}
 }
 
-// servantsTime is what the kernel's threads and this test's children, the daemon, have worked (proc_pid_stat(5)).
-func servantsTime(t *testing.T) (all time.Duration) {
+// servantsTimes is what each of the kernel's threads and of this test's children, the daemon, has worked (proc_pid_stat(5)), by pid and start.
+// What one that has ended worked is nobody's.
+func servantsTimes(t *testing.T) map[string]time.Duration {
 	t.Helper()
 	const kernelThread = 0x00200000 // PF_KTHREAD of linux/sched.h
 	files, err := filepath.Glob("/proc/[0-9]*/stat")
 	if err != nil {
 		t.Fatal(err)
 	}
+	all := map[string]time.Duration{}
 	for _, file := range files {
 		text, err := os.ReadFile(file)
 		if err != nil {
@@ -145,7 +149,7 @@ func servantsTime(t *testing.T) (all time.Duration) {
 		}
 		fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:])) // from the third on
 		if parent, flags := atoi(t, fields[1]), atoi(t, fields[6]); parent == os.Getpid() || flags&kernelThread != 0 {
-			all += time.Duration(atoi(t, fields[11])+atoi(t, fields[12])) * 10 * time.Millisecond
+			all[file+" "+fields[19]] = time.Duration(atoi(t, fields[11])+atoi(t, fields[12])) * 10 * time.Millisecond
 		}
 	}
 	return all
