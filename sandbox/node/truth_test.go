@@ -26,14 +26,15 @@ e() { sh -c "exit $1" & wait $!; echo "exit $! $?"; }
 x() { sh -c 'exec true' & wait $!; echo "exec $! $?"; }
 f() { (exit $1) & wait $!; echo "fork $! $?"; }
 k() { sleep 100 & kill -$1 $!; wait $!; echo "kill $! $?"; }
-o() { sh -c 'sleep 0.05 & echo "orphan $! 0"' & wait $!; echo "exit $! $?"; }
+o() { sh -c 'sleep '$alone' & echo "orphan $! 0"' & wait $!; echo "exit $! $?"; }
 echo "driver $$ 0"
 `
 
 // script is n random operations.
 func script(n int, random *rand.Rand) string {
 	var b strings.Builder
-	b.WriteString(operations)
+	alone := sandboxtest.Within(200 * time.Millisecond).Seconds() // an orphan lives: longer than its parent takes to end
+	fmt.Fprintf(&b, "alone=%g%s", alone, operations)
 	for range n {
 		switch op := random.IntN(20); {
 		case op < 8:
@@ -48,7 +49,7 @@ func script(n int, random *rand.Rand) string {
 			fmt.Fprintln(&b, "o")
 		}
 	}
-	b.WriteString("sleep 0.5\n") // until the last orphan has ended
+	fmt.Fprintf(&b, "sleep %g\n", 3*alone) // until the last orphan has ended
 	return b.String()
 }
 
