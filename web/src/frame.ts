@@ -39,3 +39,20 @@ export function wholeSnapshot(s: Snapshot): void {
   }
   for (const v of s.volumes) v.files ??= [];
 }
+
+/** A snapshot whose processes that are as they were are the same objects as before: their rows need not be drawn again. */
+export function kept(before: Snapshot | null, now: Snapshot): Snapshot {
+  const old = new Map(before?.processes.map((p) => [p.pid, p]));
+  now.processes.forEach((p, i) => {
+    const was = old.get(p.pid);
+    if (was && equal(was, p)) now.processes[i] = was;
+  });
+  return now;
+}
+
+/** Whether two values of JSON are the same. */
+function equal(a: unknown, b: unknown): boolean {
+  if (typeof a !== "object" || typeof b !== "object" || !a || !b) return a === b;
+  const keys = Object.keys(a) as (keyof typeof a)[];
+  return keys.length === Object.keys(b).length && keys.every((k) => equal(a[k], b[k]));
+}

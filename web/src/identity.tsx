@@ -54,13 +54,7 @@ function podMark(pod: string): Mark {
   return mark;
 }
 
-/** Forgets all letters: a new lab. */
-export function forgetMarks(): void {
-  names.clear();
-  podNames.clear();
-}
-
-export function marksOf(s: Snapshot | null): Marks {
+function marksOf(s: Snapshot | null): Marks {
   const of = new Map<string, Mark>();
   const pods = new Map<string, Mark>();
   const roles = new Map<string, string>();
@@ -74,7 +68,15 @@ export function marksOf(s: Snapshot | null): Marks {
   return { of, pods, roles };
 }
 
-export const marks = computed(() => marksOf(shown.value));
+let drawn = { from: "", marks: marksOf(null) };
+
+/** The marks of what is shown: the same as long as the same containers are. */
+export const marks = computed(() => {
+  const s = shown.value;
+  const from = JSON.stringify([s?.pods.map((p) => p.metadata.name), s?.containers.map((c) => [c.id, c.kind, c.pod, c.name, c.image, c.role])]);
+  if (from !== drawn.from) drawn = { from, marks: marksOf(s) };
+  return drawn.marks;
+});
 
 /** The mark of a container, the host's for processes that are in none. */
 export const markOf = (container: string): Mark => marks.value.of.get(container) ?? HOST;

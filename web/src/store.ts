@@ -1,12 +1,18 @@
 // What the page knows: the newest frame taken apart into signals. Views read `shown`, which stands still while views are paused.
 
 import { batch, computed, signal } from "@preact/signals";
-import { whole } from "./frame.ts";
+import { kept, whole } from "./frame.ts";
 import type { Frame, Moment, SessionView, Snapshot } from "./types.ts";
 
-/** At most this many moments are kept for the timeline, and this many times a second do views change. */
+/** At most this many moments are kept for the timeline. */
 const MOMENTS = 3000;
-const PACE = 100; // ms
+/** Views change with the display's frames; after a change that took long they stand still for REST times as long, at most LONGEST ms. */
+const REST = 2;
+const LONGEST = 250;
+/** The server reads two clocks for when the machine booted: less than this apart, ms, it is the same. */
+const STEP = 10;
+/** More frames than this do not wait for a display that stands still. */
+const MANY = 100;
 
 export type Link = "connecting" | "live" | "reconnecting" | "offline";
 
@@ -73,24 +79,28 @@ export function pause(on: boolean): void {
 let generation = -1;
 let seen: Record<string, number> = {};
 let waiting: { frame: Frame; step: string }[] = [];
-let timer = 0;
-let last = 0;
+let asked = 0;
+let rested = 0; // performance.now() from which on views may change again
 
-/** Takes in a frame for the page of a step: at once when the last was some time ago, else at the views' pace. Nothing is dropped. */
+/** Takes in a frame for the page of a step: it is seen with the display's next one. Nothing is dropped. */
 export function take(frame: Frame, step: string): void {
   waiting.push({ frame: whole(frame), step });
-  if (timer) return;
-  const wait = Math.max(0, last + PACE - performance.now());
-  if (wait === 0) flush();
-  else timer = window.setTimeout(flush, wait);
+  asked ||= requestAnimationFrame(flush);
+  if (waiting.length > MANY) flush();
 }
 
 function flush(): void {
-  timer = 0;
-  last = performance.now();
+  cancelAnimationFrame(asked);
+  const began = performance.now();
+  if (began < rested && waiting.length <= MANY) {
+    asked = requestAnimationFrame(flush);
+    return;
+  }
+  asked = 0;
   const frames = waiting;
   waiting = [];
   batch(() => frames.forEach(apply));
+  setTimeout(() => (rested = performance.now() + Math.min(LONGEST, REST * (performance.now() - began)))); // when it is painted
 }
 
 /** The last minutes on this node, for whoever looks back (recording/back.ts): as much as weighs no more than MINUTES, in processes. */
@@ -105,11 +115,11 @@ function apply(came: { frame: Frame; step: string }): void {
   past.push(came);
   for (weight += heft(came); weight > MINUTES; ) weight -= heft(past.shift()!);
   skew.value = f.now - Date.now();
-  boot.value = f.boot;
+  if (Math.abs(f.boot - boot.peek()) > STEP) boot.value = f.boot;
   tracer.value = f.tracer;
   session.value = f.session;
   about.value = step;
-  if (f.snapshot) snapshot.value = f.snapshot;
+  if (f.snapshot) snapshot.value = kept(snapshot.peek(), f.snapshot);
   if (f.session.phase !== "ready" && f.session.phase !== "starting") snapshot.value = null;
   if (f.lost) lost.value += f.lost;
   const fresh = f.moments?.filter(isNew) ?? [];

@@ -1,5 +1,6 @@
 // Timeline: what happened, a lane for the node and for each container, newest at the right; below, the same as a list.
 
+import type { VNode } from "preact";
 import { useEffect, useReducer, useRef, useState } from "preact/hooks";
 import { HOST, type Mark, Role, Shape, markOf } from "../identity.tsx";
 import { boot, lost, moment, now, paused, shownMoments, tracer } from "../store.ts";
@@ -14,6 +15,7 @@ export const summary = (_: Snapshot): string => t("time.summary", { n: shownMome
 const SPAN = 60_000_000; // µs that the lanes show
 const LIST = 150;
 const DOTS = 400;
+const ERA = 10 * SPAN; // what lanes are drawn in: within one, a dot stays where it is and the lane moves
 
 /** Where a kind stands in the drawing: its class and its shape in a box of 10. */
 const glyphs: Record<string, string> = {
@@ -39,6 +41,7 @@ const glyph = (m: Moment): string => glyphs[m.kind] ?? "M5 0.5L9.5 5L5 9.5L.5 5z
 
 export function Timeline({ s, table }: ViewProps) {
   const known = useRef(new Map<number, string>()).current;
+  const drawn = useRef(new WeakMap<Moment, Drawn>()).current;
   learnNamespaces(s, known);
   const [, tick] = useReducer((n: number) => n + 1, 0);
   useEffect(() => {
@@ -49,23 +52,19 @@ export function Timeline({ s, table }: ViewProps) {
   const all = shownMoments.value.filter((m) => !m.thread && (runtime || !ofRuntime(m)));
   const name = (id: string) => (id ? shortName(s, id) : t("who.node"));
   const end = moment.value ? (moment.value - boot.value) * 1000 : paused.value ? (all.at(-1)?.time ?? s.time) : Math.max((now() - boot.value) * 1000, all.at(-1)?.time ?? 0);
-  const at = (m: Moment) => 100 * (1 - (end - m.time) / SPAN);
+  const era = Math.floor(end / ERA) * ERA;
   const recent = all.filter((m) => end - m.time < SPAN).slice(-DOTS);
-  const lanes = ["", ...s.containers.map((c) => c.id)];
-  for (const m of recent) {
-    const lane = laneOf(m, known);
-    if (!lanes.includes(lane)) lanes.push(lane);
-  }
-  const rowOf = (m: Moment): Row => {
+  /** A moment as it was drawn before, if it would be drawn so again. */
+  const draw = (m: Moment): Drawn => {
     const lane = laneOf(m, known);
     const mark = lane ? markOf(lane) : HOST;
-    return {
-      key: m.source + m.seq,
-      cls: m.kind === "oom" || m.signal ? "hot" : "",
-      o: m.pid ? `process:${m.pid}` : "",
-      cells: [clock(m.time), <Who mark={mark}>{name(lane)}</Who>, <What m={m} />, m.pid || ""],
-    };
+    const as = `${lane} ${name(lane)} ${mark.tone} ${era} ${boot.value}`;
+    let d = drawn.get(m);
+    if (d?.as !== as) drawn.set(m, (d = { as, lane, dot: dot(m, era), row: rowOf(m, mark, name(lane)) }));
+    return d;
   };
+  const dots = new Map<string, Drawn[]>(["", ...s.containers.map((c) => c.id)].map((id) => [id, []]));
+  if (!table) for (const d of recent.map(draw)) (dots.get(d.lane) ?? dots.set(d.lane, []).get(d.lane)!).push(d);
   return (
     <section class="card fill timeline" aria-label={t("view.timeline")}>
       <header>
@@ -79,22 +78,16 @@ export function Timeline({ s, table }: ViewProps) {
       </header>
       {!table && (
         <div class="lanes">
-          {lanes.slice(0, 24).map((id) => {
+          {[...dots].slice(0, 24).map(([id, inside]) => {
             const mark = id ? markOf(id) : HOST;
             return (
               <div key={id} class={`lane ${mark.tone}`} data-o={id ? `container:${id}` : "node"}>
                 <span class="who" title={id}>
                   <Shape mark={mark} /> <span>{name(id)}</span> <Role id={id} />
                 </span>
-                <svg role="img" aria-label={t("time.lane", { name: id || t("who.node"), n: recent.filter((m) => laneOf(m, known) === id).length })}>
+                <svg role="img" aria-label={t("time.lane", { name: id || t("who.node"), n: inside.length })}>
                   <line x1="0" x2="100%" y1="50%" y2="50%" />
-                  {recent.filter((m) => laneOf(m, known) === id).map((m) => (
-                    <svg key={m.source + m.seq} x={`${at(m)}%`} y="50%" overflow="visible" class={`g k-${m.kind}${m.signal ? " sig" : ""}`}>
-                      <path d={glyph(m)} transform={`translate(-5 ${level(m) - 5})`}>
-                        <title>{say(m)}</title>
-                      </path>
-                    </svg>
-                  ))}
+                  <g style={{ transform: `translateX(${100 - (100 * (end - era)) / SPAN}%)` }}>{inside.map((d) => d.dot)}</g>
                 </svg>
               </div>
             );
@@ -110,11 +103,34 @@ export function Timeline({ s, table }: ViewProps) {
         </div>
       )}
       <div class="scroll moments" tabIndex={0} role="region" aria-label={t("time.list")}>
-        <Table caption={t("time.list")} columns={columns("=time", "container", "what", "=pid")} rows={all.slice(-LIST).reverse().map(rowOf)} empty={t("time.nothing")} />
+        <Table caption={t("time.list")} columns={columns("=time", "container", "what", "=pid")} rows={all.slice(-LIST).reverse().map((m) => draw(m).row)} empty={t("time.nothing")} />
       </div>
     </section>
   );
 }
+
+/** How a moment is drawn. What is as it was is the same object, which preact and Table pass over. */
+interface Drawn {
+  as: string; // with what it was drawn
+  lane: string;
+  dot: VNode;
+  row: Row;
+}
+
+const dot = (m: Moment, era: number): VNode => (
+  <svg key={m.source + m.seq} x={`${(100 * (m.time - era)) / SPAN}%`} y="50%" overflow="visible" class={`g k-${m.kind}${m.signal ? " sig" : ""}`}>
+    <path d={glyph(m)} transform={`translate(-5 ${level(m) - 5})`}>
+      <title>{say(m)}</title>
+    </path>
+  </svg>
+);
+
+const rowOf = (m: Moment, mark: Mark, name: string): Row => ({
+  key: m.source + m.seq,
+  cls: m.kind === "oom" || m.signal ? "hot" : "",
+  o: m.pid ? `process:${m.pid}` : "",
+  cells: [clock(m.time), <Who mark={mark}>{name}</Who>, <What m={m} />, m.pid || ""],
+});
 
 const Who = ({ mark, children }: { mark: Mark; children: string }) => (
   <span class={`by ${mark.tone}`}>

@@ -10,7 +10,7 @@ import { command } from "./processes.ts";
 import { type Branch, type Change, LINGER, branches, changes, keyOf } from "./tree.ts";
 import { signalName } from "./signals.ts";
 
-const BUSY = 60; // changes at once above which nothing is animated
+const BUSY = 60; // changes within LINGER above which new rows are not animated, and no dead are shown
 const LONGEST = 400; // rows drawn
 
 interface Memory {
@@ -18,28 +18,32 @@ interface Memory {
   before: Map<string, Process>;
   marks: Map<string, Change>;
   ghosts: Map<string, Process>;
+  counts: { at: number; n: number }[]; // changes of the last LINGER
   jump: number;
 }
 
 /** Marks of what changed since the last list, and the dead that are still shown. */
 function useChanges(list: Process[]): Memory {
   const [, redraw] = useReducer((n: number) => n + 1, 0);
-  const memory = useRef<Memory>({ list: null, before: new Map(), marks: new Map(), ghosts: new Map(), jump: 0 }).current;
+  const memory = useRef<Memory>({ list: null, before: new Map(), marks: new Map(), ghosts: new Map(), counts: [], jump: 0 }).current;
   const now = performance.now();
   if (memory.jump !== jumps.value) {
     memory.jump = jumps.value;
     memory.list = null;
     memory.marks.clear();
     memory.ghosts.clear();
+    memory.counts = [];
   }
   if (memory.list !== list) {
     const found = memory.list ? changes(memory.before, list, now) : new Map<string, Change>();
-    const busy = found.size > BUSY;
+    memory.counts = [...memory.counts.filter((c) => now - c.at < LINGER), { at: now, n: found.size }];
+    const busy = memory.counts.reduce((sum, c) => sum + c.n, 0) > BUSY;
+    if (busy) calmDown(memory);
     for (const [key, change] of found) {
-      if (busy) break;
+      if (busy && change.kind !== "moved") continue;
       memory.marks.set(key, change);
       if (change.kind === "gone") memory.ghosts.set(key, memory.before.get(key)!);
-      if (change.kind === "moved") leave(memory, memory.before.get(key)!, now);
+      if (change.kind === "moved" && !busy) leave(memory, memory.before.get(key)!, now);
     }
     memory.list = list;
     memory.before = new Map(list.map((p) => [keyOf(p), p]));
@@ -55,6 +59,12 @@ function useChanges(list: Process[]): Memory {
     return () => clearTimeout(timer);
   });
   return memory;
+}
+
+/** Where a lot changes, only what moves is marked: it is what cannot be seen otherwise. */
+function calmDown(memory: Memory): void {
+  for (const [key, change] of memory.marks) if (change.kind !== "moved") memory.marks.delete(key);
+  memory.ghosts.clear();
 }
 
 /** What got another parent leaves a trace where it was: a row of a pid that no process has. */
@@ -77,7 +87,7 @@ export function Tree({ list, label, wide = false, threads = false }: { list: Pro
   const rows = useMemo(() => branches(withGhosts(list, memory.ghosts), closed, unfolded), [list, closed, unfolded, ghosts]);
   const drawn = rows.slice(0, LONGEST);
   const focus = drawn.some((r) => r.key === at) ? at : (drawn[0]?.key ?? "");
-  useTravel(root, memory.marks, drawn.length);
+  useTravel(root, memory.marks);
 
   const toggle = (r: Branch, open: boolean) => {
     if (r.folded && open) setUnfolded(new Set([...unfolded, r.key]));
@@ -87,6 +97,14 @@ export function Tree({ list, label, wide = false, threads = false }: { list: Pro
       else next.add(r.key);
       setClosed(next);
     }
+  };
+  const rowAt = (e: Event): Branch | undefined => {
+    const key = (e.target as Element).closest<HTMLElement>("[data-k]")?.dataset["k"];
+    return drawn.find((r) => r.key === key);
+  };
+  const onClick = (e: Event) => {
+    const r = rowAt(e);
+    if (r) toggle(r, closed.has(r.key) || r.folded > 0);
   };
   const go = (key: string | undefined) => {
     if (!key) return;
@@ -121,9 +139,22 @@ export function Tree({ list, label, wide = false, threads = false }: { list: Pro
         <span>{t("col.inside")}</span>
         {wide && <span class="mem">{t("col.memory")}</span>}
       </div>
-      <ul class="tr" role="tree" aria-label={label} ref={root} onKeyDown={onKeyDown}>
+      <ul class="tr" role="tree" aria-label={label} ref={root} onKeyDown={onKeyDown} onClick={onClick} onFocusIn={(e) => setAt(rowAt(e)?.key ?? at)}>
         {drawn.map((r) => (
-          <Line key={r.key} r={r} wide={wide} change={memory.marks.get(r.key)} closed={closed.has(r.key)} focus={r.key === focus} onToggle={toggle} onFocus={() => setAt(r.key)} threads={threads} />
+          <Line
+            key={r.key}
+            k={r.key}
+            p={r.process}
+            guides={r.guides.join()}
+            depth={r.depth}
+            under={r.children}
+            folded={r.folded}
+            wide={wide}
+            change={memory.marks.get(r.key)}
+            closed={closed.has(r.key)}
+            focus={r.key === focus}
+            threads={threads}
+          />
         ))}
       </ul>
       {rows.length > drawn.length && <p class="hint">{t("tree.more", { n: rows.length - drawn.length })}</p>}
@@ -132,43 +163,42 @@ export function Tree({ list, label, wide = false, threads = false }: { list: Pro
 }
 
 interface LineProps {
-  r: Branch;
+  k: string;
+  p: Process;
+  guides: string; // between commas
+  depth: number;
+  under: number; // children
+  folded: number;
   wide: boolean;
   change: Change | undefined;
   closed: boolean;
   focus: boolean;
   threads: boolean;
-  onToggle: (r: Branch, open: boolean) => void;
-  onFocus: () => void;
 }
 
-function Line({ r, wide, change, closed, focus, threads, onToggle, onFocus }: LineProps) {
-  const p = r.process;
+/** One row. It reads a signal (marks) and is drawn again only when that or one of its properties is another: so it is given no lists. */
+function Line({ k, p, guides, depth, under, folded, wide, change, closed, focus, threads }: LineProps) {
   const mark = markOf(p.container);
-  const expandable = r.children > 0 || r.folded > 0;
+  const expandable = under > 0 || folded > 0;
   const cls = change?.kind === "gone" || change?.kind === "left" ? change.kind : p.state === "Z" ? "zo" : change?.kind === "moved" ? "mv" : change?.kind === "new" ? "new" : "";
   return (
     <li
       class={`row ${cls}`}
       role="treeitem"
-      aria-level={r.depth + 1}
-      aria-expanded={expandable ? !closed && !r.folded : undefined}
+      aria-level={depth + 1}
+      aria-expanded={expandable ? !closed && !folded : undefined}
       aria-selected={false}
       tabIndex={focus ? 0 : -1}
-      data-k={r.key}
+      data-k={k}
       data-o={`process:${Math.abs(p.pid)}${p.container ? ` container:${p.container}` : ` role:${p.role}`}`}
       title={command(p)}
-      onFocus={onFocus}
-      onClick={() => expandable && onToggle(r, closed || r.folded > 0)}
     >
       <span class="nm">
-        {r.guides.map((g, i) => (
-          <i key={i} class={`gd ${g}`} />
-        ))}
+        {depth > 0 && guides.split(",").map((g, i) => <i key={i} class={`gd ${g}`} />)}
         <span class="pn">{nameOf(p, wide)}</span>
         {(p.role === "init" || p.role === "agent") && <span class="bdg">{t(`role.${p.role}`)}</span>}
-        {closed && <span class="bdg">+{r.children}</span>}
-        {r.folded > 0 && <span class="bdg">{t("tree.folded", { n: r.folded + 1 })}</span>}
+        {closed && <span class="bdg">+{under}</span>}
+        {folded > 0 && <span class="bdg">{t("tree.folded", { n: folded + 1 })}</span>}
         {p.threads.length > 0 && !threads && !p.role && change?.kind !== "gone" && <span class="bdg">{t("tree.threads", { n: p.threads.length + 1 })}</span>}
         {threads && p.threads.slice(0, 24).map((th) => <span class="bdg th" key={th.tid}>{`{${th.name}} ${th.tid}`}</span>)}
         <State p={p} change={change} />
@@ -226,23 +256,19 @@ function lastWords(p: Process): string {
 
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 
-/** Rows that moved travel from where they were. */
-function useTravel(root: { current: HTMLElement | null }, marks: Map<string, Change>, rows: number): void {
-  const places = useRef(new Map<string, number>()).current;
+/** Rows that moved travel from where they were: their places are read before the list changes and after, and nobody else's are. */
+function useTravel(root: { current: HTMLElement | null }, marks: Map<string, Change>): void {
   const travelled = useRef(new WeakSet<Change>()).current;
+  const moves = calm.matches ? [] : [...marks].filter(([, change]) => change.kind === "moved" && !travelled.has(change));
+  const place = (key: string) => root.current?.querySelector<HTMLElement>(`[data-k="${key}"]`);
+  const from = moves.map(([key]) => place(key)?.offsetTop);
   useLayoutEffect(() => {
-    if (!root.current || calm.matches || rows > 120) return places.clear();
-    const items = root.current.querySelectorAll<HTMLElement>("[data-k]");
-    for (const el of items) {
-      const key = el.dataset["k"]!;
-      const top = el.offsetTop;
-      const change = marks.get(key);
-      const from = places.get(key);
-      if (change?.kind === "moved" && from !== undefined && from !== top && !travelled.has(change)) {
-        travelled.add(change);
-        el.animate([{ transform: `translateY(${from - top}px)`, zIndex: 1 }, { transform: "none", zIndex: 1 }], { duration: 650, easing: "cubic-bezier(.2,.7,.2,1)" });
-      }
-      places.set(key, top);
-    }
+    const to = moves.map(([key]) => place(key)?.offsetTop);
+    moves.forEach(([key, change], i) => {
+      travelled.add(change);
+      const by = (from[i] ?? 0) - (to[i] ?? 0);
+      if (!by || from[i] === undefined || to[i] === undefined) return;
+      place(key)!.animate([{ transform: `translateY(${by}px)`, zIndex: 1 }, { transform: "none", zIndex: 1 }], { duration: 650, easing: "cubic-bezier(.2,.7,.2,1)" });
+    });
   });
 }

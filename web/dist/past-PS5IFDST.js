@@ -1,1 +1,0 @@
-import{c as m}from"/assets/chunk-YD5AARQW.js";import"/assets/chunk-ESWCEZZJ.js";import"/assets/chunk-55UUZU4J.js";import"/assets/chunk-ZNRPEMXZ.js";import{a as r}from"/assets/chunk-R37INK47.js";import{I as t}from"/assets/chunk-SKVMJAFP.js";var s=n=>({name:i})=>{let e=n(i);return e&&t.value?r("div",{class:"past",children:r(m,{s:e.at(t.value)})}):null};export{s as pastOf};
