@@ -105,3 +105,19 @@ make_user() {
 make_images() {
 	./scripts/images --out "$1/images" --cache "$CACHE"
 }
+
+# test_packages: what tests and figures need: a browser, the type checker, BusyBox for roots of their own. A Node.js that is there already is taken.
+test_packages() {
+	local names="busybox-static chromium"
+	command -v node >/dev/null || names="$names nodejs"
+	command -v npm >/dev/null || names="$names npm"
+	# shellcheck disable=SC2086
+	install_packages $names
+}
+
+node_modules() { # npm ci only when the lock file changed
+	local stamp=web/node_modules/.podlab-lock
+	cmp -s web/package-lock.json "$stamp" && return
+	npm ci --prefix web --no-audit --no-fund --ignore-scripts
+	cp web/package-lock.json "$stamp"
+}

@@ -34,6 +34,7 @@ var benchmarks = []benchmark{
 	{"memory", "what an idle learner with such a pod costs", benchMemory},
 	{"key", "a key typed at a terminal's websocket comes back", benchKey},
 	{"neighbour", "the same key while another learner abuses the machine in each of five ways", benchNeighbour},
+	{"terminal", "a file printed in a pod's terminal, and endless output interrupted, on Chromium's screen", benchTerminal},
 	{"moment", "a kernel moment reaches a live websocket", benchMoment},
 	{"podman", "the same pod and exec by podman, if it is installed", benchPodman},
 	{"cri", "the same pod and exec by containerd over the CRI, if it is installed", benchCRI},

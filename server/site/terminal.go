@@ -18,8 +18,8 @@ import (
 
 // Limits of one terminal socket.
 const (
-	maxUnacked = 128 << 10 // bytes sent that the browser has not said it consumed
-	chunk      = 16 << 10
+	maxUnacked = 256 << 10 // bytes sent that the browser has not said it consumed
+	chunk      = 32 << 10
 	maxCols    = 1000
 	maxRows    = 500
 )

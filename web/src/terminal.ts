@@ -2,7 +2,7 @@
 // - After (re)connecting the screen is rebuilt from a replay; what xterm answers while it reads the replay is not sent, so that
 //   nothing is typed twice.
 // - What is typed while there is no connection is dropped and said so, never sent later.
-// - Output is acknowledged once it is drawn: the server sends at most 128 KiB ahead.
+// - Output is acknowledged once it is drawn: the server sends at most 256 KiB ahead.
 
 import { effect, signal } from "@preact/signals";
 import "./strict.ts";
@@ -12,6 +12,7 @@ import { Unicode11Addon } from "@xterm/addon-unicode11";
 import { WebLinksAddon } from "@xterm/addon-web-links";
 import { type ITerminalOptions, Terminal as XTerm } from "@xterm/xterm";
 import { Refused } from "./api.ts";
+import { calm } from "./calm.ts";
 import { copy } from "./clipboard.ts";
 import type { Screen } from "./recording/file.ts";
 import { link, now, step } from "./store.ts";
@@ -21,7 +22,7 @@ import { lang } from "./words.ts";
 
 export type TerminalState = "connecting" | "open" | "away" | "exited" | "failed";
 
-const ACK = 16 << 10; // bytes drawn before the server is told
+const ACK = 64 << 10; // bytes drawn before the server is told
 const PAST = 512 << 10; // bytes of output that are remembered, for whoever looks back
 const LONGEST = 8000; // ms between tries
 
@@ -61,6 +62,7 @@ export class Terminal {
   readonly finding = signal(false);
   readonly el = document.createElement("div");
   private readonly term: XTerm;
+  private readonly drawing: (bytes: number) => void;
   private readonly fit = new FitAddon();
   private readonly search = new SearchAddon();
   private socket: WebSocket | null = null;
@@ -88,6 +90,7 @@ export class Terminal {
     this.term.onBinary((data) => this.typed(Uint8Array.from(data, (c) => c.charCodeAt(0))));
     this.term.attachCustomKeyEventHandler((e) => this.key(e));
     this.term.open(this.el);
+    this.drawing = calm(this.term);
     this.term.write("\x1b[?1049h\x1b[?1049l"); // xterm draws no cursor before the first focus, unless a program has asked for it
     this.term.textarea?.setAttribute("aria-label", label);
   }
@@ -207,6 +210,7 @@ export class Terminal {
   /** Hands bytes to xterm in pieces, so that none keeps the page from its other work; done comes after the last. */
   private draw(data: Uint8Array, done: () => void): void {
     let at = 0;
+    this.drawing(data.length);
     for (; data.length - at > PIECE; at += PIECE) this.term.write(data.subarray(at, at + PIECE));
     this.term.write(data.subarray(at), done);
   }

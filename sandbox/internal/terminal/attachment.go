@@ -9,6 +9,14 @@ import (
 	"podlab/sandbox"
 )
 
+// Output that streams comes out of a pty in pieces of some 2–4 KiB, each of which would be a message of its own up to the screen: right
+// behind a piece of at least streaming bytes, fewer than enough wait gather for more.
+const (
+	streaming = 2 << 10
+	enough    = 16 << 10
+	gather    = 2 * time.Millisecond
+)
+
 // typeFor is how long what is typed waits for a program that does not read; then it is dropped, as a full tty does.
 const typeFor = 2 * time.Second
 
@@ -21,6 +29,9 @@ type attachment struct {
 	replay []byte
 	at     uint64
 	moved  time.Time
+	piece  int  // bytes read last
+	looks  bool // later is set
+	later  *time.Timer
 	cut    bool
 }
 
@@ -41,12 +52,8 @@ func (a *attachment) Read(p []byte) (int, error) {
 		if a.cut || !t.attached[a] {
 			return 0, sandbox.Errorf(sandbox.CodeUnavailable).Because(io.ErrClosedPipe)
 		}
-		if n := min(uint64(len(p)), t.ring.head()-a.at); n > 0 {
-			t.ring.read(p[:n], a.at)
-			a.at += n
-			a.moved = time.Now()
-			t.wake.Broadcast()
-			return int(n), nil
+		if n := t.ring.head() - a.at; n > 0 && !a.gathers(int(n)) {
+			return a.take(p[:min(uint64(len(p)), n)]), nil
 		}
 		switch {
 		case t.exit != nil:
@@ -56,6 +63,39 @@ func (a *attachment) Read(p []byte) (int, error) {
 		}
 		t.wake.Wait()
 	}
+}
+
+// take fills p with what comes next. The caller holds term.mu.
+func (a *attachment) take(p []byte) int {
+	a.term.ring.read(p, a.at)
+	a.at += uint64(len(p))
+	a.moved, a.piece = time.Now(), len(p)
+	a.term.wake.Broadcast()
+	return len(p)
+}
+
+// gathers reports whether n bytes are too few to be read by now; it sees to it that the reader looks again in time. The caller holds term.mu.
+func (a *attachment) gathers(n int) bool {
+	wait := gather - time.Since(a.moved)
+	if n >= enough || a.piece < streaming || wait <= 0 || a.term.exit != nil {
+		return false
+	}
+	if !a.looks {
+		a.looks = true
+		if a.later == nil {
+			a.later = time.AfterFunc(wait, a.look)
+		} else {
+			a.later.Reset(wait)
+		}
+	}
+	return true
+}
+
+func (a *attachment) look() {
+	a.term.mu.Lock()
+	defer a.term.mu.Unlock()
+	a.looks = false
+	a.term.wake.Broadcast()
 }
 
 // Write types. What a program does not take within typeFor is dropped.
@@ -97,6 +137,9 @@ func (a *attachment) Close() error {
 	t.mu.Lock()
 	was := t.attached[a]
 	delete(t.attached, a)
+	if a.later != nil {
+		a.later.Stop()
+	}
 	t.wake.Broadcast()
 	t.release()
 	t.mu.Unlock()

@@ -316,3 +316,24 @@ func TestWatchingChangesNothing(t *testing.T) {
 		t.Errorf("who typed is told %q %v %+v", out, err, exit)
 	}
 }
+
+// TestStreamsComeInLargePieces: what streams is gathered, and its end does not wait for more.
+func TestStreamsComeInLargePieces(t *testing.T) {
+	set := open(t, &shelf{keys: map[string][]int{}})
+	defer set.Close()
+	term := attach(t, set, "sh", "-c", "stty -opost; head -c 4194304 /dev/zero; read end")
+	defer func() { _ = term.Close(); _ = set.Hangup("t") }()
+	buf := make([]byte, 32<<10)
+	got, pieces := 0, 0
+	for got < 4<<20 {
+		n, err := term.Read(buf)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got += n
+		pieces++
+	}
+	if got/pieces < enough/2 {
+		t.Errorf("%d bytes in %d pieces", got, pieces)
+	}
+}
