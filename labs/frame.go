@@ -8,6 +8,7 @@ type Frame struct {
 	Now      int64             `json:"now"`  // server's clock, Unix milliseconds
 	Boot     int64             `json:"boot"` // Unix milliseconds at Moment.Time 0
 	Tracer   string            `json:"tracer"`
+	Untold   []string          `json:"untold,omitempty"` // what the tracer cannot tell of: sandbox.HostInfo.Untold
 	Session  SessionView       `json:"session"`
 	Snapshot *sandbox.Snapshot `json:"snapshot,omitempty"` // whole; absent when nothing changed since the last frame
 	Moments  []sandbox.Moment  `json:"moments,omitempty"`  // new ones, of both sources, by Time

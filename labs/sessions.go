@@ -74,6 +74,7 @@ type Sessions struct {
 	uses     map[*learner]int
 	nodes    map[string]bool // ids that this server gave or found, until they are destroyed
 	traced   string
+	untold   []string
 }
 
 // Open finds again the sessions that the store knows and their nodes, and removes nodes that belong to none. It returns at once
@@ -144,7 +145,7 @@ func (s *Sessions) sweep() error {
 		return err
 	}
 	s.mu.Lock()
-	s.traced = info.Tracer
+	s.traced, s.untold = info.Tracer, info.Untold
 	var orphans []string
 	for _, n := range nodes {
 		if strings.HasPrefix(n.Spec.ID, s.cfg.Prefix) && !s.nodes[n.Spec.ID] {
@@ -191,9 +192,9 @@ func (s *Sessions) discard(id string, vacant bool) <-chan struct{} {
 // boot is the time of the host's start in Unix milliseconds.
 func (s *Sessions) boot() int64 { return time.Now().UnixMilli() - bootTime().Milliseconds() }
 
-// tracer is where kernel moments come from; empty until the daemon was asked.
-func (s *Sessions) tracer() string {
+// frame begins a frame with what is the same for all: the clocks, and where kernel moments come from, once the daemon was asked.
+func (s *Sessions) frame(now int64, view SessionView) Frame {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.traced
+	return Frame{Now: now, Boot: s.boot(), Tracer: s.traced, Untold: s.untold, Session: view}
 }

@@ -80,7 +80,7 @@ func (s *Subscription) frame() Frame {
 	l := s.learner
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	f := Frame{Now: time.Now().UnixMilli(), Boot: s.sessions.boot(), Tracer: s.sessions.tracer(), Session: l.view(s.lab, s.step)}
+	f := s.sessions.frame(time.Now().UnixMilli(), l.view(s.lab, s.step))
 	if l.session != nil && l.session.lab == s.lab {
 		s.observed(l.session, &f)
 	}

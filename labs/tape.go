@@ -134,7 +134,7 @@ func (t *Tape) push(now int64, judged bool) {
 	if len(t.queue) >= maxTape {
 		t.queue, t.attempt, t.begun = nil, nil, false
 	}
-	f := Frame{Now: now, Boot: t.sessions.boot(), Tracer: t.sessions.tracer(), Session: t.view()}
+	f := t.sessions.frame(now, t.view())
 	taken := Taken{Judged: judged}
 	if on := t.learner.session; on != nil && on.lab == t.lab {
 		taken.Begun = t.judge(on)

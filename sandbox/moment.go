@@ -17,12 +17,27 @@ const (
 	MomentUnshare  = "unshare"  // it made namespaces of its own: the same Params
 	MomentMount    = "mount"    // Path as the process named it; Params "type" of a file system, or Reason Bind, Move, Remount, Propagation, PivotRoot
 	MomentUnmount  = "unmount"  // Path
-	MomentListen   = "listen"   // TCP: Params "net" inode of the network, "local" 0.0.0.0:80
-	MomentConnect  = "connect"  // also "remote"; Reason Failed: refused, or nobody answered
-	MomentAccept   = "accept"   // the other end of a connection, of the process that listens
-	MomentClose    = "close"    // a connection, or who listened, is gone
 	MomentOOM      = "oom"      // PID is the kernel's victim; from the agent: Container is the one whose limit it was
 	MomentReparent = "reparent" // PID has lost its parent; PPID is its new one
+
+	// Of sockets: Params "proto" tcp, udp or unix, "net" inode of the network, "local" and "remote" 0.0.0.0:80, a path or @name; a Unix
+	// socket may have neither. Of UDP and Unix, PID is the process that did it; of TCP the one that listened or connected.
+	MomentBind    = "bind"    // a socket for datagrams has an address: UDP and Unix
+	MomentListen  = "listen"  // TCP and Unix
+	MomentConnect = "connect" // Reason Failed, of TCP: refused, or nobody answered
+	MomentAccept  = "accept"  // the other end of a connection, of the process that listens: TCP and Unix
+	MomentClose   = "close"   // what was told of is gone: nobody has it open any more
+)
+
+// What a tracer may be unable to tell of (HostInfo.Untold).
+const (
+	UntoldShort      = "short"      // processes that are gone before anybody looks
+	UntoldNamespaces = "namespaces" // setns, unshare
+	UntoldMounts     = "mounts"     // mount, unmount
+	UntoldTCP        = "tcp"        // listen, connect, accept, close of TCP
+	UntoldSockets    = "sockets"    // bind, listen, connect, accept, close of UDP and Unix sockets
+	UntoldReparent   = "reparent"
+	UntoldOOM        = "oom" // whom the kernel chose; the agent's word of a container's limit is always told
 )
 
 // Kinds of Moment from the agent, besides MomentOOM and MomentMount (a volume's). The finer word is in Reason: Kubernetes' event
@@ -31,7 +46,10 @@ const (
 	MomentPod       = "pod"
 	MomentContainer = "container"
 	MomentNetwork   = "network"
-	MomentAgent     = "agent" // the agent started, or found again what it had made in an earlier life
+	// MomentThrottle: Container, or the node where that is empty, has used its share of CPU and is made to wait (Reason Began; Params
+	// "periods" so far), or has not been for two seconds (Ended; "periods" and "ms" since it began). While somebody watches.
+	MomentThrottle = "throttle"
+	MomentAgent    = "agent" // the agent started, or found again what it had made in an earlier life
 	// MomentHidden says that PID is a check's probe (ExecSpec.Hidden): readers leave out what the kernel tells of it and of what it
 	// forks. It is sent before the probe's program starts, or as soon as its pid is known.
 	MomentHidden = "hidden"

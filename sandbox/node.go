@@ -41,8 +41,9 @@ type Node struct {
 
 // HostInfo is what the daemon says of its host.
 type HostInfo struct {
-	Tracer   string   `json:"tracer"` // ebpf, proc, poll: where kernel moments come from
-	Cgroup   int      `json:"cgroup"` // 1 or 2
+	Tracer   string   `json:"tracer"`           // ebpf, proc, poll: where kernel moments come from
+	Untold   []string `json:"untold,omitempty"` // kinds of moments that it cannot tell of here: UntoldTCP …
+	Cgroup   int      `json:"cgroup"`           // 1 or 2
 	Kernel   string   `json:"kernel"`
 	MaxNodes int      `json:"maxNodes"`
 	Nodes    int      `json:"nodes"`

@@ -180,8 +180,9 @@ type Route struct {
 
 // Socket is one TCP, UDP or Unix socket with whoever holds it open.
 type Socket struct {
-	Proto     string `json:"proto"` // tcp tcp6 udp udp6 unix
-	Local     string `json:"local"` // ADDR:PORT, or a path, or @name
+	Proto     string `json:"proto"`          // tcp tcp6 udp udp6 unix
+	Type      string `json:"type,omitempty"` // of unix: stream, dgram, seqpacket
+	Local     string `json:"local"`          // ADDR:PORT, or a path, or @name
 	Remote    string `json:"remote"`
 	State     string `json:"state"` // LISTEN ESTABLISHED …
 	Inode     uint64 `json:"inode"`
@@ -226,8 +227,10 @@ type Cgroup struct {
 	PIDsLimit   int64 `json:"pidsLimit"`
 	CPU         int64 `json:"cpu"`       // microseconds used since it was made
 	CPULimit    int64 `json:"cpuLimit"`  // thousandths of a core
-	Throttled   int64 `json:"throttled"` // times throttled since it was made
+	Throttled   int64 `json:"throttled"` // periods in which it was throttled, since it was made
 	OOMKills    int64 `json:"oomKills"`
+
+	ThrottledTime int64 `json:"throttledTime,omitempty"` // microseconds that it waited in them, on all processors together
 }
 
 // IPCObject is a System V shared memory segment, message queue or semaphore set (sysvipc(7)).

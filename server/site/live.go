@@ -54,7 +54,7 @@ func (s *Site) show(k *socket, frames <-chan labs.Frame, eyes *eyes) {
 		if !eyes.open() {
 			in = nil
 		}
-		frame := labs.Frame{Now: time.Now().UnixMilli(), Boot: last.Boot, Tracer: last.Tracer, Session: last.Session}
+		frame := labs.Frame{Now: time.Now().UnixMilli(), Boot: last.Boot, Tracer: last.Tracer, Untold: last.Untold, Session: last.Session}
 		var ok bool
 		select {
 		case <-k.ctx.Done():

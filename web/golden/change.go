@@ -111,16 +111,19 @@ func written(st *story) {
 	net.Sockets = append(net.Sockets,
 		sandbox.Socket{Proto: "tcp", Local: "127.0.0.1:41720", Remote: "127.0.0.1:80", State: "ESTABLISHED", Inode: 50005, PIDs: []int{2466}, Container: "demo/cache", TXBytes: 78, RXBytes: 853, TXPackets: 5, RXPackets: 4},
 		sandbox.Socket{Proto: "tcp", Local: "127.0.0.1:80", Remote: "127.0.0.1:41720", State: "ESTABLISHED", Inode: 50006, PIDs: []int{2431}, Container: "demo/web", RXBytes: 78, TXBytes: 853, RXPackets: 5, TXPackets: 4})
-	ends := map[string]string{"local": "127.0.0.1:80", "remote": "127.0.0.1:41720"}
+	ends := map[string]string{"proto": "tcp", "local": "127.0.0.1:80", "remote": "127.0.0.1:41720"}
 	st.tell(sandbox.Moment{Kind: sandbox.MomentAccept, PID: 2431, PIDInside: 7, Name: "nginx", Container: "demo/web", Params: ends})
 }
 
 func throttled(st *story) {
 	u := &st.node.container("demo/web").Usage
 	u.CPU += (st.at - st.then + second) / 5
-	u.Throttled = 7
+	u.Throttled, u.ThrottledTime = 7, 412_000
 	u.Memory += 9 << 20
 	st.node.Node.Usage.CPU += (st.at - st.then + second) / 5
+	st.tell(sandbox.Moment{
+		Source: sandbox.SourceAgent, Kind: sandbox.MomentThrottle, Reason: "Began", Pod: "demo", Container: "demo/web", Params: map[string]string{"periods": "7"},
+	})
 }
 
 func killed(st *story) {

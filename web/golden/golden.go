@@ -30,6 +30,7 @@ func All() map[string][]labs.Frame {
 		"crowd":    {crowd()},
 		"hostile":  {hostile()},
 		"roles":    {Roles()},
+		"sockets":  {Sockets()},
 		"change":   Change(),
 	}
 }

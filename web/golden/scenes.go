@@ -34,16 +34,22 @@ func moments() []sandbox.Moment {
 		}),
 		with(m(sandbox.SourceKernel, 8, 7_990, sandbox.MomentReparent), func(m *sandbox.Moment) { m.PID, m.PPID, m.Container = 2520, 2402, "demo/_infra" }),
 		with(m(sandbox.SourceKernel, 9, 6_000, sandbox.MomentListen), func(m *sandbox.Moment) {
-			m.PID, m.PIDInside, m.PIDNS, m.Name, m.Params = 2431, 1, demo, "nginx", map[string]string{"local": "0.0.0.0:80"}
+			m.PID, m.PIDInside, m.PIDNS, m.Name, m.Params = 2431, 1, demo, "nginx", map[string]string{"proto": "tcp", "local": "0.0.0.0:80"}
 		}),
 		with(m(sandbox.SourceKernel, 10, 4_000, sandbox.MomentAccept), func(m *sandbox.Moment) {
 			m.PID, m.PIDInside, m.PIDNS, m.Name = 2431, 1, demo, "nginx"
-			m.Params = map[string]string{"local": "127.0.0.1:80", "remote": "127.0.0.1:40512"}
+			m.Params = map[string]string{"proto": "tcp", "local": "127.0.0.1:80", "remote": "127.0.0.1:40512"}
 		}),
-		with(m(sandbox.SourceKernel, 11, 2_000, sandbox.MomentSetns), func(m *sandbox.Moment) {
+		with(m(sandbox.SourceKernel, 11, 3_900, sandbox.MomentBind), func(m *sandbox.Moment) {
+			m.PID, m.PIDInside, m.PIDNS, m.Name, m.Params = 2431, 1, demo, "nginx", map[string]string{"proto": "udp", "local": "0.0.0.0:514"}
+		}),
+		with(m(sandbox.SourceKernel, 12, 3_800, sandbox.MomentConnect), func(m *sandbox.Moment) {
+			m.PID, m.PIDInside, m.PIDNS, m.Name, m.Params = 2431, 1, demo, "nginx", map[string]string{"proto": "unix", "remote": "/shared/log.sock"}
+		}),
+		with(m(sandbox.SourceKernel, 13, 2_000, sandbox.MomentSetns), func(m *sandbox.Moment) {
 			m.PID, m.Name, m.Params = 2601, "nsenter", map[string]string{"kinds": "ipc net"}
 		}),
-		with(m(sandbox.SourceKernel, 12, 1_000, sandbox.MomentMount), func(m *sandbox.Moment) {
+		with(m(sandbox.SourceKernel, 14, 1_000, sandbox.MomentMount), func(m *sandbox.Moment) {
 			m.PID, m.Name, m.Path, m.Params = 2602, "mount", "/mnt", map[string]string{"type": "tmpfs"}
 		}),
 	}

@@ -27,6 +27,7 @@ export const moments = signal<Moment[]>([]);
 export const lost = signal(0);
 export const boot = signal(0);
 export const tracer = signal("");
+export const untold = signal<string[]>([]); // what it cannot tell of
 /** Server's clock minus this browser's, ms. */
 export const skew = signal(0);
 export const paused = signal(false);
@@ -117,6 +118,7 @@ function apply(came: { frame: Frame; step: string }): void {
   skew.value = f.now - Date.now();
   if (Math.abs(f.boot - boot.peek()) > STEP) boot.value = f.boot;
   tracer.value = f.tracer;
+  if (String(untold.peek()) !== String(f.untold ?? [])) untold.value = f.untold ?? [];
   session.value = f.session;
   about.value = step;
   if (f.snapshot) snapshot.value = kept(snapshot.peek(), f.snapshot);

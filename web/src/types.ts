@@ -59,6 +59,7 @@ export interface Cgroup {
   cpuLimit: number;
   throttled: number;
   oomKills: number;
+  throttledTime?: number;
 }
 
 export interface Disk {
@@ -570,6 +571,7 @@ export interface Route {
 
 export interface Socket {
   proto: string;
+  type?: string;
   local: string;
   remote: string;
   state: string;
@@ -670,6 +672,7 @@ export interface Frame {
   now: number;
   boot: number;
   tracer: string;
+  untold?: string[];
   session: SessionView;
   snapshot?: Snapshot;
   moments?: Moment[];

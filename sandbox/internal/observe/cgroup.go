@@ -72,14 +72,15 @@ func (o *Observer) readLimits(path string) (lim groupLimits) {
 func (o *Observer) use(path string) (g sandbox.Cgroup) {
 	at := o.at
 	g.PIDs = limit(o.value(at.pids, path, "pids.current"))
-	cpu := parseKeyed(o.value(at.cpu, path, "cpu.stat"), "nr_throttled", "usage_usec")
-	g.Throttled = cpu[0]
+	stat := o.value(at.cpu, path, "cpu.stat")
+	g.Throttled = parseKeyed(stat, "nr_throttled")
 	if at.v2 {
+		g.ThrottledTime, g.CPU = parseKeyed(stat, "throttled_usec"), parseKeyed(stat, "usage_usec")
 		g.Memory = limit(o.value(at.memory, path, "memory.current"))
-		g.CPU = cpu[1]
-		g.OOMKills = parseKeyed(o.value(at.memory, path, "memory.events"), "oom_kill", "")[0]
+		g.OOMKills = parseKeyed(o.value(at.memory, path, "memory.events"), "oom_kill")
 		return g
 	}
+	g.ThrottledTime = parseKeyed(stat, "throttled_time") / 1000
 	g.Memory = limit(o.value(at.memory, path, "memory.usage_in_bytes"))
 	g.CPU = limit(o.value(at.cpuacct, path, "cpuacct.usage")) / 1000
 	g.OOMKills = o.kills(path)
@@ -100,7 +101,7 @@ func (o *Observer) killsBelow(s *scan) (kills int64) {
 
 // kills counts those of one group of v1.
 func (o *Observer) kills(path string) int64 {
-	return parseKeyed(o.value(o.at.memory, path, "memory.oom_control"), "oom_kill", "")[0]
+	return parseKeyed(o.value(o.at.memory, path, "memory.oom_control"), "oom_kill")
 }
 
 // value reads one file of a group, nothing when it is not there.
@@ -142,16 +143,12 @@ func thousandths(quota, period int64) int64 {
 	return quota * 1000 / period
 }
 
-// parseKeyed reads two values of a file with lines "KEY VALUE".
-func parseKeyed(b []byte, first, second string) (values [2]int64) {
+// parseKeyed reads one value of a file with lines "KEY VALUE".
+func parseKeyed(b []byte, wanted string) int64 {
 	for line := range bytes.Lines(b) {
-		key, value, _ := bytes.Cut(bytes.TrimSpace(line), []byte{' '})
-		switch string(key) {
-		case first:
-			values[0] = limit(value)
-		case second:
-			values[1] = limit(value)
+		if key, value, _ := bytes.Cut(bytes.TrimSpace(line), []byte{' '}); string(key) == wanted {
+			return limit(value)
 		}
 	}
-	return values
+	return 0
 }

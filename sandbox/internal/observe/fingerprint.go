@@ -93,7 +93,7 @@ func (d *digest) node(n *sandbox.NodeView) {
 }
 
 func (d *digest) group(g *sandbox.Cgroup) {
-	d.ints(g.Memory/memoryStep, g.MemoryLimit, g.PIDs, g.PIDsLimit, g.CPU/cpuStep, g.CPULimit, g.Throttled, g.OOMKills)
+	d.ints(g.Memory/memoryStep, g.MemoryLimit, g.PIDs, g.PIDsLimit, g.CPU/cpuStep, g.CPULimit, g.Throttled, g.ThrottledTime/cpuStep, g.OOMKills)
 }
 
 // pod adds all of a pod, as JSON: it is deep, and has maps, whose keys JSON sorts.
@@ -162,7 +162,7 @@ func (d *digest) network(n *sandbox.Network) {
 	})
 	each(d, n.Routes, func(d *digest, r *sandbox.Route) { d.text(r.Dst, r.Gateway, r.Dev) })
 	each(d, n.Sockets, func(d *digest, s *sandbox.Socket) {
-		d.text(s.Proto, s.Local, s.Remote, s.State, s.Container)
+		d.text(s.Proto, s.Type, s.Local, s.Remote, s.State, s.Container)
 		d.whole(s.Inode)
 		d.whole(s.Peer)
 		d.ints(s.RXBytes/trafficStep, s.TXBytes/trafficStep, s.RXPackets/packetStep, s.TXPackets/packetStep)

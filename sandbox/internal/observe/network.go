@@ -37,6 +37,7 @@ func (o *Observer) networks(s *scan, spaces []*space) []sandbox.Network {
 	for _, sp := range spaces {
 		o.namedSockets(s, sp)
 	}
+	joinUnix(spaces)
 	o.own(s, spaces)
 	all := make([]sandbox.Network, 0, len(spaces))
 	for _, sp := range spaces {
@@ -155,7 +156,7 @@ func (o *Observer) namedSockets(s *scan, sp *space) {
 	}
 	if b, err := o.r.file(d, "net/unix"); err == nil {
 		socks, m := parseUnix(b, maxSockets)
-		sp.sockets, more = append(sp.sockets, joinUnix(socks, sp.unix)...), more || m
+		sp.sockets, more = append(sp.sockets, socks...), more || m
 	}
 	if more {
 		s.truncate("sockets")

@@ -87,7 +87,7 @@ func TestNetworksAndSockets(t *testing.T) {
 
 func TestCgroups(t *testing.T) {
 	node := sandbox.Cgroup{
-		Memory: 50 << 20, MemoryLimit: 512 << 20, PIDs: 9, PIDsLimit: 512, CPU: 123456, CPULimit: 1500, Throttled: 4, OOMKills: 3,
+		Memory: 50 << 20, MemoryLimit: 512 << 20, PIDs: 9, PIDsLimit: 512, CPU: 123456, CPULimit: 1500, Throttled: 4, ThrottledTime: 99, OOMKills: 3,
 	}
 	web := sandbox.Cgroup{Memory: 1 << 20, PIDs: 3, CPU: 5000}
 	for _, version := range []string{"cgroup1", "cgroup2"} {
@@ -147,7 +147,7 @@ func FuzzParsers(f *testing.F) {
 		_, _ = parseUnix(b, 4)
 		_ = parseSysvIPC(b, 1, 3)
 		_ = parseCPUMax(b)
-		_ = parseKeyed(b, "a", "b")
+		_ = parseKeyed(b, "oom_kill")
 		_, _, _ = parseDirent(b)
 		_, _ = parseLink(b)
 		_, _, _ = parseAddr(b)

@@ -41,11 +41,14 @@ func parseUnix(b []byte, limit int) (all []sandbox.Socket, more bool) {
 			state = "ESTABLISHED"
 		}
 		all = append(all, sandbox.Socket{
-			Proto: "unix", Local: text.Clean(string(name), maxName), State: state, Inode: number(words[6]),
+			Proto: "unix", Type: unixTypes[string(words[4])], Local: text.Clean(string(name), maxName), State: state, Inode: number(words[6]),
 		})
 	}
 	return all, false
 }
+
+// unixTypes are the kinds of Unix sockets by the kernel's number, as /proc/PID/net/unix prints it.
+var unixTypes = map[string]string{"0001": "stream", "0002": "dgram", "0005": "seqpacket"}
 
 const (
 	sizeofUnixReq = 24 // struct unix_diag_req
@@ -77,21 +80,47 @@ func parseUnixDiag(b []byte) (inode, peer uint64, ok bool) {
 	return uint64(binary.NativeEndian.Uint32(b[4:])), peer, peer != 0
 }
 
-// joinUnix notes the other ends of named sockets, and adds those of them that have no name: whoever connected.
-func joinUnix(named []sandbox.Socket, peers map[uint64]uint64) []sandbox.Socket {
-	at := map[uint64]int{}
-	for i := range named {
-		at[named[i].Inode] = i
-		named[i].Peer = peers[named[i].Inode]
+// joinUnix notes the other ends of named sockets, and adds those of them that have no name: whoever connected. A path may lead to a
+// socket of another network: it is of the file system.
+func joinUnix(spaces []*space) {
+	type known struct {
+		sp *space
+		i  int
 	}
-	for _, inode := range slices.Sorted(maps.Keys(peers)) {
-		i, isNamed := at[peers[inode]]
-		if _, itself := at[inode]; itself || !isNamed {
-			continue // both ends without a name: a socketpair
+	at := map[uint64]known{}
+	for _, sp := range spaces {
+		for i := range sp.sockets {
+			if sock := &sp.sockets[i]; sock.Proto == "unix" {
+				at[sock.Inode] = known{sp, i}
+				sock.Peer = sp.unix[sock.Inode]
+			}
 		}
-		named = append(named, sandbox.Socket{Proto: "unix", Remote: named[i].Local, State: "ESTABLISHED", Inode: inode, Peer: peers[inode]})
 	}
-	return named
+	for _, sp := range spaces {
+		for _, inode := range slices.Sorted(maps.Keys(sp.unix)) {
+			peer := sp.unix[inode]
+			other, isNamed := at[peer]
+			if _, itself := at[inode]; itself || !isNamed {
+				continue // both ends without a name: a socketpair
+			}
+			named := other.sp.sockets[other.i]
+			sp.sockets = append(sp.sockets, sandbox.Socket{
+				Proto: "unix", Type: named.Type, Remote: named.Local, State: "ESTABLISHED", Inode: inode, Peer: peer,
+			})
+		}
+	}
+	settle(spaces)
+}
+
+// settle says of sockets for datagrams what they are themselves: a connection to one makes the kernel call both ends connected.
+func settle(spaces []*space) {
+	for _, sp := range spaces {
+		for i := range sp.sockets {
+			if sock := &sp.sockets[i]; sock.Type == "dgram" && sock.Peer == 0 {
+				sock.State = "UNCONN"
+			}
+		}
+	}
 }
 
 // cutFields takes n words off a line; rest is what follows them, which may hold spaces of its own. Both are empty when the line has

@@ -85,9 +85,17 @@ func callProgram(a *assembly) {
 	for _, c := range calls {
 		a.add(asm.JEq.Imm(asm.R8, c.number, "wanted"))
 	}
+	if a.at.hasSockets {
+		for _, c := range socketCalls {
+			a.add(asm.JEq.Imm(asm.R8, c.number, "wanted"))
+		}
+	}
 	a.add(asm.Ja.Label("end"))
 	a.label("wanted")
 	a.strings()
+	if a.at.hasSockets {
+		a.acts()
+	}
 	a.add(asm.FnGetCurrentTask.Call(), asm.Mov.Reg(asm.R6, asm.R0))
 	a.read(asm.R10, slotComm, commSize, asm.R6, a.at.taskComm)
 	a.add(
@@ -95,11 +103,39 @@ func callProgram(a *assembly) {
 		asm.JEq.Imm(asm.R1, int32(binary.NativeEndian.Uint32([]byte(runtimeStage))), "end"),
 	)
 	a.findNode()
+	if a.at.hasSockets {
+		a.add(asm.LoadMem(asm.R1, asm.R10, slotAct, asm.DWord), asm.JNE.Imm(asm.R1, 0, "socket"))
+	}
 	a.allow()
 	a.reserve(recordCall, recordSize+callSize)
 	a.task()
 	a.callTail()
+	if a.at.hasSockets {
+		a.submit("end")
+		a.label("socket")
+		a.heldSocket("end")
+		a.called()
+		a.tellHeld()
+	}
 	a.finish()
+}
+
+// acts keeps what a call does to a socket, and to which; 0 for all others.
+func (a *assembly) acts() {
+	a.add(
+		asm.Mov.Imm(asm.R1, 0),
+		asm.StoreMem(asm.R10, slotAct, asm.R1, asm.DWord),
+		asm.StoreMem(asm.R10, slotFD, asm.R1, asm.DWord),
+	)
+	for _, c := range socketCalls {
+		next := "act" + strconv.Itoa(int(c.act))
+		a.add(
+			asm.JNE.Imm(asm.R8, c.number, next),
+			asm.Mov.Imm(asm.R1, c.act), asm.StoreMem(asm.R10, slotAct, asm.R1, asm.DWord),
+		)
+		a.label(next)
+	}
+	a.read(asm.R10, slotFD, 4, asm.R7, a.at.regsArgs[0])
 }
 
 // strings keeps where the call's strings are, by its number in R8 and the registers in R7.

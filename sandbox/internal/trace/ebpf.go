@@ -23,10 +23,13 @@ const quiet = 200 * time.Millisecond
 
 // kernelSource is the programs in the kernel and the ring they write to.
 type kernelSource struct {
-	nodes  *ebpf.Map
-	owners *ebpf.Map // of sockets
-	reader *ringbuf.Reader
-	closer []func() error // in the order of opening; links must stay referenced or the garbage collector detaches them
+	nodes   *ebpf.Map
+	owners  *ebpf.Map // of sockets
+	told    *ebpf.Map // UDP and Unix sockets that are open, by the address of their struct sock: the inode's number
+	reader  *ringbuf.Reader
+	untold  []string
+	partial error          // why this kernel's programs tell less than they could
+	closer  []func() error // in the order of opening; links must stay referenced or the garbage collector detaches them
 
 	mu       sync.Mutex
 	known    map[uint32]uint64 // node → lost events that were reported
@@ -41,13 +44,13 @@ func openEBPF(context.Context) (source, error) {
 	if err != nil {
 		return nil, err
 	}
-	return openKernel(at, limits{ring: ringBytes, allowance: allowance})
+	return openKernel(at, limits{ring: ringBytes, allowance: allowance, sockets: socketAllowance})
 }
 
-// limits of a kernelSource: the ring's size in bytes, a node's events in each allowanceTime.
+// limits of a kernelSource: the ring's size in bytes, a node's events in each allowanceTime, and how many of them may be of sockets.
 type limits struct {
-	ring      uint32
-	allowance int32
+	ring               uint32
+	allowance, sockets int32
 }
 
 func openKernel(at offsets, lim limits) (_ *kernelSource, err error) {
@@ -61,13 +64,20 @@ func openKernel(at offsets, lim limits) (_ *kernelSource, err error) {
 	if err != nil {
 		return nil, err
 	}
-	fds := mapFDs{nodes: s.nodes.FD(), ring: ring.FD(), owners: s.owners.FD()}
+	fds := mapFDs{nodes: s.nodes.FD(), ring: ring.FD(), owners: s.owners.FD(), told: s.told.FD()}
+	assembled := func(program func(*assembly)) asm.Instructions { return assemble(program, at, fds, lim) }
+	if at.hasSockets {
+		if s.partial = s.attachSockets(assembled); s.partial != nil {
+			at.hasSockets = false
+		}
+	}
 	// The ring is open for reading before the first program can write.
 	for _, p := range programs(at) {
-		if err := s.attach(p.tracepoint, assemble(p.program, at, fds, lim.allowance)); err != nil {
+		if err := s.attach(p.tracepoint, assembled(p.program)); err != nil {
 			return nil, fmt.Errorf("%s: %w", p.tracepoint, err)
 		}
 	}
+	s.untold = untoldBy(at)
 	return s, nil
 }
 
@@ -103,6 +113,11 @@ func (s *kernelSource) openMaps(ringSize uint32) (ring *ebpf.Map, err error) {
 		return nil, fmt.Errorf("map of sockets: %w", err)
 	}
 	s.closer = append(s.closer, s.owners.Close)
+	s.told, err = ebpf.NewMap(&ebpf.MapSpec{Name: "podlab_told", Type: ebpf.LRUHash, KeySize: 8, ValueSize: 8, MaxEntries: maxTold})
+	if err != nil {
+		return nil, fmt.Errorf("map of told sockets: %w", err)
+	}
+	s.closer = append(s.closer, s.told.Close)
 	ring, err = ebpf.NewMap(&ebpf.MapSpec{Name: "podlab_events", Type: ebpf.RingBuf, MaxEntries: ringSize})
 	if err != nil {
 		return nil, fmt.Errorf("ring of events: %w", err)
@@ -215,6 +230,10 @@ func (s *kernelSource) deliver(b []byte, sink Sink) error {
 		}
 	case recordTCP:
 		sink.Moment(r.node(), r.tcp())
+	case recordSocket:
+		for _, m := range r.sockets() {
+			sink.Moment(r.node(), m)
+		}
 	case recordOOM:
 		sink.Moment(r.node(), r.oom())
 	}

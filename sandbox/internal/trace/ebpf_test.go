@@ -217,7 +217,7 @@ func TestEBPFCountsTheLost(t *testing.T) {
 	all, whole := listen(t, KindEBPF)
 	at, err := kernelOffsets()
 	must(t, err)
-	source, err := openKernel(at, limits{ring: ringBytes, allowance: 3})
+	source, err := openKernel(at, limits{ring: ringBytes, allowance: 3, sockets: 3})
 	must(t, err)
 	few, part := collect(t, &Tracer{kind: KindEBPF, source: source})
 	node := newPIDNS(t)

@@ -66,6 +66,12 @@ func runThreads(how string) {
 	case "subreaper":
 		runSubreaper()
 		return
+	case "sockets":
+		runSockets(os.Args[2])
+		return
+	case "flood":
+		runFlood(os.Args[2])
+		return
 	case "leader":
 	default:
 		return

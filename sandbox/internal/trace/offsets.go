@@ -33,6 +33,9 @@ type offsets struct {
 	// sock
 	sockProtocol, sockFamily, sockPort, sockPeerPort, sockNet, netInum uint32
 	sockAddr, sockPeer, sockAddr6, sockPeer6                           uint32
+	// UDP and Unix sockets, where this kernel has them and the tracepoint that tells of their end
+	sockets    socketOffsets
+	hasSockets bool
 }
 
 // kernelOffsets reads them from the running kernel's type information, /sys/kernel/btf/vmlinux.
@@ -103,6 +106,8 @@ func findOffsets(spec *btf.Spec) (o offsets, err error) {
 	}
 	o.exitHasGroupDead = len(tracepointParams(spec, "sched_process_exit")) >= 2
 	o.oomHasTask = oomHasTask(spec)
+	o.sockets, err = findSocketOffsets(spec)
+	o.hasSockets = err == nil // AF_UNIX may be a module: a kernel without it tells the rest
 	return o, nil
 }
 

@@ -38,16 +38,17 @@ const maxLevel = 32
 type assembly struct {
 	ins    asm.Instructions
 	symbol string
+	full   string // where events go that cannot be kept
 	at     offsets
 	mapFDs
-	allowance int32
+	lim limits
 }
 
 // mapFDs are the descriptors of the programs' maps.
-type mapFDs struct{ nodes, ring, owners int }
+type mapFDs struct{ nodes, ring, owners, told int }
 
-func assemble(program func(*assembly), at offsets, m mapFDs, allowance int32) asm.Instructions {
-	a := &assembly{at: at, mapFDs: m, allowance: allowance}
+func assemble(program func(*assembly), at offsets, m mapFDs, lim limits) asm.Instructions {
+	a := &assembly{full: "lost", at: at, mapFDs: m, lim: lim}
 	program(a)
 	return a.ins
 }
@@ -118,24 +119,44 @@ func (a *assembly) findNode() {
 	a.add(asm.Mov.Reg(asm.R8, asm.R0))
 }
 
-// allow counts the event and jumps to "lost" when the node had its share of this stretch of time.
+// allow counts the event and goes where the lost go when the node had its share of this stretch of time.
 func (a *assembly) allow() {
+	a.stretch()
+	a.count(entryCount, a.lim.allowance)
+}
+
+// allowSocket counts an event of a socket. Of these a program can make more than of any others: they may take a part of the node's share
+// only, so that forks, execs and exits are still told.
+func (a *assembly) allowSocket() {
+	a.stretch()
+	a.count(entrySockets, a.lim.sockets)
+	a.count(entryCount, a.lim.allowance)
+}
+
+// stretch begins a new stretch of time when the old one is over.
+func (a *assembly) stretch() {
+	again := "stretch" + strconv.Itoa(len(a.ins)) // some programs tell in two places
 	a.add(
 		asm.FnKtimeGetBootNs.Call(),
 		asm.StoreMem(asm.R10, slotTime, asm.R0, asm.DWord),
 		asm.LoadMem(asm.R1, asm.R8, entrySince, asm.DWord),
 		asm.Mov.Reg(asm.R2, asm.R0),
 		asm.Sub.Reg(asm.R2, asm.R1),
-		asm.JLT.Imm(asm.R2, int32(allowanceTime.Nanoseconds()), "count"),
+		asm.JLT.Imm(asm.R2, int32(allowanceTime.Nanoseconds()), again),
 		asm.StoreMem(asm.R8, entrySince, asm.R0, asm.DWord),
-		asm.Mov.Imm(asm.R1, 0), asm.StoreMem(asm.R8, entryCount, asm.R1, asm.DWord),
-	)
-	a.label("count")
-	a.add(
-		asm.LoadMem(asm.R1, asm.R8, entryCount, asm.DWord),
-		asm.Add.Imm(asm.R1, 1),
+		asm.Mov.Imm(asm.R1, 0),
 		asm.StoreMem(asm.R8, entryCount, asm.R1, asm.DWord),
-		asm.JGT.Imm(asm.R1, a.allowance, "lost"),
+		asm.StoreMem(asm.R8, entrySockets, asm.R1, asm.DWord),
+	)
+	a.label(again)
+}
+
+func (a *assembly) count(counter int16, most int32) {
+	a.add(
+		asm.LoadMem(asm.R1, asm.R8, counter, asm.DWord),
+		asm.Add.Imm(asm.R1, 1),
+		asm.StoreMem(asm.R8, counter, asm.R1, asm.DWord),
+		asm.JGT.Imm(asm.R1, most, a.full),
 	)
 }
 
@@ -146,7 +167,7 @@ func (a *assembly) reserve(kind, size int32) {
 		asm.Mov.Imm(asm.R2, size),
 		asm.Mov.Imm(asm.R3, 0),
 		asm.FnRingbufReserve.Call(),
-		asm.JEq.Imm(asm.R0, 0, "lost"),
+		asm.JEq.Imm(asm.R0, 0, a.full),
 		asm.Mov.Reg(asm.R9, asm.R0),
 		asm.LoadMem(asm.R1, asm.R10, slotTime, asm.DWord),
 		asm.StoreMem(asm.R9, recTime, asm.R1, asm.DWord),
@@ -216,16 +237,26 @@ func (a *assembly) relative(into int16) {
 
 // finish hands the record over; "lost" is where events go that cannot be kept.
 func (a *assembly) finish() {
+	a.submit("end")
+	a.label("lost")
+	a.lose()
+	a.label("end")
+	a.add(asm.Mov.Imm(asm.R0, 0), asm.Return())
+}
+
+// submit hands the record over and goes on elsewhere.
+func (a *assembly) submit(then string) {
 	a.add(
 		asm.Mov.Reg(asm.R1, asm.R9),
 		asm.Mov.Imm(asm.R2, 0),
 		asm.FnRingbufSubmit.Call(),
-		asm.Ja.Label("end"),
+		asm.Ja.Label(then),
 	)
-	a.label("lost")
-	a.add(asm.Mov.Imm(asm.R1, 1), asm.StoreXAdd(asm.R8, asm.R1, asm.DWord)) // entryLost is at 0
-	a.label("end")
-	a.add(asm.Mov.Imm(asm.R0, 0), asm.Return())
+}
+
+// lose counts an event that is lost: entryLost is at 0.
+func (a *assembly) lose() {
+	a.add(asm.Mov.Imm(asm.R1, 1), asm.StoreXAdd(asm.R8, asm.R1, asm.DWord))
 }
 
 // begin keeps the tracepoint's arguments: the task in R6, another one in slotArg. A negative index means that there is none.

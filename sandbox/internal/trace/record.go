@@ -12,18 +12,20 @@ import (
 
 // Limits of what one node may report, so that a fork bomb costs its own node's moments and nobody else's.
 const (
-	allowance     = 1000 // events in each stretch of
-	allowanceTime = 100 * time.Millisecond
-	ringBytes     = 1 << 20
-	maxNodes      = 4096
+	allowance       = 1000 // events in each stretch of time,
+	socketAllowance = 200  // of which sockets may have this many
+	allowanceTime   = 100 * time.Millisecond
+	ringBytes       = 1 << 20
+	maxNodes        = 4096
 )
 
 // Layout of a node's entry in the kernel's map, in bytes.
 const (
-	entryLost  int16 = 0  // events lost since the node was added
-	entrySince int16 = 8  // begin of the current stretch, boot time in ns
-	entryCount int16 = 16 // events in it
-	entrySize        = 24
+	entryLost    int16 = 0  // events lost since the node was added
+	entrySince   int16 = 8  // begin of the current stretch, boot time in ns
+	entryCount   int16 = 16 // events in it
+	entrySockets int16 = 24 // those of sockets among them
+	entrySize          = 32
 )
 
 // Layout of a record in the ring, in bytes, in the machine's own byte order.
@@ -67,10 +69,11 @@ const (
 	recordCall
 	recordTCP
 	recordOOM
+	recordSocket
 )
 
 // tails are the bytes that a kind's record has after the common part.
-var tails = map[uint32]int{recordExec: pathSize, recordCall: int(callSize), recordTCP: tcpSize}
+var tails = map[uint32]int{recordExec: pathSize, recordCall: int(callSize), recordTCP: tcpSize, recordSocket: socketSize}
 
 // record is one event as the kernel's programs wrote it.
 type record []byte
@@ -86,6 +89,7 @@ func parseRecord(b []byte) (record, error) {
 	return record(b), nil
 }
 
+func (r record) u16(at int16) uint16 { return binary.NativeEndian.Uint16(r[at:]) }
 func (r record) u32(at int16) uint32 { return binary.NativeEndian.Uint32(r[at:]) }
 func (r record) u64(at int16) uint64 { return binary.NativeEndian.Uint64(r[at:]) }
 func (r record) pid(at int16) int    { return int(int32(r.u32(at))) }

@@ -198,7 +198,7 @@ func (a *assembly) tellSocket() {
 		asm.JEq.Imm(asm.R0, 0, "end"), // the node is gone
 		asm.Mov.Reg(asm.R8, asm.R0),
 	)
-	a.allow()
+	a.allowSocket()
 	a.reserve(recordTCP, recordSize+tcpSize)
 	a.copyWord(slotOwner+ownerPID, recPID)
 	a.copyWord(slotOwner+ownerInside, recPIDInside)
@@ -210,6 +210,11 @@ func (a *assembly) tellSocket() {
 	a.copyWord(slotBefore, recBefore)
 	a.copyWord(slotAfter, recAfter)
 	a.add(asm.LoadMem(asm.R6, asm.R10, slotSock, asm.DWord))
+	a.endpoints()
+}
+
+// endpoints writes family, addresses and ports of the struct sock in R6.
+func (a *assembly) endpoints() {
 	a.read(asm.R9, recFamily, 2, asm.R6, a.at.sockFamily)
 	a.read(asm.R9, recPort, 2, asm.R6, a.at.sockPort)
 	a.read(asm.R9, recPeer, 2, asm.R6, a.at.sockPeerPort)
@@ -244,6 +249,7 @@ func (r record) tcp() sandbox.Moment {
 		Source: sandbox.SourceKernel, Time: int64(r.u64(recTime) / 1000), //nolint:gosec // microseconds since boot
 		PID: r.pid(recPID), PIDInside: r.pid(recPIDInside), PIDNS: uint64(r.u32(recPIDNS)), Name: r.text(r[recComm : recComm+commSize]),
 		Params: map[string]string{
+			"proto": "tcp",
 			"net":   strconv.FormatUint(uint64(r.u32(recNetNS)), 10),
 			"local": r.address(recAddr, recPort),
 		},
@@ -270,7 +276,7 @@ func (r record) tcp() sandbox.Moment {
 // address is one end of a connection: 10.1.0.2:80, [::1]:80. An IPv4 address in an IPv6 socket is written as IPv4.
 func (r record) address(at, port int16) string {
 	var addr netip.Addr
-	if binary.NativeEndian.Uint16(r[recFamily:]) == unix.AF_INET6 {
+	if r.u16(recFamily) == unix.AF_INET6 {
 		addr = netip.AddrFrom16([16]byte(r[at : at+addressLen])).Unmap()
 	} else {
 		addr = netip.AddrFrom4([4]byte(r[at : at+4]))

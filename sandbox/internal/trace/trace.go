@@ -36,6 +36,7 @@ type Sink struct {
 type source interface {
 	add(pidns uint64, initHostPID int) error
 	remove(pidns uint64)
+	lacks() []string
 	run(ctx context.Context, sink Sink) error
 	close() error
 }
@@ -52,6 +53,9 @@ func Open(ctx context.Context, log *slog.Logger) (*Tracer, error) {
 	for _, kind := range []string{KindEBPF, KindProc, KindPoll} {
 		t, err := OpenKind(ctx, kind)
 		if err == nil {
+			if lacks := t.Untold(); len(lacks) > 0 {
+				log.Warn("some kernel moments are not told", "source", kind, "untold", lacks, "error", t.partial())
+			}
 			return t, nil
 		}
 		log.Warn("no kernel moments from this source", "source", kind, "error", err)
@@ -71,6 +75,17 @@ func OpenKind(ctx context.Context, kind string) (*Tracer, error) {
 		return nil, err
 	}
 	return &Tracer{kind: kind, source: s}, nil
+}
+
+// Untold are the kinds of moments that this source cannot tell of on this kernel: sandbox.Untold….
+func (t *Tracer) Untold() []string { return t.source.lacks() }
+
+// partial says why Untold is not empty, where that is not the source's nature.
+func (t *Tracer) partial() error {
+	if s, ok := t.source.(*kernelSource); ok {
+		return s.partial
+	}
+	return nil
 }
 
 // Kind says where moments come from: ebpf, proc or poll.

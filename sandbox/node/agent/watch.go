@@ -25,7 +25,8 @@ type watch struct {
 	poked    chan struct{}   // from terminals and watchers
 	moments  *moments
 
-	looking sync.Mutex // held while the node is read
+	looking    sync.Mutex // held while the node is read
+	throttling throttling
 
 	mu       sync.Mutex
 	watchers int
@@ -88,6 +89,9 @@ func (w *watch) look() (sandbox.Snapshot, uint64) {
 	w.looking.Lock()
 	defer w.looking.Unlock()
 	s := w.read(w.observer)
+	for _, m := range w.throttling.look(&s) {
+		w.moments.add(m)
+	}
 	print := observe.Fingerprint(&s)
 	w.mu.Lock()
 	defer w.mu.Unlock()

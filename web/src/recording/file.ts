@@ -41,6 +41,7 @@ export interface Shown {
   now: number; // Unix ms
   boot: number;
   tracer: string;
+  untold: string[];
   session: SessionView;
   snapshot: Snapshot | null;
   moments: Moment[];
@@ -108,7 +109,7 @@ export class Recording {
       } else if (line.kind === "s") snapshot = line;
     }
     const { moments, lost } = this.momentsUntil(i, until, frame!.session.generation);
-    return { now: this.header.started + until, boot: frame!.boot, tracer: frame!.tracer, session: frame!.session, snapshot: snapshot && snapshotOf(snapshot), moments, lost };
+    return { now: this.header.started + until, boot: frame!.boot, tracer: frame!.tracer, untold: frame!.untold ?? [], session: frame!.session, snapshot: snapshot && snapshotOf(snapshot), moments, lost };
   }
 
   /** Moments of a node up to a time, oldest first. */

@@ -1,7 +1,7 @@
 // The page of a recording: the lab page's own views over a file, which comes from this server or from the visitor.
 
 import { batch, effect } from "@preact/signals";
-import { about, boot, jumps, link, lost, moment, moments, session, snapshot, step, tracer } from "../store.ts";
+import { about, boot, jumps, link, lost, moment, moments, session, snapshot, step, tracer, untold } from "../store.ts";
 import { dismiss, failed } from "../toasts.tsx";
 import { lang } from "../words.ts";
 import { Refused } from "../api.ts";
@@ -31,6 +31,7 @@ function show(r: Recording, ms: number, smooth: boolean): void {
     if (!same(moments.peek(), at.moments)) moments.value = at.moments;
     boot.value = at.boot;
     tracer.value = at.tracer;
+    untold.value = at.untold;
     lost.value = at.lost;
     about.value = at.session.step;
     link.value = "live";

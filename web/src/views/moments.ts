@@ -34,6 +34,13 @@ const about = (m: Moment): Record<string, string | number> => ({
   ...m.params, who: m.name || String(m.pid ?? ""), pid: m.pid ?? 0, ppid: m.ppid ?? 0, path: m.path ?? "",
 });
 
+/** What was closed: a UDP port, a connection, or what others could connect or send to. */
+function closed(ends: Record<string, string>): string {
+  if (ends["proto"] === "udp") return "moment.close.udp";
+  if (ends["remote"]) return "moment.close";
+  return ends["proto"] === "unix" ? "moment.close.unix" : "moment.close.listen";
+}
+
 /** One moment in a sentence. */
 export function say(m: Moment): string {
   const who = m.name || (m.path ? file(m.path) : "") || String(m.pid ?? "");
@@ -48,18 +55,21 @@ export function say(m: Moment): string {
     case "unshare":
     case "unmount":
     case "listen":
-    case "accept":
       return t(`moment.${m.kind}`, about(m));
+    case "bind":
+      return t(`moment.bind.${m.params?.proto === "unix" ? "unix" : "udp"}`, about(m));
+    case "accept":
+      return t(m.params?.remote ? "moment.accept" : "moment.accept.at", about(m));
     case "setns":
       return t(m.params?.kinds ? "moment.setns" : "moment.setns.unnamed", about(m));
     case "connect":
-      return t(m.reason ? "moment.connect.Failed" : "moment.connect", about(m));
+      return t(m.reason ? "moment.connect.Failed" : m.params?.proto === "udp" ? "moment.connect.udp" : "moment.connect", about(m));
     case "close":
-      return t(m.params?.remote ? "moment.close" : "moment.close.listen", about(m));
+      return t(closed(m.params ?? {}), about(m));
     default: {
       if (m.source === "kernel" && m.kind === "oom") return t("moment.oom.kernel", about(m));
       if (m.source === "kernel" && m.kind === "mount") return t(mounts[m.reason ?? ""] ?? "moment.remounted", about(m));
-      const name = m.container || m.pod || "";
+      const name = m.container || m.pod || (m.kind === "throttle" ? t("who.node") : "");
       const params = { ...(m.params ?? {}), name, pod: m.pod ?? "", container: m.container ?? "" };
       if (m.reason && has(`reason.${m.kind}.${m.reason}`)) return t(`reason.${m.kind}.${m.reason}`, params);
       if (m.reason && has(`reason.${m.reason}`)) return t(`reason.${m.reason}`, params);

@@ -60,7 +60,7 @@ export function ResourcesView({ s, table }: ViewProps) {
                 <p class="marks">
                   <small>{r.note}</small>
                   <Role id={r.id} />
-                  {r.usage.throttled > 0 && <span class="bdg z">{t("res.throttled", { n: r.usage.throttled })}</span>}
+                  {r.usage.throttled > 0 && <span class="bdg z" title={t("res.waited", { ms: Math.round((r.usage.throttledTime ?? 0) / 1000) })}>{t("res.throttled", { n: r.usage.throttled })}</span>}
                   {r.usage.oomKills > 0 && <span class="bdg oom">{t("res.oom", { n: r.usage.oomKills })}</span>}
                 </p>
               </div>

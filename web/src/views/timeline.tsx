@@ -3,7 +3,8 @@
 import type { VNode } from "preact";
 import { useEffect, useReducer, useRef, useState } from "preact/hooks";
 import { HOST, type Mark, Role, Shape, markOf } from "../identity.tsx";
-import { boot, lost, moment, now, paused, shownMoments, tracer } from "../store.ts";
+import { boot, lost, moment, now, paused, shownMoments } from "../store.ts";
+import { sayTracer } from "../tracer.ts";
 import type { Moment, Snapshot } from "../types.ts";
 import { t } from "../words.ts";
 import type { ViewProps } from "./props.ts";
@@ -28,10 +29,12 @@ const glyphs: Record<string, string> = {
   unshare: "M9.5 5h-6M6 2.5L3.2 5L6 7.5M0.7 1v8",
   mount: "M5 0.5V8M2 5.5L5 8.5L8 5.5M1 9.7h8",
   unmount: "M5 9V2M2 4.5L5 1.5L8 4.5M1 9.7h8",
+  bind: "M0.8 3L5 6L9.2 3M0.8 2.5h8.4v6h-8.4z",
   listen: "M1 9a4 4 0 0 1 8 0M3.2 9a1.8 1.8 0 0 1 3.6 0",
   connect: "M0.5 5h9M6.5 2L9.5 5L6.5 8",
   accept: "M9.5 5h-9M3.5 2L0.5 5L3.5 8",
   close: "M0.5 5h3M6.5 5h3M5 2v6",
+  throttle: "M3 1v8M7 1v8",
 };
 
 /** Kinds stand one above the other, so that what happens at once can be told apart: px from the middle of a lane. */
@@ -69,7 +72,7 @@ export function Timeline({ s, table }: ViewProps) {
     <section class="card fill timeline" aria-label={t("view.timeline")}>
       <header>
         <h3>{t("time.happened")}</h3>
-        <span>{tracer.value ? t(`tracer.${tracer.value}`) : ""}</span>
+        <span class="tracer">{sayTracer()}</span>
         <span class="sp" />
         <label class="check">
           <input type="checkbox" checked={runtime} onChange={(e) => withRuntime(e.currentTarget.checked)} /> {t("time.runtime")}

@@ -1,1 +1,0 @@
-import{c as m}from"/assets/chunk-IWQGVM4B.js";import"/assets/chunk-WLQGMJYD.js";import"/assets/chunk-EUVBMEIK.js";import"/assets/chunk-R5YY4RSG.js";import{a as r}from"/assets/chunk-JHQZH3SF.js";import{I as t}from"/assets/chunk-3YCHL37X.js";var s=n=>({name:i})=>{let e=n(i);return e&&t.value?r("div",{class:"past",children:r(m,{s:e.at(t.value)})}):null};export{s as pastOf};
