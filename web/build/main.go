@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"sort"
 	"strings"
 
@@ -131,8 +130,8 @@ func short(plain string) string {
 	return plain
 }
 
-// later are parts whose words come with them: the keys that begin with the part's name and a dot.
-var later = []string{"compare"}
+// later are parts whose words come with them, by how their keys begin, up to the first dot.
+var later = map[string]string{"compare": "compare", "moment": "timeline", "reason": "timeline"}
 
 // wordsPlugin makes modules of a language's words, only of those that the scripts use: words:en of what a page has from the start,
 // words:en/PART of a part that is loaded later.
@@ -173,10 +172,7 @@ func wordsPlugin() api.Plugin {
 // partOf is the part whose words a key is among, "" for what a page has from the start.
 func partOf(key string) string {
 	first, _, _ := strings.Cut(key, ".")
-	if slices.Contains(later, first) {
-		return first
-	}
-	return ""
+	return later[first]
 }
 
 // licenses gathers the licences of every package that the bundle holds.

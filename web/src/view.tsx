@@ -32,7 +32,10 @@ const loaders: Record<string, () => Promise<Loaded>> = {
     const [m] = await Promise.all([import("./views/compare.tsx"), load("compare")]);
     return { view: m.Compare, summary: m.summary };
   },
-  timeline: async () => import("./views/timeline.tsx").then((m) => ({ view: m.Timeline, summary: m.summary })),
+  timeline: async () => {
+    const [m] = await Promise.all([import("./views/timeline.tsx"), load("timeline")]);
+    return { view: m.Timeline, summary: m.summary };
+  },
 };
 
 /** Whether views are shown as tables. */

@@ -15,8 +15,8 @@ export const lang = document.documentElement.dataset["lang"] ?? "en";
 export const load = (part: keyof typeof later.en): Promise<unknown> => (lang === "zh" ? later.zh : later.en)[part]();
 
 const later = {
-  en: { compare: () => import("words:en/compare") },
-  zh: { compare: () => import("words:zh/compare") },
+  en: { compare: () => import("words:en/compare"), timeline: () => import("words:en/timeline") },
+  zh: { compare: () => import("words:zh/compare"), timeline: () => import("words:zh/timeline") },
 };
 
 /** Whether there is a text for a key. */

@@ -1,1 +1,0 @@
-import{c as m}from"/assets/chunk-GRCM4P7G.js";import"/assets/chunk-UBLM663I.js";import"/assets/chunk-FD6TXILG.js";import"/assets/chunk-5ZPWZ2KT.js";import{a as r}from"/assets/chunk-JC46IPMT.js";import{J as t}from"/assets/chunk-2P47FDHB.js";var s=n=>({name:i})=>{let e=n(i);return e&&t.value?r("div",{class:"past",children:r(m,{s:e.at(t.value)})}):null};export{s as pastOf};
