@@ -11,7 +11,7 @@ import (
 // TestUnits runs the unit tests of the TypeScript (src/**/*.test.ts) in Node.js.
 func TestUnits(t *testing.T) { npm(t, "test:unit") }
 
-// TestPages opens every state of every page in Chromium over golden frames: test/pages.test.mjs.
+// TestPages opens every state of every page and every view in Chromium over golden frames: test/*.test.mjs but flow.
 func TestPages(t *testing.T) { npm(t, "test:pages") }
 
 func npm(t *testing.T, script string) {

@@ -65,6 +65,7 @@ func shared() *builder {
 		}
 	}
 	web := n.container("demo/web")
+	web.Layers[len(web.Layers)-1].Changes = []sandbox.Change{{Path: "/run/nginx.pid", Kind: sandbox.ChangeAdded, Bytes: 5}, {Path: "/var/cache/nginx", Kind: sandbox.ChangeOpaque, Dir: true}}
 	n.process(web, 2512, 31, 13, "bash", "S")
 	n.process(web, 2519, 2512, 14, "sh", "S")
 	n.process(web, 2520, 2519, 15, "sleep", "S")
@@ -111,6 +112,13 @@ func written(st *story) {
 	net.Sockets = append(net.Sockets,
 		sandbox.Socket{Proto: "tcp", Local: "127.0.0.1:41720", Remote: "127.0.0.1:80", State: "ESTABLISHED", Inode: 50005, PIDs: []int{2466}, Container: "demo/cache", TXBytes: 78, RXBytes: 853, TXPackets: 5, RXPackets: 4},
 		sandbox.Socket{Proto: "tcp", Local: "127.0.0.1:80", Remote: "127.0.0.1:41720", State: "ESTABLISHED", Inode: 50006, PIDs: []int{2431}, Container: "demo/web", RXBytes: 78, TXBytes: 853, RXPackets: 5, TXPackets: 4})
+	web := n.container("demo/web")
+	own := &web.Layers[len(web.Layers)-1]
+	own.Bytes += 9728
+	own.Changes = append(own.Changes, sandbox.Change{Path: "/etc/nginx/nginx.conf", Kind: sandbox.ChangeCopied, Bytes: 1216},
+		sandbox.Change{Path: "/usr/share/doc/nginx/README", Kind: sandbox.ChangeDeleted})
+	n.IPC = append(n.IPC, sandbox.IPCObject{NS: web.NS.IPC, Kind: "shm", ID: 0, Key: 0x162e, Bytes: 4096},
+		sandbox.IPCObject{NS: web.NS.IPC, Kind: "sem", ID: 2, Key: 0x162f})
 	ends := map[string]string{"proto": "tcp", "local": "127.0.0.1:80", "remote": "127.0.0.1:41720"}
 	st.tell(sandbox.Moment{Kind: sandbox.MomentAccept, PID: 2431, PIDInside: 7, Name: "nginx", Container: "demo/web", Params: ends})
 }

@@ -69,7 +69,7 @@ func (b *builder) add(c sandbox.Container) *sandbox.Container {
 }
 
 func layers(image string) []sandbox.Layer {
-	base := sandbox.Layer{Digest: "sha256:9f2c41d07ab35e", Path: "/var/lib/podlab/images/layers/9f2c41", Bytes: 4_800_000}
+	base := sandbox.Layer{Digest: "sha256:9f2c41d07ab35e", Path: "/var/lib/podlab/images/layers/9f2c41", Bytes: 4_800_000, CreatedBy: "debian packages: busybox-static"}
 	top := sandbox.Layer{Digest: "sha256:e41b77" + image, Path: "/var/lib/podlab/images/layers/e41b77", Bytes: 2_300_000}
 	if image == "redis" {
 		top.Digest, top.Bytes = "sha256:77aa01c3d9", 6_100_000

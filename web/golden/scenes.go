@@ -71,7 +71,8 @@ func Volumes() labs.Frame {
 			c.Mounts = []sandbox.Mount{{Volume: "shared-data", Source: "/data", Path: "/pod-data", Dev: 1793, Inode: 524301}}
 			c.State, c.Reason, c.PID, c.NS = "exited", "Completed", 0, sandbox.Namespaces{}
 			c.Layers = c.Layers[:1:1]
-			c.Layers = append(c.Layers, sandbox.Layer{Path: "/var/lib/podlab/disk/upper", Bytes: 0, Writable: true})
+			c.Layers = append(c.Layers, sandbox.Layer{Path: "/var/lib/podlab/disk/upper", Bytes: 38, Writable: true, Changes: []sandbox.Change{
+				{Path: "/etc/motd", Kind: sandbox.ChangeDeleted}, {Path: "/etc/issue", Kind: sandbox.ChangeCopied, Bytes: 38}}})
 		}
 	}
 	keep := n.Processes[:0]
@@ -95,6 +96,7 @@ func Volumes() labs.Frame {
 	n.Volumes = []sandbox.Volume{{Pod: "two-containers", Name: "shared-data", Kind: "hostPath", Path: "/data", Dev: 1793, Inode: 524301, Bytes: 32, Files: []sandbox.File{
 		{Path: "index.html", Size: 32, Inode: 524302, MTime: Now - 4000},
 	}}}
+	n.IPC = []sandbox.IPCObject{{NS: n.container("two-containers/nginx-container").NS.IPC, Kind: "msg", ID: 1, Key: 0x162e, Bytes: 12}}
 	n.wire()
 	f.Snapshot = &n.Snapshot
 	return f

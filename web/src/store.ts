@@ -45,7 +45,15 @@ export interface StepInfo {
 }
 
 /** What is shown instead of what is now; without a session the checks go on. */
-export const frozen = signal<{ snapshot: Snapshot | null; moments: Moment[]; session?: SessionView; about?: string } | null>(null);
+export const frozen = signal<Frozen | null>(null);
+
+interface Frozen {
+  snapshot: Snapshot | null;
+  moments: Moment[];
+  past: Came[]; // what was before, and after, until the views were paused
+  session?: SessionView;
+  about?: string;
+}
 
 /** What the views show. */
 export const shown = computed(() => (frozen.value ? frozen.value.snapshot : snapshot.value));
@@ -73,13 +81,19 @@ export function pause(on: boolean): void {
     paused.value = on;
     moment.value = 0;
     jumps.value++;
-    frozen.value = on ? { snapshot: snapshot.peek(), moments: moments.peek() } : null;
+    frozen.value = on ? { snapshot: snapshot.peek(), moments: moments.peek(), past: past.slice() } : null;
   });
+}
+
+/** A frame, and the step of the page that it came for. */
+interface Came {
+  frame: Frame;
+  step: string;
 }
 
 let generation = -1;
 let seen: Record<string, number> = {};
-let waiting: { frame: Frame; step: string }[] = [];
+let waiting: Came[] = [];
 let asked = 0;
 let rested = 0; // performance.now() from which on views may change again
 
@@ -105,12 +119,12 @@ function flush(): void {
 }
 
 /** The last minutes on this node, for whoever looks back (recording/back.ts): as much as weighs no more than MINUTES, in processes. */
-export let past: { frame: Frame; step: string }[] = [];
+export let past: Came[] = [];
 const MINUTES = 50_000;
 let weight = 0;
-const heft = ({ frame: f }: { frame: Frame }): number => 9 + (f.snapshot ? 40 + f.snapshot.processes.length : 0);
+const heft = ({ frame: f }: Came): number => 9 + (f.snapshot ? 40 + f.snapshot.processes.length : 0);
 
-function apply(came: { frame: Frame; step: string }): void {
+function apply(came: Came): void {
   const { frame: f, step } = came;
   if (f.session.generation !== generation) forget(f.session.generation);
   past.push(came);

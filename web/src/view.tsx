@@ -7,7 +7,7 @@ import { element } from "./element.ts";
 import { shown } from "./store.ts";
 import { current } from "./tabs.ts";
 import type { Snapshot } from "./types.ts";
-import { load, t } from "./words.ts";
+import { type Part, load, t } from "./words.ts";
 import { Namespaces, sentence } from "./views/namespaces.tsx";
 import { Processes } from "./views/processview.tsx";
 import type { ViewProps } from "./views/props.ts";
@@ -19,23 +19,20 @@ interface Loaded {
   summary: (s: Snapshot) => string;
 }
 
+/** A view that has words of its own. */
+const worded = async (view: Promise<Loaded>, part: Part): Promise<Loaded> => (await load(part), view);
+
 const loaders: Record<string, () => Promise<Loaded>> = {
   namespaces: async () => ({ view: Namespaces, summary: sentence }),
   processes: async () => ({
     view: Processes,
     summary: (s) => t("proc.summary", { n: s.processes.length, zombies: s.processes.filter((p) => p.state === "Z").length }),
   }),
-  network: async () => import("./views/network.tsx").then((m) => ({ view: m.Network, summary: m.summary })),
-  volumes: async () => import("./views/volumes.tsx").then((m) => ({ view: m.Volumes, summary: m.summary })),
-  resources: async () => import("./views/resources.tsx").then((m) => ({ view: m.ResourcesView, summary: m.summary })),
-  compare: async () => {
-    const [m] = await Promise.all([import("./views/compare.tsx"), load("compare")]);
-    return { view: m.Compare, summary: m.summary };
-  },
-  timeline: async () => {
-    const [m] = await Promise.all([import("./views/timeline.tsx"), load("timeline")]);
-    return { view: m.Timeline, summary: m.summary };
-  },
+  network: async () => worded(import("./views/network.tsx").then((m) => ({ view: m.Network, summary: m.summary })), "net"),
+  volumes: async () => worded(import("./views/volumes.tsx").then((m) => ({ view: m.Volumes, summary: m.summary })), "vol"),
+  resources: async () => worded(import("./views/resources.tsx").then((m) => ({ view: m.ResourcesView, summary: m.summary })), "res"),
+  compare: async () => worded(import("./views/compare.tsx").then((m) => ({ view: m.Compare, summary: m.summary })), "compare"),
+  timeline: async () => worded(import("./views/timeline.tsx").then((m) => ({ view: m.Timeline, summary: m.summary })), "timeline"),
 };
 
 /** Whether views are shown as tables. */

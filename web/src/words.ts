@@ -11,12 +11,28 @@ export type Params = Record<string, string | number>;
 /** Language of this page, "en" or "zh". */
 export const lang = document.documentElement.dataset["lang"] ?? "en";
 
+export type Part = keyof typeof later.en;
+
 /** Loads the words of a part that is shown later (web/build). */
-export const load = (part: keyof typeof later.en): Promise<unknown> => (lang === "zh" ? later.zh : later.en)[part]();
+export const load = (part: Part): Promise<unknown> => (lang === "zh" ? later.zh : later.en)[part]();
 
 const later = {
-  en: { compare: () => import("words:en/compare"), timeline: () => import("words:en/timeline") },
-  zh: { compare: () => import("words:zh/compare"), timeline: () => import("words:zh/timeline") },
+  en: {
+    compare: () => import("words:en/compare"),
+    ipc: () => import("words:en/ipc"),
+    net: () => import("words:en/net"),
+    res: () => import("words:en/res"),
+    timeline: () => import("words:en/timeline"),
+    vol: () => import("words:en/vol"),
+  },
+  zh: {
+    compare: () => import("words:zh/compare"),
+    ipc: () => import("words:zh/ipc"),
+    net: () => import("words:zh/net"),
+    res: () => import("words:zh/res"),
+    timeline: () => import("words:zh/timeline"),
+    vol: () => import("words:zh/vol"),
+  },
 };
 
 /** Whether there is a text for a key. */

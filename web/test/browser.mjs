@@ -47,7 +47,7 @@ export async function serve() {
 export const launch = () => chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: flags });
 
 /** A page at a size, in a theme; page.wrongs holds errors of scripts, violations of the policy and requests to elsewhere. */
-export async function open(browser, base, path, { width = 1440, height = 900, theme = "light", reducedMotion = "reduce" } = {}) {
+export async function open(browser, base, path, { width = 1440, height = 900, theme = "light", reducedMotion = "reduce", prepare = async () => {} } = {}) {
   const context = await browser.newContext({ viewport: { width, height }, colorScheme: theme, reducedMotion, permissions: ["clipboard-read", "clipboard-write"] });
   const page = await context.newPage();
   page.wrongs = [];
@@ -57,15 +57,16 @@ export async function open(browser, base, path, { width = 1440, height = 900, th
   await page.addInitScript(() => {
     document.addEventListener("securitypolicyviolation", (e) => console.error(`CSP ${e.violatedDirective} ${e.blockedURI} ${e.sourceFile}:${e.lineNumber}`));
   });
+  await prepare(page);
   await page.goto(base + path);
   return page;
 }
 
-/** Violations of WCAG 2.2 AA that axe finds, in words. */
-export async function axe(page) {
+/** Violations of WCAG 2.2 AA that axe finds in the page, or in a part of it, in words. */
+export async function axe(page, part = "html") {
   await page.evaluate(axeSource);
-  return page.evaluate(async () => {
-    const found = await axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] });
+  return page.evaluate(async (part) => {
+    const found = await axe.run(part, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] });
     return found.violations.flatMap((v) => v.nodes.map((n) => `${v.id}: ${n.target.join(" ")} ${n.failureSummary?.split("\n")[1] ?? ""}`));
-  });
+  }, part);
 }

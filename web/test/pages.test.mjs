@@ -46,22 +46,6 @@ for (const lang of ["en", "zh"]) {
   }
 }
 
-test("every view, as picture and as table", async () => {
-  const page = await open(browser, site.base, lab("volumes"));
-  await settled(page);
-  for (const view of ["namespaces", "processes", "network", "volumes", "resources", "timeline", "compare"]) {
-    await page.click(`#tab-${view}`);
-    await page.waitForTimeout(400);
-    await sound(page, view);
-    await page.click(".legend button");
-    await page.waitForTimeout(100);
-    assert.ok(await page.locator(`#view-${view} table.plain`).count(), `${view} has a table`);
-    await sound(page, `${view} as table`);
-    await page.click(".legend button");
-  }
-  await page.context().close();
-});
-
 test("the legend shows every name whole, however many there are", async () => {
   for (const [frames, width, lines] of [["sides", 1440, 1], ["volumes", 1440, 1], ["crowd", 1440, 4], ["crowd", 1024, 6], ["crowd", 390, 8]]) {
     const page = await open(browser, site.base, lab(frames), { width });

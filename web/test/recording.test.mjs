@@ -4,6 +4,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { axe, launch, open, serve } from "./browser.mjs";
+import { misplaced } from "./geometry.mjs";
 
 const FILE = "/api/recordings/golden/file";
 let site, browser;
@@ -40,6 +41,7 @@ for (const [lang, theme] of [["en", "light"], ["zh", "dark"]]) {
       for (const view of ["namespaces", "processes", "network", "volumes", "resources", "timeline", "compare"]) {
         await page.click(`#tab-${view}`);
         await page.waitForSelector(`#view-${view} .saying`);
+        assert.deepEqual(await page.evaluate(misplaced, view), [], view);
       }
       assert.deepEqual(page.wrongs, []);
       assert.deepEqual(await axe(page), []);

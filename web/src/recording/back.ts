@@ -2,7 +2,7 @@
 // there as soon as they are resumed.
 
 import { batch, effect } from "@preact/signals";
-import { frozen, past, jumps, moment, moments, boot, pause, paused } from "../store.ts";
+import { boot, frozen, jumps, moment, moments, past, pause, paused } from "../store.ts";
 import { Player } from "./player.ts";
 import { bind } from "./timebar.ts";
 
@@ -43,7 +43,7 @@ function lastMinutes(): Player {
     batch(() => {
       if (!smooth) jumps.value++;
       moment.value = start + ms;
-      frozen.value = { snapshot, moments: all.filter((m) => m.time <= until), session: at.frame.session, about: at.step };
+      frozen.value = { snapshot, past: frames, moments: all.filter((m) => m.time <= until), session: at.frame.session, about: at.step };
     });
   };
   const player = new Player({ length: () => length, show, next: (ms) => times.find((t) => t > ms) ?? length, before: (ms) => times.findLast((t) => t < ms) ?? 0 });

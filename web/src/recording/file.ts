@@ -112,6 +112,21 @@ export class Recording {
     return { now: this.header.started + until, boot: frame!.boot, tracer: frame!.tracer, untold: frame!.untold ?? [], session: frame!.session, snapshot: snapshot && snapshotOf(snapshot), moments, lost };
   }
 
+  /** The newest snapshot of each second from a time to another, oldest first: of the node that is there at the end. */
+  snapshots(from: number, until: number): Snapshot[] {
+    const generation = this.at(until).session.generation;
+    const found = new Map<number, Line>();
+    for (const c of this.frames.filter((c) => c.end >= from && c.start <= until)) {
+      let own = false;
+      for (const line of this.linesOf(c)) {
+        if (line.at > until) break;
+        if (line.kind === "f") own = frameOf(line).session.generation === generation;
+        else if (line.kind === "s" && own && line.at >= from) found.set(Math.floor(line.at / 1000), line);
+      }
+    }
+    return [...found.values()].map(snapshotOf);
+  }
+
   /** Moments of a node up to a time, oldest first. */
   private momentsUntil(chunk: number, ms: number, generation: number): { moments: Moment[]; lost: number } {
     const runs: Moment[][] = [];

@@ -2,6 +2,7 @@
 
 import { batch, effect } from "@preact/signals";
 import { about, boot, jumps, link, lost, moment, moments, session, snapshot, step, tracer, untold } from "../store.ts";
+import { readFrom } from "../earlier.ts";
 import { dismiss, failed } from "../toasts.tsx";
 import { lang } from "../words.ts";
 import { Refused } from "../api.ts";
@@ -61,6 +62,7 @@ async function open(data: ArrayBuffer): Promise<void> {
     unbind();
     shown = null;
     unbind = bind(bar, player);
+    readFrom((from, until) => r.snapshots(inFile(r, from), inFile(r, until)));
     player.seek(startsAt());
     main.dataset["phase"] = "ready";
     document.querySelector("[data-replay-lab]")!.textContent = r.header.lab;
@@ -83,6 +85,9 @@ async function open(data: ArrayBuffer): Promise<void> {
     failed(new Refused({ code: "bad_request", params: { detail: "recording" } }));
   }
 }
+
+/** A time in µs since boot, as ms from the beginning of the file. */
+const inFile = (r: Recording, time: number): number => boot.peek() + time / 1000 - r.header.started;
 
 /** A link may name a moment: #90 is 90 seconds from the beginning. */
 const startsAt = (): number => 1000 * (Number(location.hash.slice(1)) || 0);

@@ -34,6 +34,8 @@ interface Fact {
   key: string;
   /** It is true of containers that have ended, too: a directory outlives who writes there, a namespace does not. */
   lasts?: boolean;
+  /** It usually takes two or three lines. */
+  tall?: boolean;
   /** What a side has: the containers by what they have in common, and the same in words. */
   of: (list: Container[]) => { blocks: Container[][]; says: string[] };
 }
@@ -44,6 +46,7 @@ const about = (fact: Fact, list: Container[]): Container[] => (fact.lasts ? list
 function facts(s: Snapshot): Fact[] {
   const kind = (k: Compared): Fact => ({
     key: k,
+    tall: true,
     of: (list) => {
       const blocks = groups(list, (c) => c.ns[k]);
       const form = blocks.length === 1 ? "compare.together" : blocks.length === list.length ? "compare.each" : "compare.some";
@@ -53,7 +56,7 @@ function facts(s: Snapshot): Fact[] {
   return [
     kind("net"),
     { key: "address", of: (list) => ({ blocks: [], says: addressSays(s, list) }) },
-    { key: "loopback", of: (list) => ({ blocks: [], says: loopbackSays(s, list) }) },
+    { key: "loopback", tall: true, of: (list) => ({ blocks: [], says: loopbackSays(s, list) }) },
     kind("ipc"),
     kind("uts"),
     kind("pid"),
@@ -109,7 +112,7 @@ export function Compare({ s, table }: ViewProps) {
         </thead>
         <tbody>
           {facts(s).map((fact, i) => (
-            <tr key={fact.key} class={differs(fact, inside, apart) ? "differs" : ""}>
+            <tr key={fact.key} class={`${fact.tall ? "tall" : ""} ${differs(fact, inside, apart) ? "differs" : ""}`}>
               <th scope="row">{t(`compare.${fact.key}`)}</th>
               <td>
                 <Has fact={fact} list={inside} />

@@ -1,8 +1,10 @@
 // Namespaces: one joined block is one shared namespace. Containers on the left, a pod on the right, each with its processes.
 
+import { signal } from "@preact/signals";
+import { useEffect } from "preact/hooks";
 import { HOST, Shape, marks, named, roleOf } from "../identity.tsx";
 import type { Snapshot } from "../types.ts";
-import { gap, join, joinAnd, t } from "../words.ts";
+import { gap, join, joinAnd, load, t } from "../words.ts";
 import { type Cell, KINDS, type Kind, type Row, column, digits, ofNode, rowsOf, sharing } from "./matrix.ts";
 import { type Side, sides } from "./sides.ts";
 import type { ViewProps } from "./props.ts";
@@ -24,10 +26,22 @@ export function Namespaces({ s, table }: ViewProps) {
   );
 }
 
+const ipc = signal<typeof import("./ipc.tsx") | null>(null);
+
+/** What shows System V IPC objects, with its words: loaded when there are any. */
+function useIpc(wanted: boolean) {
+  useEffect(() => {
+    if (wanted && !ipc.value) void Promise.all([import("./ipc.tsx"), load("ipc")]).then(([m]) => (ipc.value = m));
+  }, [wanted]);
+  return ipc.value;
+}
+
 function Card({ s, side }: { s: Snapshot; side: Side }) {
   if (side.waiting) return <Waiting side={side} />;
   const rows = rowsOf(s, side.ids, side.node);
   const list = processesOf(s, side);
+  const objects = s.ipc.filter((o) => rows.some((r) => r.ns?.ipc === o.ns));
+  const Objects = useIpc(objects.length > 0)?.Objects;
   const o = side.pod ? `pod:${side.pod}` : "";
   return (
     <section class="card nscard" tabIndex={list.length ? undefined : 0} data-o={o} aria-label={titleOf(side)}>
@@ -39,6 +53,7 @@ function Card({ s, side }: { s: Snapshot; side: Side }) {
         <Matrix s={s} rows={rows} label={titleOf(side)} />
         {list.length > 0 && <hr />}
         {list.length > 0 && <Tree list={list} label={t("tree.label", { name: titleOf(side) })} />}
+        {Objects && objects.length > 0 && <Objects s={s} rows={rows} list={objects} />}
       </div>
     </section>
   );
@@ -116,7 +131,8 @@ function Matrix({ s, rows, label }: { s: Snapshot; rows: Row[]; label: string })
             </th>
             {KINDS.map((k) => {
               const cell = columns.get(k)![i];
-              return cell ? <Block key={k} cell={cell} kind={k} row={row} digits={n} /> : null;
+              const objects = k === "ipc" && cell ? s.ipc.filter((o) => o.ns === cell.inode).length : 0;
+              return cell ? <Block key={k} cell={cell} kind={k} row={row} digits={n} objects={objects} /> : null;
             })}
           </tr>
         ))}
@@ -132,7 +148,7 @@ function noteText(row: Row): string {
   return role ? [role, state].filter(Boolean).join(" · ") : state || row.note;
 }
 
-function Block({ cell, kind, row, digits }: { cell: Cell; kind: Kind; row: Row; digits: number }) {
+function Block({ cell, kind, row, digits, objects }: { cell: Cell; kind: Kind; row: Row; digits: number; objects: number }) {
   if (!cell.inode) {
     return (
       <td>
@@ -153,6 +169,7 @@ function Block({ cell, kind, row, digits }: { cell: Cell; kind: Kind; row: Row; 
         </span>
         <small aria-hidden="true">…{String(cell.inode).slice(-digits)}</small>
         <span class="vh">{cell.inode}</span>
+        {objects > 0 && <small class="held">{t("ns.objects", { n: objects })}</small>}
       </span>
     </td>
   );
@@ -165,5 +182,6 @@ function NamespaceTable({ s }: { s: Snapshot }) {
     cells: [r.id ? named(r.id) : t("who.node"), ...KINDS.map((k) => r.ns?.[k] || "–")],
   }));
   const heads = [...columns("container"), ...KINDS.map((k) => ({ head: k, mono: true }))];
-  return <Tables label={t("view.namespaces")} tables={[{ caption: t("view.namespaces"), columns: heads, rows }]} />;
+  const more = useIpc(s.ipc.length > 0);
+  return <Tables label={t("view.namespaces")} tables={[{ caption: t("view.namespaces"), columns: heads, rows }, ...(more && s.ipc.length ? [more.table(s)] : [])]} />;
 }

@@ -24,7 +24,7 @@ export function Network({ s, table }: ViewProps) {
   const pairs = links(s.networks);
   const wires = [...plugs(node, others), ...pairs.map((l): Wire => ({ key: `c${l.client.inode}`, from: endOf(l.client), to: listenEnd(s, l), cls: local(l.client) ? "lo" : "tcp" }))];
   return (
-    <div class="netview">
+    <div class="netview" tabIndex={0} role="region" aria-label={t("view.network")}>
       <div class="netbox">
         {node && <NodeBar s={s} net={node} others={others} />}
         <div class={`netcards n${Math.min(others.length, 3)}`}>

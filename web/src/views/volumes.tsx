@@ -1,17 +1,21 @@
 // Volumes and layers: a directory stands once; lines lead to where each container sees it. Below, the layers of each container's
 // root: joined blocks are one layer on disk.
 
-import { useEffect, useReducer, useRef } from "preact/hooks";
 import { Icon } from "../icons.tsx";
-import { Role, Shape, Tag, markOf, marks, roleOf } from "../identity.tsx";
+import { Role, Shape, Tag, markOf, marks, named, roleOf } from "../identity.tsx";
 import type { Container, File, Layer, Snapshot, Volume } from "../types.ts";
-import { bytes, t } from "../words.ts";
+import { bytes, join, t } from "../words.ts";
+import { Changes, changeTable, changesOf } from "./changes.tsx";
+import { useFresh } from "./fresh.ts";
 import type { ViewProps } from "./props.ts";
-import { Tables, columns } from "./table.tsx";
-import { LINGER } from "./tree.ts";
+import { type TableProps, Tables, columns } from "./table.tsx";
 import { type Wire, Wires } from "./wires.tsx";
 
-export const summary = (s: Snapshot): string => t("vol.summary", { n: s.volumes.length, files: s.volumes.reduce((n, v) => n + v.files.length, 0) });
+export function summary(s: Snapshot): string {
+  const count = (kind: string) => s.containers.reduce((n, c) => n + changesOf(c).filter((x) => x.kind === kind).length, 0);
+  const [copied, deleted] = [count("copied"), count("deleted")];
+  return t("vol.summary", { n: s.volumes.length, files: s.volumes.reduce((n, v) => n + v.files.length, 0) }) + (copied || deleted ? t("vol.summary.changes", { copied, deleted }) : "");
+}
 
 const idOf = (v: Volume): string => `${v.pod}/${v.name}`;
 
@@ -31,12 +35,13 @@ function mountsOf(s: Snapshot, v: Volume): MountPoint[] {
 export function Volumes({ s, table }: ViewProps) {
   if (table) return <VolumeTables s={s} />;
   return (
-    <div class="volview">
+    <div class="volview" tabIndex={0} role="region" aria-label={t("view.volumes")}>
       {s.volumes.length === 0 && <p class="empty">{t("vol.none")}</p>}
       {s.volumes.slice(0, 12).map((v) => (
         <One key={idOf(v)} s={s} v={v} />
       ))}
       <Layers s={s} />
+      <Changes s={s} />
     </div>
   );
 }
@@ -91,19 +96,7 @@ function One({ s, v }: { s: Snapshot; v: Volume }) {
 
 /** Files of a volume; one that has just been written is marked for a moment. */
 function Files({ list }: { list: File[] }) {
-  const seen = useRef<Map<string, string> | null>(null);
-  const fresh = useRef(new Map<string, number>()).current;
-  const [, redraw] = useReducer((n: number) => n + 1, 0);
-  const now = performance.now();
-  const before = seen.current;
-  seen.current = new Map(list.map((f) => [f.path, `${f.inode}:${f.size}:${f.mtime}`]));
-  if (before) for (const [path, v] of seen.current) if (before.get(path) !== v) fresh.set(path, now);
-  for (const [path, at] of fresh) if (now - at > LINGER) fresh.delete(path);
-  useEffect(() => {
-    if (!fresh.size) return;
-    const timer = setTimeout(() => redraw(undefined as never), LINGER);
-    return () => clearTimeout(timer);
-  });
+  const fresh = useFresh(list.map((f) => [f.path, `${f.inode}:${f.size}:${f.mtime}`]));
   if (!list.length) return <p class="hint">{t("vol.empty")}</p>;
   return (
     <ul class="files">
@@ -147,10 +140,10 @@ function Layers({ s }: { s: Snapshot }) {
   const stored = [...seen.values()].reduce((a, b) => a + b, 0);
   const summed = list.reduce((n, c) => n + c.layers.filter((l) => !l.writable).reduce((m, l) => m + l.bytes, 0), 0);
   return (
-    <section class="card layers" aria-label={t("layers.title")}>
+    <section class="card layers" aria-label={t("vol.layers.title")}>
       <header>
-        <h3>{t("layers.title")}</h3>
-        <span>{t("layers.say", { stored: bytes(stored), summed: bytes(summed) })}</span>
+        <h3>{t("vol.layers.title")}</h3>
+        <span>{t("vol.layers.say", { stored: bytes(stored), summed: bytes(summed) })}</span>
       </header>
       <div class="scroll">
         <table class="mx lay">
@@ -159,10 +152,10 @@ function Layers({ s }: { s: Snapshot }) {
               <td />
               {Array.from({ length: width }, (_, i) => (
                 <th scope="col" key={i}>
-                  {t("layers.level", { n: i + 1 })}
+                  {t("vol.layers.level", { n: i + 1 })}
                 </th>
               ))}
-              <th scope="col">{t("layers.own")}</th>
+              <th scope="col">{t("vol.layers.own")}</th>
             </tr>
           </thead>
           <tbody>
@@ -180,7 +173,7 @@ function Layers({ s }: { s: Snapshot }) {
                     if (cell === null) return null;
                     if (!cell || cell.layer.writable) return <td key={i} />;
                     return (
-                      <td key={i} rowSpan={cell.rows} title={cell.layer.digest}>
+                      <td key={i} rowSpan={cell.rows} title={[cell.layer.digest, cell.layer.createdBy].filter(Boolean).join("\n")}>
                         <span class={`c ${cell.rows > 1 ? "P sh" : "H"}`}>
                           <span class="k">{bytes(cell.layer.bytes)}</span>
                           <small>{cell.layer.digest.replace("sha256:", "").slice(0, 8)}</small>
@@ -208,6 +201,22 @@ function Layers({ s }: { s: Snapshot }) {
   );
 }
 
+/** Each layer once, lowest first, with who stands on it. */
+function layerTable(s: Snapshot): TableProps {
+  const users = new Map<string, { layer: Layer; ids: string[] }>();
+  for (const c of s.containers) {
+    for (const layer of c.layers) {
+      const key = layer.digest || `own ${c.id}`;
+      (users.get(key) ?? users.set(key, { layer, ids: [] }).get(key)!).ids.push(named(c.id));
+    }
+  }
+  return {
+    caption: t("vol.layers.title"),
+    columns: [{ head: t("vol.layers.layer"), mono: true }, { head: t("vol.layers.users") }, ...columns("size"), { head: t("vol.layers.made"), mono: true }],
+    rows: [...users].map(([key, { layer, ids }]) => ({ key, cells: [layer.digest.slice(0, 19) || t("vol.layers.own"), join(ids), bytes(layer.bytes), layer.createdBy ?? ""] })),
+  };
+}
+
 function VolumeTables({ s }: { s: Snapshot }) {
   const volumes = s.volumes.flatMap((v) => {
     const mounts = mountsOf(s, v);
@@ -223,6 +232,8 @@ function VolumeTables({ s }: { s: Snapshot }) {
       label={t("view.volumes")}
       tables={[
         { caption: t("view.volumes"), columns: columns("volume", "kind", "=path", "=inode", "container", "=mountpath"), rows: volumes, empty: t("vol.none") },
+        layerTable(s),
+        changeTable(s),
         { caption: t("table.files"), columns: columns("volume", "=file", "size", "=inode"), rows: files },
       ]}
     />

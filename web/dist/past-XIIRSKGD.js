@@ -1,1 +1,0 @@
-import{c as m}from"/assets/chunk-LINHKWKH.js";import"/assets/chunk-UBLM663I.js";import"/assets/chunk-DSHLHHO5.js";import"/assets/chunk-QTSJ2XPA.js";import{a as r}from"/assets/chunk-G7VA2S4B.js";import{J as t}from"/assets/chunk-2P47FDHB.js";var s=n=>({name:i})=>{let e=n(i);return e&&t.value?r("div",{class:"past",children:r(m,{s:e.at(t.value)})}):null};export{s as pastOf};

@@ -1,0 +1,1 @@
+globalThis.podlabWords=Object.assign(globalThis.podlabWords??{},{"ipc.key":"Key","ipc.msg":"message queue {id}","ipc.object":"Object","ipc.rest":{one:"{n} more, in the table",other:"{n} more, in the table"},"ipc.sem":"semaphores {id}","ipc.shm":"shared memory {id}","ipc.title":"System V IPC objects"});

@@ -1,0 +1,217 @@
+// Every view, held to the same: nothing is cut or lies over something else, at every width, in both languages and themes; a table has a row
+// for each thing; a pause stops it; who wants no motion gets none; a sentence says what it shows; what arrives moves nothing else.
+// Frames come from the test, one at a time: web/testdata/frames, made by web/golden.
+
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { after, before, describe, test } from "node:test";
+import { axe, launch, open, serve } from "./browser.mjs";
+import { misplaced } from "./geometry.mjs";
+
+const views = ["namespaces", "processes", "network", "volumes", "resources", "timeline", "compare"];
+const golden = (name) => JSON.parse(readFileSync(new URL(`../testdata/frames/${name}.json`, import.meta.url), "utf8"));
+const change = golden("change");
+const [plain] = golden("plain");
+const [sides] = golden("sides");
+
+let site, browser;
+before(async () => {
+  site = await serve();
+  browser = await launch();
+});
+after(async () => {
+  await browser.close();
+  await site.stop();
+});
+
+/** Three pictures later all that a frame changed is drawn. */
+const drawn = (page) => page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => requestAnimationFrame(done)))));
+
+/** A lab page whose frames the test sends. */
+async function lab({ lang = "en", ...options } = {}) {
+  let socket;
+  let sent = 0;
+  let connect;
+  const connected = new Promise((done) => (connect = done));
+  const prepare = (page) => page.routeWebSocket(/\/ws\/live/, (ws) => connect((socket = ws)));
+  const page = await open(browser, site.base, `/${lang}/l/sample/share?frames=none`, { ...options, prepare });
+  await connected;
+  /** Sends a frame and waits until the page has drawn it: its clock shows the minutes left that this frame alone has. */
+  page.send = async (frame) => {
+    const minutes = 10 + (sent++ % 40);
+    const asked = new URL(socket.url()).searchParams;
+    const session = { ...frame.session, lab: asked.get("lab"), step: asked.get("step"), deadline: frame.now + minutes * 60_000 + 30_000 };
+    socket.send(JSON.stringify({ ...frame, session }));
+    await page.waitForFunction((n) => document.querySelector("pod-clock time")?.textContent.startsWith(`${n}:`), minutes);
+    await drawn(page);
+  };
+  page.show = async (view) => {
+    await page.evaluate((view) => document.querySelector(`#tab-${view}`).click(), view);
+    await page.waitForSelector(`#view-${view} .saying`);
+    await drawn(page);
+  };
+  return page;
+}
+
+/** Animations that run, but for those that a scroll position drives. */
+const running = () => document.getAnimations().filter((a) => a.timeline === document.timeline && a.playState === "running").map((a) => a.animationName ?? "scripted");
+
+const widths = [["en", "light", 390, 844], ["zh", "dark", 390, 844], ["en", "dark", 1440, 900], ["zh", "light", 1440, 900], ["en", "light", 1920, 1080], ["zh", "dark", 1920, 1080]];
+
+describe("nothing is cut, nothing lies over something else, controls can be hit, axe finds nothing", { concurrency: 2 }, () => {
+  for (const [lang, theme, width, height] of widths) {
+    test(`${lang}, ${theme}, ${width}`, async () => {
+      const page = await lab({ lang, theme, width, height });
+      const wrong = new Set();
+      const look = async (view, state) => {
+        for (const w of await page.evaluate(misplaced, view)) wrong.add(`${view}, ${state}: ${w}`);
+      };
+      await page.send(sides);
+      for (const view of views) {
+        await page.show(view);
+        await look(view, "at rest");
+      }
+      for (const frame of change.slice(0, 4)) await page.send(frame);
+      for (const [i, view] of views.entries()) {
+        await page.show(view);
+        await page.send(change[4 - (i % 2)]); // what has just come is marked
+        await look(view, "changing");
+        const moving = await page.evaluate(running);
+        if (moving.length) wrong.add(`${view} moves though no motion is wanted: ${moving}`);
+        if (width === 1440) for (const w of await axe(page, `#view-${view}`)) wrong.add(`${view}: ${w}`);
+      }
+      assert.deepEqual([...wrong], []);
+      assert.deepEqual(page.wrongs, []);
+      await page.context().close();
+    });
+  }
+});
+
+/** All of an element that can be seen, as one text. */
+const picture = (el) => [...el.querySelectorAll("*")].map((x) => `${x.localName} ${[...x.attributes].map((a) => `${a.name}=${a.value}`).sort().join(" ")}: ${[...x.childNodes].filter((n) => n.nodeType === Node.TEXT_NODE).map((n) => n.data).join("|")}`).join("\n");
+
+const cells = (page, view) => page.locator(`#view-${view} table.plain`).evaluateAll((tables) => tables.map((t) => [...t.tBodies[0].rows].map((r) => [...r.cells].map((c) => c.textContent))));
+
+/** What a view's tables must have rows for: a list of rows for each, of which each row is words that stand in it. */
+const things = {
+  namespaces: ({ containers, ipc }) => [["node", ...containers.map((c) => c.id)].map((id) => [id]), ipc.map((o) => [String(o.ns), String(o.id)])],
+  processes: ({ processes }) => [processes.map((p) => [String(p.pid)])],
+  network: ({ networks }) => [networks.flatMap((n) => n.interfaces.map((i) => [n.owner || "node", i.name])), networks.flatMap((n) => (n.sockets ?? []).map((k) => [k.local, k.remote]))],
+  volumes: ({ volumes, containers }) => [
+    volumes.flatMap((v) => containers.flatMap((c) => (c.mounts ?? []).filter((m) => c.pod === v.pod && m.volume === v.name).map((m) => [v.path, c.name, m.path]))),
+    [...new Set(containers.flatMap((c) => (c.layers ?? []).map((l) => l.digest.slice(0, 19) || c.id)))].map((x) => [x]),
+    containers.flatMap((c) => (c.layers ?? []).flatMap((l) => (l.changes ?? []).map((x) => [c.id, x.path]))),
+    volumes.flatMap((v) => v.files.map((f) => [v.name, f.path])),
+  ],
+  resources: ({ containers }) => [["node", ...containers.map((c) => c.id)].map((id) => [id]), ["node", ...containers.map((c) => c.id)].map((id) => [id])],
+  timeline: (_, moments) => [moments.map((m) => [m.pid ? String(m.pid) : m.pod])],
+  compare: () => [["net", "ipc", "uts", "pid", "mnt"].map((kind) => [kind])],
+};
+
+test("a table has a row for each thing that a view shows", async () => {
+  const page = await lab();
+  const past = change.slice(0, 4);
+  for (const frame of past) await page.send(frame);
+  const node = past.at(-1).snapshot;
+  const moments = past.flatMap((f) => f.moments ?? []).filter((m) => !m.thread);
+  await page.click(".legend button");
+  for (const view of views) {
+    await page.show(view);
+    const tables = await cells(page, view);
+    for (const [i, rows] of things[view](node, moments).entries()) {
+      assert.ok(rows.length, `${view}: the frame has something for table ${i}`);
+      assert.equal(tables[i]?.length, view === "compare" ? 9 : rows.length, `${view}: rows of table ${i}`);
+      for (const words of rows) {
+        const there = tables[i].some((row) => words.every((word) => row.some((cell) => cell.includes(word))));
+        assert.ok(there, `${view}: a row for ${words} in\n${tables[i].map((r) => r.join(" | ")).join("\n")}`);
+      }
+    }
+    assert.deepEqual(await axe(page, `#view-${view}`), [], `${view} as table`);
+  }
+  assert.deepEqual(page.wrongs, []);
+  await page.context().close();
+});
+
+test("a sentence says what each view shows, and changes with it", async () => {
+  const page = await lab();
+  const said = async () => {
+    const all = {};
+    for (const view of views) {
+      await page.show(view);
+      all[view] = await page.locator(`#view-${view} [role=status]`).innerText();
+      assert.equal(all[view], await page.locator(`#view-${view} .saying`).innerText(), `${view}: seen and heard`);
+      assert.match(all[view], /\w.*\./, `${view} says nothing`);
+    }
+    return all;
+  };
+  await page.send(plain);
+  const before = await said();
+  for (const frame of change.slice(0, 4)) await page.send(frame);
+  const now = await said();
+  for (const view of views) assert.notEqual(now[view], before[view], view);
+  await page.show("resources");
+  await page.send(change[4]); // in front: heard when it has come to rest
+  await page.waitForFunction(() => /OOM kills: 1/.test(document.querySelector("#view-resources [role=status]").textContent), null, { timeout: 10_000 });
+  await page.context().close();
+});
+
+test("paused views stand still, whatever comes", async () => {
+  const page = await lab();
+  for (const frame of change.slice(0, 3)) await page.send(frame);
+  await page.click("pod-pause button");
+  await page.waitForSelector('pod-pause [aria-pressed="true"]');
+  const pictures = async () => {
+    const all = {};
+    for (const view of views) {
+      await page.show(view);
+      all[view] = await page.locator(`#view-${view}`).evaluate(picture);
+    }
+    return all;
+  };
+  const before = await pictures();
+  for (const [i, view] of views.entries()) {
+    await page.show(view);
+    await page.evaluate((view) => {
+      window.changed = 0;
+      window.watcher = new MutationObserver((all) => (window.changed += all.length));
+      window.watcher.observe(document.querySelector(`#view-${view}`), { subtree: true, childList: true, attributes: true, characterData: true });
+    }, view);
+    await page.send(change[3 + (i % 3)]);
+    if (view === "timeline" || view === "resources") await page.waitForTimeout(1100); // they draw each second while live
+    assert.equal(await page.evaluate(() => (window.watcher.disconnect(), window.changed)), 0, view);
+  }
+  const still = await pictures();
+  for (const view of views) assert.equal(still[view], before[view], view);
+  await page.click("pod-pause button");
+  await page.show("resources");
+  await page.waitForFunction(() => /OOM/.test(document.querySelector("#view-resources").textContent));
+  await page.context().close();
+});
+
+// Rows of the tree come and go, and with them goes what stands below it; a joined block shrinks when one of its containers ends.
+test("frames that arrive move nothing but what they are about", async () => {
+  const page = await lab({ reducedMotion: "no-preference" });
+  await page.send(change[0]);
+  await page.evaluate(() => {
+    window.shifts = [];
+    const what = (node) => (node?.nodeType === Node.TEXT_NODE ? node.parentElement : node);
+    const name = (el) => `${el.localName}.${el.className?.baseVal ?? el.className} "${el.textContent.slice(0, 30)}"`;
+    const watch = new PerformanceObserver((list) => {
+      for (const e of list.getEntries()) {
+        const moved = e.sources.map((s) => what(s.node)).filter((el) => el?.closest(".views") && !el.closest("[role=tree], .ipc, .mx .c"));
+        if (moved.length) window.shifts.push(`${e.value.toFixed(4)} ${moved.map(name).join(", ")}`);
+      }
+    });
+    watch.observe({ type: "layout-shift" });
+  });
+  const wrong = [];
+  for (const view of views) {
+    await page.show(view);
+    await page.evaluate(() => (window.shifts.length = 0));
+    for (const frame of change.slice(1)) await page.send(frame);
+    for (const shift of await page.evaluate(() => window.shifts)) wrong.push(`${view}: ${shift}`);
+    await page.send(change[0]);
+  }
+  assert.deepEqual(wrong, []);
+  await page.context().close();
+});
