@@ -17,7 +17,7 @@ func (r *rig) taped(t *Tape) (all []Taken) {
 	r.Helper()
 	for {
 		synctest.Wait()
-		ctx, cancel := context.WithTimeout(r.Context(), 2*frameGap)
+		ctx, cancel := context.WithTimeout(r.Context(), 2*tapeGap)
 		taken, err := t.Next(ctx)
 		cancel()
 		if err != nil {

@@ -633,26 +633,6 @@ func TestStoreFailsForAWhile(t *testing.T) {
 	})
 }
 
-// TestNothingIsMissedWhenNextIsCutShort: a caller that gave up while the gap between two frames ran is told the next time.
-func TestNothingIsMissedWhenNextIsCutShort(t *testing.T) {
-	in(t, func(r *rig) {
-		p := r.look(ann, lab1, "start")
-		defer p.sub.Close()
-		p.phase(PhaseNone)
-		p.sub.poke()
-		short, cancel := context.WithTimeout(r.Context(), frameGap/2)
-		defer cancel()
-		if _, err := p.sub.Next(short); !errors.Is(err, context.DeadlineExceeded) {
-			t.Fatalf("within the gap: %v", err)
-		}
-		long, cancel := context.WithTimeout(r.Context(), time.Hour)
-		defer cancel()
-		if _, err := p.sub.Next(long); err != nil {
-			t.Errorf("the change is lost: %v", err)
-		}
-	})
-}
-
 func TestHintsFilesAndApply(t *testing.T) {
 	in(t, func(r *rig) {
 		for want := range 3 {

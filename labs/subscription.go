@@ -2,14 +2,20 @@ package labs
 
 import (
 	"context"
+	"reflect"
 	"time"
 
 	"podlab/sandbox"
 )
 
-// frameGap is the least time between two frames of one page. The first after a pause goes out at once, and so does one that tells of another
-// phase: a node made ahead is ready before the gap is over.
-const frameGap = 50 * time.Millisecond
+// Paces of one page's frames. The first after a pause goes out at once, and so does one that tells of another phase: a node made ahead is
+// ready before the gap is over. What happens together (a fork, its exec, the snapshot behind it) takes a few frames, one behind the
+// other, each in time for another picture of the display; where things go on happening, they are told at the slower pace.
+const (
+	frameGap   = 8 * time.Millisecond  // at least, between two frames
+	framePace  = 33 * time.Millisecond // between two of many
+	frameBurst = 4                     // that go out before framePace counts
+)
 
 // Subscription is one page that looks. One goroutine reads it.
 type Subscription struct {
@@ -19,8 +25,9 @@ type Subscription struct {
 	step     *Step
 	wake     chan struct{}
 
-	last       time.Time
-	phase      string // that was sent last
+	last       time.Time // when a frame was sent
+	paced      time.Time // when all sent ones would have been, one each framePace
+	told       Frame     // that was sent last
 	generation int
 	snapshot   *sandbox.Snapshot // the one that was sent last
 	cursor     uint64            // in the session's moments
@@ -36,28 +43,55 @@ func (s *Subscription) poke() {
 	}
 }
 
-// Next returns the next frame: the first at once, then one whenever something changed, at most twenty a second within one phase of the
-// session. Snapshots that came meanwhile are skipped, moments are not.
+// Next returns the next frame: the first at once, then one whenever something changed, at the paces above within one phase of the session.
+// Snapshots that came meanwhile are skipped, moments are not.
 func (s *Subscription) Next(ctx context.Context) (Frame, error) {
-	select {
-	case <-s.wake:
-	case <-ctx.Done():
-		return Frame{}, ctx.Err()
+	for {
+		select {
+		case <-s.wake:
+		case <-ctx.Done():
+			return Frame{}, ctx.Err()
+		}
+		if err := s.gap(ctx); err != nil {
+			s.poke() // what woke it is still to be told
+			return Frame{}, err
+		}
+		if f := s.frame(); s.news(&f) {
+			s.sent(f)
+			return f, nil
+		}
 	}
-	if err := s.gap(ctx); err != nil {
-		s.poke() // what woke it is still to be told
-		return Frame{}, err
+}
+
+// news reports whether a frame tells anything that the page does not know.
+func (s *Subscription) news(f *Frame) bool {
+	return s.last.IsZero() || f.Snapshot != nil || len(f.Moments) > 0 || f.Lost > 0 || f.Tracer != s.told.Tracer ||
+		!reflect.DeepEqual(f.Session, s.told.Session)
+}
+
+func (s *Subscription) sent(f Frame) {
+	s.last = time.Now()
+	if s.paced.Before(s.last) {
+		s.paced = s.last
 	}
-	f := s.frame()
-	s.last, s.phase = time.Now(), f.Session.Phase
-	return f, nil
+	s.paced = s.paced.Add(framePace)
+	s.told = Frame{Tracer: f.Tracer, Session: f.Session}
+}
+
+// due is when another frame may be sent.
+func (s *Subscription) due() time.Time {
+	due := s.last.Add(frameGap)
+	if paced := s.paced.Add(-(frameBurst - 1) * framePace); paced.After(due) {
+		return paced
+	}
+	return due
 }
 
 // gap waits until another frame may be sent.
 func (s *Subscription) gap(ctx context.Context) error {
-	timer := time.NewTimer(frameGap - time.Since(s.last))
+	timer := time.NewTimer(time.Until(s.due()))
 	defer timer.Stop()
-	for s.phase == s.now() {
+	for s.told.Session.Phase == s.now() {
 		select {
 		case <-timer.C:
 			return nil

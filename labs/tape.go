@@ -9,8 +9,11 @@ import (
 	"podlab/sandbox"
 )
 
-// maxTape is how many states a tape holds that nobody has read yet.
-const maxTape = 200
+// Bounds of a tape.
+const (
+	maxTape = 200                   // states that it holds and nobody has read yet
+	tapeGap = 50 * time.Millisecond // at least, between two states that were not judged
+)
 
 // Tape is what a recording sees of a learner's session: every state that the judge looked at and all moments, so that Judge gives the
 // same verdicts over it. It is no page: while only a tape looks, nobody does, and the node may rest. One goroutine reads it.
@@ -102,7 +105,7 @@ func (t *Tape) Next(ctx context.Context) (Taken, error) {
 
 // gap waits until another state may be added that was not judged, or ctx ends.
 func (t *Tape) gap(ctx context.Context) {
-	timer := time.NewTimer(frameGap - time.Since(t.last))
+	timer := time.NewTimer(tapeGap - time.Since(t.last))
 	defer timer.Stop()
 	select {
 	case <-timer.C:

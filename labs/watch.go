@@ -118,10 +118,11 @@ func send[T any](ctx context.Context, to chan<- T, v T) error {
 // how things stood before.
 func (w *watch) merge(ctx context.Context) error {
 	m := newMerger()
-	hold, calm := stopped(), stopped()
+	hold, calm, again := stopped(), stopped(), stopped()
 	defer hold.Stop()
 	defer calm.Stop()
-	poked := time.Time{}
+	defer again.Stop()
+	var poked time.Time
 	for {
 		select {
 		case u := <-w.updates:
@@ -131,15 +132,19 @@ func (w *watch) merge(ctx context.Context) error {
 			}
 		case run := <-w.kernels:
 			w.moments(m, run)
-			if time.Since(poked) >= pokeGap {
+			if wait := pokeGap - time.Since(poked); wait > 0 {
+				again.Reset(wait)
+			} else {
 				poked = time.Now()
 				poke(w.poke)
 			}
 			calm.Reset(settled)
+		case <-again.C: // for those that came within pokeGap of the last
+			poked = time.Now()
+			poke(w.poke)
 		case <-hold.C:
 			w.settle(m.release())
 		case <-calm.C:
-			poke(w.poke) // one that came within pokeGap of the last
 			w.look()
 		case <-w.session.judge:
 			w.look()

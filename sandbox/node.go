@@ -183,7 +183,7 @@ type Agent interface {
 	// Delete stops an object and returns when it is gone. grace < 0 means the object's own termination grace period (seconds).
 	Delete(ctx context.Context, ref Ref, grace int64) error
 	Snapshot(ctx context.Context) (Snapshot, error)
-	// Watch calls fn with a whole snapshot at once and after each change (at most ten a second), and with every moment of the
+	// Watch calls fn with a whole snapshot at once and after each change (two at once, then at most ten a second), and with every moment of the
 	// agent. A value on poke says that something happened that the agent may not have seen: it looks again.
 	Watch(ctx context.Context, poke <-chan struct{}, fn func(Update) error) error
 	Exec(ctx context.Context, spec ExecSpec, streams Streams) (Exit, error)

@@ -36,6 +36,8 @@ var benchmarks = []benchmark{
 	{"neighbour", "the same key while another learner abuses the machine in each of five ways", benchNeighbour},
 	{"terminal", "a file printed in a pod's terminal, and endless output interrupted, on Chromium's screen", benchTerminal},
 	{"moment", "a kernel moment reaches a live websocket", benchMoment},
+	{"dom", "a kernel moment is in the page of a browser, while --active learners are active, and what each costs", benchDOM},
+	{"frames", "how smooth a page is that shows 300 processes at ten updates a second", benchFrames},
 	{"podman", "the same pod and exec by podman, if it is installed", benchPodman},
 	{"cri", "the same pod and exec by containerd over the CRI, if it is installed", benchCRI},
 }
@@ -46,6 +48,7 @@ type bench struct {
 	rounds    int
 	lab       string
 	idlers    int
+	active    int
 	course    string
 	host      *host
 }
@@ -56,6 +59,7 @@ func main() {
 	flag.IntVar(&b.rounds, "rounds", 20, "how often each thing is done")
 	flag.StringVar(&b.lab, "lab", "3.1-infra-container", "lab whose page the websockets belong to")
 	flag.IntVar(&b.idlers, "idle", 40, "how many idle learners")
+	flag.IntVar(&b.active, "active", 40, "how many active learners, of whom one has a browser")
 	flag.StringVar(&b.course, "course", "labs/testdata/course", "`folder` of a course whose first lab begins with a pod")
 	flag.Usage = func() {
 		fmt.Fprintln(flag.CommandLine.Output(), "scripts/bench [--rounds N] [NAME...], all by default:")

@@ -27,3 +27,9 @@ export function mainThreads() {
   const pages = pids.filter((pid) => read(`/proc/${pid}/cmdline`).includes("--type=renderer") && ours(pid));
   return pages.reduce((sum, pid) => sum + Number(read(`/proc/${pid}/schedstat`).split(" ")[0]) / 1e6, 0);
 }
+
+/** Median and 99th percentile of times in ms. */
+export function times(name, list) {
+  figure(`${name}.p50`, percentile(list, 50), "ms");
+  figure(`${name}.p99`, percentile(list, 99), "ms");
+}

@@ -6,9 +6,8 @@ import type { Frame, Moment, SessionView, Snapshot } from "./types.ts";
 
 /** At most this many moments are kept for the timeline. */
 const MOMENTS = 3000;
-/** Views change with the display's frames; after a change that took long they stand still for REST times as long, at most LONGEST ms. */
-const REST = 2;
-const LONGEST = 250;
+/** Views change with the display's frames; after a change that took long they stand still for as long again, at most LONGEST ms. */
+const LONGEST = 100;
 /** The server reads two clocks for when the machine booted: less than this apart, ms, it is the same. */
 const STEP = 10;
 /** More frames than this do not wait for a display that stands still. */
@@ -115,7 +114,7 @@ function flush(): void {
   const frames = waiting;
   waiting = [];
   batch(() => frames.forEach(apply));
-  setTimeout(() => (rested = performance.now() + Math.min(LONGEST, REST * (performance.now() - began)))); // when it is painted
+  setTimeout(() => (rested = performance.now() + Math.min(LONGEST, performance.now() - began))); // when it is painted
 }
 
 /** The last minutes on this node, for whoever looks back (recording/back.ts): as much as weighs no more than MINUTES, in processes. */

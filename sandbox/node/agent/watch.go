@@ -9,9 +9,11 @@ import (
 	"podlab/sandbox/internal/observe"
 )
 
-// How often the node is looked at while someone watches: never faster than pace, on a busy machine no more than one part in share of the
-// time, and at least every tick for what tells nobody that it changes (sockets, files in volumes, use of memory and CPU).
+// How often the node is looked at while someone watches: twice within gap when something begins to happen (what the first look came too
+// early for, the second shows), then no faster than pace; on a busy machine no more than one part in share of the time, and at least
+// every tick for what tells nobody that it changes (sockets, files in volumes, use of memory and CPU).
 const (
+	gap   = 25 * time.Millisecond
 	pace  = 100 * time.Millisecond
 	share = 10
 	tick  = time.Second
@@ -54,7 +56,7 @@ func (w *watch) poke() {
 
 // run looks again and again while someone watches.
 func (w *watch) run(ctx context.Context) error {
-	var next time.Time // zero: the first change after a pause is looked at at once
+	var next paces // zero: the first change after a pause is looked at at once
 	for {
 		w.mu.Lock()
 		watched := w.watchers > 0
@@ -77,11 +79,29 @@ func (w *watch) run(ctx context.Context) error {
 		case <-timer.C:
 		}
 		timer.Stop()
-		time.Sleep(time.Until(next))
+		time.Sleep(time.Until(next.look))
 		began := time.Now()
 		w.look()
-		next = began.Add(min(max(pace, share*time.Since(began)), tick))
+		next.looked(began, time.Since(began))
 	}
+}
+
+// paces say when the node may be looked at again.
+type paces struct {
+	look  time.Time
+	paced time.Time // when all looks so far would have been made, one each pace
+}
+
+// looked counts a look that began at some time and took so long.
+func (p *paces) looked(began time.Time, took time.Duration) {
+	if p.paced.Before(began) {
+		p.paced = began
+	}
+	p.look = began.Add(min(max(gap, share*took), tick))
+	if p.paced.After(p.look) {
+		p.look = p.paced
+	}
+	p.paced = p.paced.Add(pace)
 }
 
 // look reads the node; a snapshot that shows something new becomes the latest.

@@ -1,7 +1,6 @@
 // A view as a table: the same facts for those who would rather read, copy or hear them.
 
 import type { ComponentChildren, VNode } from "preact";
-import { useRef } from "preact/hooks";
 import { t } from "../words.ts";
 
 export interface Column {
@@ -44,9 +43,6 @@ export function Tables({ label, tables }: { label: string; tables: TableProps[] 
 }
 
 export function Table({ caption, columns, rows, empty }: TableProps) {
-  const drawn = useRef(new Map<string | number, Drawn>());
-  const lines = rows.map((row) => again(drawn.current.get(row.key), row, columns));
-  drawn.current = new Map(lines.map((l) => [l.row.key, l]));
   return (
     <table class="plain">
       <caption>{caption}</caption>
@@ -62,7 +58,7 @@ export function Table({ caption, columns, rows, empty }: TableProps) {
         </thead>
       )}
       <tbody>
-        {lines.map((l) => l.line)}
+        {rows.map((row) => lines.get(row) ?? lines.set(row, lineOf(row, columns)).get(row))}
         {rows.length === 0 && (
           <tr>
             <td class="none">{empty ?? t("table.empty")}</td>
@@ -73,19 +69,11 @@ export function Table({ caption, columns, rows, empty }: TableProps) {
   );
 }
 
-interface Drawn {
-  row: Row;
-  line: VNode;
-}
+/** Lines of rows: a row that is the same object is drawn by the same one, which preact passes over. */
+const lines = new WeakMap<Row, VNode>();
 
-/** A row that is as it was is the same object, which preact passes over. */
-function again(before: Drawn | undefined, row: Row, columns: Column[]): Drawn {
-  const was = before?.row;
-  if (was && (was === row || (was.cls === row.cls && was.o === row.o && was.cells.length === row.cells.length && was.cells.every((cell, i) => cell === row.cells[i])))) return before;
-  const line = (
-    <tr key={row.key} class={row.cls} data-o={row.o}>
-      {row.cells.map((cell, i) => (i ? <td key={i} class={columns[i]?.mono ? "mono" : undefined}>{cell}</td> : <th key={i} scope="row" class={columns[i]?.mono ? "mono" : undefined}>{cell}</th>))}
-    </tr>
-  );
-  return { row, line };
-}
+const lineOf = (row: Row, columns: Column[]): VNode => (
+  <tr key={row.key} class={row.cls} data-o={row.o}>
+    {row.cells.map((cell, i) => (i ? <td key={i} class={columns[i]?.mono ? "mono" : undefined}>{cell}</td> : <th key={i} scope="row" class={columns[i]?.mono ? "mono" : undefined}>{cell}</th>))}
+  </tr>
+);

@@ -52,11 +52,12 @@ export function Timeline({ s, table }: ViewProps) {
     return () => clearInterval(timer);
   }, []);
   const [runtime, withRuntime] = useState(false);
-  const all = shownMoments.value.filter((m) => !m.thread && (runtime || !ofRuntime(m)));
-  const name = (id: string) => (id ? shortName(s, id) : t("who.node"));
+  const all = newest(shownMoments.value, DOTS, (m) => !m.thread && (runtime || !ofRuntime(m)));
+  const names = new Map([["", t("who.node")]]);
+  const name = (id: string) => names.get(id) ?? names.set(id, shortName(s, id)).get(id)!;
   const end = moment.value ? (moment.value - boot.value) * 1000 : paused.value ? (all.at(-1)?.time ?? s.time) : Math.max((now() - boot.value) * 1000, all.at(-1)?.time ?? 0);
   const era = Math.floor(end / ERA) * ERA;
-  const recent = all.filter((m) => end - m.time < SPAN).slice(-DOTS);
+  const recent = all.filter((m) => end - m.time < SPAN);
   /** A moment as it was drawn before, if it would be drawn so again. */
   const draw = (m: Moment): Drawn => {
     const lane = laneOf(m, known);
@@ -110,6 +111,13 @@ export function Timeline({ s, table }: ViewProps) {
       </div>
     </section>
   );
+}
+
+/** The last n of a list that are wanted, in its order. */
+function newest(list: Moment[], n: number, wanted: (m: Moment) => boolean): Moment[] {
+  const out: Moment[] = [];
+  for (let i = list.length - 1; i >= 0 && out.length < n; i--) if (wanted(list[i]!)) out.push(list[i]!);
+  return out.reverse();
 }
 
 /** How a moment is drawn. What is as it was is the same object, which preact and Table pass over. */

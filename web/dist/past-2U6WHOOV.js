@@ -1,1 +1,0 @@
-import{c as m}from"/assets/chunk-AMYAUIIB.js";import"/assets/chunk-H3JRMKVR.js";import"/assets/chunk-HAQ5VQPM.js";import"/assets/chunk-4PQ2AWDH.js";import{a as r}from"/assets/chunk-W6OMJZC2.js";import{J as t}from"/assets/chunk-G26DNCWX.js";var s=n=>({name:i})=>{let e=n(i);return e&&t.value?r("div",{class:"past",children:r(m,{s:e.at(t.value)})}):null};export{s as pastOf};
