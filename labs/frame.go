@@ -48,6 +48,7 @@ type SessionView struct {
 	StepsDone   []string          `json:"stepsDone"`
 	Reached     []string          `json:"reached"`             // ids of the step's text conditions that have come true ("you just saw …")
 	Recording   int64             `json:"recording,omitempty"` // since when a recording is being made, Unix milliseconds
+	Recorded    *sandbox.Error    `json:"recorded,omitempty"`  // why the last recording ended by itself; until the next begins
 	OtherLab    string            `json:"otherLab,omitempty"`  // the learner's live session is in this lab: offer to switch
 }
 

@@ -64,7 +64,7 @@ func TestVerdictsOverATapeAreThoseOfTheSession(t *testing.T) {
 		p.phase(PhaseReady)
 		tape, err := r.Record(ann, lab1)
 		r.ok(err)
-		defer tape.Close()
+		defer tape.Close(nil)
 		if v := p.until("the sign", func(v SessionView) bool { return v.Recording != 0 }); v.Recording != tape.Started() {
 			r.Fatal(v.Recording, tape.Started())
 		}
@@ -103,7 +103,7 @@ func TestSlowTapeGoesOnFromWhereItIs(t *testing.T) {
 		p.phase(PhaseReady)
 		tape, err := r.Record(ann, lab1)
 		r.ok(err)
-		defer tape.Close()
+		defer tape.Close(nil)
 		for range 2 * maxTape {
 			r.ok(locked(tape.learner, func() error { // as watch.look does
 				now, on := time.Now().UnixMilli(), tape.learner.session
@@ -125,7 +125,7 @@ func TestTapeKeepsNobodyAwake(t *testing.T) {
 		p.phase(PhaseReady)
 		tape, err := r.Record(ann, lab1)
 		r.ok(err)
-		defer tape.Close()
+		defer tape.Close(nil)
 		p.sub.Close()
 		time.Sleep(6 * time.Minute)
 		if !r.frozen() {

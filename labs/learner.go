@@ -20,8 +20,9 @@ type learner struct {
 	ended       string   // lab of the session that ended last
 	generation  int
 	subs        map[*Subscription]struct{}
-	tape        *Tape     // of the recording that is being made; nil: none
-	left        time.Time // when the last page went away
+	tape        *Tape          // of the recording that is being made; nil: none
+	recorded    *sandbox.Error // why the last one ended by itself
+	left        time.Time      // when the last page went away
 	progress    map[string]Progress
 	dirty       map[string]bool // labs whose progress is to be saved
 	dirtyRecord bool            // the session's record is to be saved
@@ -162,6 +163,7 @@ func (l *learner) view(lab *Lab, step *Step) SessionView {
 	if l.tape != nil && l.tape.lab == lab {
 		v.Recording = l.tape.started
 	}
+	v.Recorded = l.recorded
 	s := l.session
 	switch {
 	case s != nil && s.lab == lab:

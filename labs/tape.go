@@ -68,7 +68,7 @@ func (s *Sessions) Record(id, lab string) (*Tape, error) {
 		case who.tape != nil:
 			return sandbox.Errorf(sandbox.CodeDenied)
 		}
-		who.tape = t
+		who.tape, who.recorded = t, nil
 		t.push(t.started, false)
 		who.notify()
 		return nil
@@ -199,11 +199,11 @@ func (t *Tape) observed(on *session, f *Frame) {
 	t.lost = on.moments.lost
 }
 
-// Close ends it.
-func (t *Tape) Close() {
+// Close ends it; why, if any, is what the learner is told.
+func (t *Tape) Close(why *sandbox.Error) {
 	l := t.learner
 	l.mu.Lock()
-	l.tape = nil
+	l.tape, l.recorded = nil, why
 	l.notify()
 	l.mu.Unlock()
 	t.sessions.release(l)

@@ -16,8 +16,8 @@ import (
 	"time"
 )
 
-// TestFlow starts what ./scripts/run starts and lets Chromium do both labs by keyboard, in both languages, and kill what may die:
-// web/test/flow.test.mjs. It needs root and PODLAB_DATA, which ./scripts/test prepares.
+// TestFlow starts what ./scripts/run starts and lets Chromium look at full-screen programs from everywhere (web/test/screens.test.mjs), do both
+// labs by keyboard, in both languages, and kill what may die (web/test/flow.test.mjs). It needs root and PODLAB_DATA, which ./scripts/test prepares.
 func TestFlow(t *testing.T) {
 	data := os.Getenv("PODLAB_DATA")
 	if os.Getuid() != 0 || data == "" {
@@ -25,7 +25,8 @@ func TestFlow(t *testing.T) {
 	}
 	run := directory(t)
 	site, supervisor := supervise(t, data, run)
-	cmd := exec.CommandContext(t.Context(), "node", "--test", "--test-reporter=spec", "test/flow.test.mjs")
+	cmd := exec.CommandContext(t.Context(), "node", "--test", "--test-reporter=spec", "--test-concurrency=1",
+		"test/screens.test.mjs", "test/flow.test.mjs")
 	cmd.Dir = "../../web"
 	cmd.Env = append(os.Environ(), "PODLAB_SITE="+site, "PODLAB_RUN="+run, fmt.Sprintf("PODLAB_SUPERVISOR=%d", supervisor))
 	out, err := cmd.CombinedOutput()

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sys/unix"
 	"golang.org/x/time/rate"
 
 	"podlab/labs"
@@ -17,7 +18,8 @@ import (
 // Of terminals: how often what they printed is written, and how much of it. More than that is skipped, the newest stays.
 const (
 	drainEvery  = 100 * time.Millisecond
-	outputRate  = 32 << 10 // bytes a second, over time
+	measure     = time.Second // how often the disk is looked at
+	outputRate  = 32 << 10    // bytes a second, over time
 	outputBurst = 4 << 20
 	outputLeast = 4 << 10 // of one terminal each time
 )
@@ -38,6 +40,8 @@ type recorder struct {
 	screens map[string]*screen
 	reading sync.WaitGroup
 	output  *rate.Limiter
+	look    rate.Sometimes // at the disk
+	why     *sandbox.Error // it ends by itself
 }
 
 // begin makes the file, with the first state in it.
@@ -54,6 +58,7 @@ func (r *Recordings) begin(tape *labs.Tape, learner, lab, id string) (*recorder,
 	m := &recorder{
 		home: r, learner: learner, lab: lab, tape: tape, file: file, over: make(chan struct{}), began: time.Now(),
 		screens: map[string]*screen{}, output: rate.NewLimiter(outputRate, outputBurst),
+		look: rate.Sometimes{Interval: measure},
 	}
 	m.out, err = record.NewWriter(file, record.Header{Lab: lab, Step: first.Frame.Session.Step, Started: tape.Started()})
 	if err == nil {
@@ -76,11 +81,15 @@ func (m *recorder) run() {
 	for range states { // a session that is over, or a file that is full, is told no more
 	}
 	m.reading.Wait()
-	m.tape.Close()
 	m.drain()
-	if err := errors.Join(err, m.out.Close(), m.file.Close()); err != nil && !errors.Is(err, record.ErrFull) {
-		m.home.cfg.Log.Error("recording ended early", "lab", m.lab, "error", nameless(err))
+	err = errors.Join(err, m.out.Close(), m.file.Close())
+	if errors.Is(err, unix.ENOSPC) {
+		m.why = sandbox.Errorf(sandbox.CodeOverCapacity, "detail", "disk")
 	}
+	if err != nil && !errors.Is(err, record.ErrFull) || m.why != nil {
+		m.home.cfg.Log.Error("recording ended early", "lab", m.lab, "why", m.why, "error", nameless(err))
+	}
+	m.tape.Close(m.why)
 }
 
 // feed reads the tape, when it was stopped up to its end.
@@ -112,6 +121,10 @@ func (m *recorder) write(states <-chan labs.Taken) error {
 			}
 		case <-tick.C:
 			m.drain()
+			m.look.Do(func() { m.why = m.home.short(0) })
+			if m.why != nil {
+				return nil
+			}
 		case <-m.ctx.Done():
 			for taken := range states { // what was seen before it was stopped
 				if err := m.take(taken); err != nil {

@@ -23,6 +23,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"podlab/labs"
 	"podlab/labs/record"
 	"podlab/sandbox"
@@ -33,6 +35,7 @@ const (
 	maxEach    = 20        // recordings of one learner
 	maxLearner = 200 << 20 // bytes of one learner's
 	maxTotal   = 4 << 30   // bytes of all
+	reserve    = 512 << 20 // bytes of the file system that recordings leave free: progress is kept there, too
 
 	sweepEvery = time.Minute
 	part       = ".part"
@@ -50,6 +53,7 @@ type Config struct {
 	Keep     time.Duration // after which a finished recording is removed; 0 or less: none is made
 	Sessions Sessions
 	Log      *slog.Logger
+	Free     func(dir string) (bytes uint64, err error) // of a directory's file system; nil: statfs(2)
 }
 
 // Recordings are all that were made here.
@@ -74,6 +78,9 @@ type Recording struct {
 func Open(ctx context.Context, cfg Config) (*Recordings, error) {
 	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
 		return nil, err
+	}
+	if cfg.Free == nil {
+		cfg.Free = free
 	}
 	r := &Recordings{cfg: cfg, done: map[string]Recording{}, running: map[string]*recorder{}}
 	entries, err := os.ReadDir(cfg.Dir)
@@ -194,7 +201,7 @@ func (r *Recordings) remove(one Recording) error {
 }
 
 // Start begins to record a learner's live session. Errors: not_found (no session), denied (one is being made, or none shall be),
-// over_capacity (detail recordings: the learner's or all room is used).
+// over_capacity (detail recordings: the learner's or all room is used; disk: the file system is nearly full).
 func (r *Recordings) Start(learner, lab string) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -204,6 +211,9 @@ func (r *Recordings) Start(learner, lab string) error {
 	if !r.room(learner) {
 		return sandbox.Errorf(sandbox.CodeOverCapacity, "detail", "recordings")
 	}
+	if why := r.short(int64(len(r.running)+1) * record.MaxFile); why != nil {
+		return why
+	}
 	tape, err := r.cfg.Sessions.Record(learner, lab)
 	if err != nil {
 		return err
@@ -211,7 +221,7 @@ func (r *Recordings) Start(learner, lab string) error {
 	id := strings.ToLower(rand.Text())
 	made, err := r.begin(tape, learner, lab, id)
 	if err != nil {
-		tape.Close()
+		tape.Close(nil)
 		return fmt.Errorf("recording: %w", nameless(err))
 	}
 	r.running[learner] = made
@@ -233,6 +243,27 @@ func (r *Recordings) room(learner string) bool {
 		}
 	}
 	return count < maxEach && mine+record.MaxFile <= maxLearner && all+record.MaxFile <= maxTotal
+}
+
+// short is an error when the file system has less room than what is still to be written and the reserve.
+func (r *Recordings) short(more int64) *sandbox.Error {
+	left, err := r.cfg.Free(r.cfg.Dir)
+	if err != nil {
+		return sandbox.Errorf(sandbox.CodeInternal).Because(nameless(err))
+	}
+	if left < reserve+uint64(max(0, more)) {
+		return sandbox.Errorf(sandbox.CodeOverCapacity, "detail", "disk")
+	}
+	return nil
+}
+
+// free is what unprivileged processes may still write, statfs(2).
+func free(dir string) (uint64, error) {
+	var fs unix.Statfs_t
+	if err := unix.Statfs(dir, &fs); err != nil {
+		return 0, fmt.Errorf("statfs: %w", err)
+	}
+	return fs.Bavail * uint64(fs.Bsize), nil //nolint:gosec // a block's size is positive
 }
 
 // finish gives a recording its name.

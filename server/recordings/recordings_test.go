@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -32,6 +33,7 @@ const (
 type house struct {
 	*testing.T
 	dir      string
+	free     atomic.Uint64 // bytes of the disk
 	nodes    *fake.Nodes
 	sessions *labs.Sessions
 	*Recordings
@@ -45,6 +47,7 @@ func open(t *testing.T) *house {
 	h.sessions, err = labs.Open(t.Context(), labs.Config{Course: course, Nodes: h.nodes, Store: labs.NewMemory(), Log: h.log()})
 	must(t, err)
 	t.Cleanup(func() { must(t, h.sessions.Close()) })
+	h.free.Store(1 << 40)
 	h.open(time.Hour)
 	t.Cleanup(func() { h.Recordings.Close() })
 	return h
@@ -55,7 +58,7 @@ func (h *house) log() *slog.Logger { return slog.New(slog.NewTextHandler(h.Outpu
 func (h *house) open(keep time.Duration) {
 	h.Helper()
 	var err error
-	h.Recordings, err = Open(context.WithoutCancel(h.Context()), Config{Dir: h.dir, Keep: keep, Sessions: h.sessions, Log: h.log()})
+	h.Recordings, err = Open(context.WithoutCancel(h.Context()), Config{Dir: h.dir, Keep: keep, Sessions: h.sessions, Log: h.log(), Free: func(string) (uint64, error) { return h.free.Load(), nil }})
 	must(h.T, err)
 }
 
@@ -350,5 +353,43 @@ func TestErrorsNameNoRecording(t *testing.T) {
 	again.Close()
 	if !strings.Contains(log.String(), "not removed") || !strings.Contains(log.String(), "left alone") || strings.Contains(log.String(), one.ID) {
 		t.Error(log.String())
+	}
+}
+
+// TestDiskNearlyFull: with little room no recording begins, and one that is being made ends in good order; its learner is told.
+func TestDiskNearlyFull(t *testing.T) {
+	h := open(t)
+	sub, term := h.start(ann)
+	h.free.Store(reserve + record.MaxFile - 1)
+	if err := h.Start(ann, lab); sandbox.CodeOf(err) != sandbox.CodeOverCapacity || sandbox.Public(err).Params["detail"] != "disk" {
+		t.Fatalf("begun with too little room: %v", err)
+	}
+	h.free.Store(reserve + record.MaxFile)
+	must(t, h.Start(ann, lab))
+	h.until(sub, func(f labs.Frame) bool { return f.Session.Recording != 0 })
+	_, err := term.Write([]byte("echo kept\r"))
+	must(t, err)
+	h.reads(term, "kept")
+	h.free.Store(reserve - 1)
+	h.until(sub, func(f labs.Frame) bool {
+		return f.Session.Recording == 0 && f.Session.Recorded != nil && f.Session.Recorded.Params["detail"] == "disk"
+	})
+	must(t, h.Stop(t.Context(), ann)) // waits until the file has its name
+	if file, one := h.recorded(ann); one.Bytes == 0 || file.Header.Lab != lab {
+		t.Errorf("recorded %+v", one)
+	}
+	h.free.Store(1 << 40)
+	must(t, h.Start(ann, lab))
+	h.until(sub, func(f labs.Frame) bool { return f.Session.Recording != 0 && f.Session.Recorded == nil })
+}
+
+// TestFreeIsTheFileSystems: what statfs says of a small file system.
+func TestFreeIsTheFileSystems(t *testing.T) {
+	got, err := free(t.TempDir())
+	if err != nil || got == 0 {
+		t.Errorf("%d bytes free, %v", got, err)
+	}
+	if _, err := free(filepath.Join(t.TempDir(), "nowhere")); err == nil {
+		t.Error("no error where there is no directory")
 	}
 }

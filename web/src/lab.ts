@@ -1,6 +1,7 @@
 // The lab page, and that of a recording (recording/page.ts), which is made of the same parts.
 
 import { effect } from "@preact/signals";
+import { Refused } from "./api.ts";
 import { defineBar } from "./bar.tsx";
 import { defineDock } from "./dock.tsx";
 import { startKeyboard } from "./keyboard.ts";
@@ -9,10 +10,11 @@ import { connect, watch } from "./live.ts";
 import { watchLit } from "./lit.ts";
 import { definePhase } from "./phase.tsx";
 import { defineSplit } from "./split.ts";
-import { paused, session, step } from "./store.ts";
+import { paused, recorded, session, step } from "./store.ts";
+import type { Problem } from "./types.ts";
 import { startTabs } from "./tabs.ts";
 import { startLanguage, startTheme } from "./theme.ts";
-import { defineToasts } from "./toasts.tsx";
+import { defineToasts, failed } from "./toasts.tsx";
 import { defineView } from "./view.tsx";
 
 startTheme();
@@ -40,6 +42,9 @@ function live(): void {
   });
   effect(() => {
     document.body.toggleAttribute("data-recording", Boolean(session.value?.recording));
+  });
+  effect(() => {
+    if (recorded.value) failed(new Refused(JSON.parse(recorded.value) as Problem), "recorded");
   });
   effect(() => {
     step.value;

@@ -64,6 +64,8 @@ export const elsewhere = computed(() => {
   const s = session.value;
   return s && about.value === step.value.step && (s.phase === "ready" || s.phase === "starting") && s.step !== step.value.step ? s.step : "";
 });
+/** Why a recording ended by itself, as JSON: the same words are the same value. */
+export const recorded = computed(() => session.value?.recorded && JSON.stringify(session.value.recorded));
 export const ready = computed(() => phase.value === "ready");
 
 /** The moment that the page shows, Unix ms; 0: now. */

@@ -91,6 +91,7 @@ export class Terminal {
     this.term.attachCustomKeyEventHandler((e) => this.key(e));
     this.term.open(this.el);
     this.drawing = calm(this.term);
+    (this.el as HTMLElement & { xterm?: XTerm }).xterm = this.term; // tests compare screens cell by cell
     this.term.write("\x1b[?1049h\x1b[?1049l"); // xterm draws no cursor before the first focus, unless a program has asked for it
     this.term.textarea?.setAttribute("aria-label", label);
   }

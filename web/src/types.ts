@@ -37,6 +37,7 @@ export interface SessionView {
   stepsDone: string[];
   reached: string[];
   recording?: number;
+  recorded?: Problem;
   otherLab?: string;
 }
 

@@ -18,16 +18,20 @@ export const load = (part: Part): Promise<unknown> => (lang === "zh" ? later.zh 
 
 const later = {
   en: {
+    ask: () => import("words:en/ask"),
     compare: () => import("words:en/compare"),
     ipc: () => import("words:en/ipc"),
+    key: () => import("words:en/key"),
     net: () => import("words:en/net"),
     res: () => import("words:en/res"),
     timeline: () => import("words:en/timeline"),
     vol: () => import("words:en/vol"),
   },
   zh: {
+    ask: () => import("words:zh/ask"),
     compare: () => import("words:zh/compare"),
     ipc: () => import("words:zh/ipc"),
+    key: () => import("words:zh/key"),
     net: () => import("words:zh/net"),
     res: () => import("words:zh/res"),
     timeline: () => import("words:zh/timeline"),

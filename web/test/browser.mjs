@@ -3,7 +3,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
+import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { chromium } from "playwright-core";
@@ -60,6 +60,28 @@ export async function open(browser, base, path, { width = 1440, height = 900, th
   await prepare(page);
   await page.goto(base + path);
   return page;
+}
+
+/** Stands between browser and site; cut() drops every connection and refuses new ones for a while, as a network does. */
+export async function cable(site) {
+  const to = new URL(site);
+  const open = new Set();
+  let down = false;
+  const server = createServer((from) => {
+    if (down) return from.destroy();
+    const other = connect(Number(to.port), to.hostname);
+    for (const s of [from, other]) {
+      open.add(s);
+      s.on("close", () => (open.delete(s), from.destroy(), other.destroy())).on("error", () => {});
+    }
+    from.pipe(other).pipe(from);
+  }).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const cut = (yes) => {
+    down = yes;
+    if (yes) for (const s of open) s.destroy();
+  };
+  return { base: `http://127.0.0.1:${server.address().port}`, cut, close: () => (cut(true), server.close()) };
 }
 
 /** Violations of WCAG 2.2 AA that axe finds in the page, or in a part of it, in words. */

@@ -3,11 +3,9 @@
 // directory of sockets; server/flow starts both.
 
 import assert from "node:assert/strict";
-import { once } from "node:events";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { connect, createServer } from "node:net";
 import { after, before, describe, test } from "node:test";
-import { axe, launch, open } from "./browser.mjs";
+import { axe, cable, launch, open } from "./browser.mjs";
 
 const site = process.env.PODLAB_SITE;
 const supervisor = Number(process.env.PODLAB_SUPERVISOR);
@@ -163,30 +161,8 @@ test("server, daemon and agent are killed while a learner types: same pod, same 
   await page.context().close();
 });
 
-/** Stands between browser and site; cut() drops every connection and refuses new ones for a while, as a network does. */
-async function cable() {
-  const to = new URL(site);
-  const open = new Set();
-  let down = false;
-  const server = createServer((from) => {
-    if (down) return from.destroy();
-    const other = connect(Number(to.port), to.hostname);
-    for (const s of [from, other]) {
-      open.add(s);
-      s.on("close", () => (open.delete(s), from.destroy(), other.destroy())).on("error", () => {});
-    }
-    from.pipe(other).pipe(from);
-  }).listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const cut = (yes) => {
-    down = yes;
-    if (yes) for (const s of open) s.destroy();
-  };
-  return { base: `http://127.0.0.1:${server.address().port}`, cut, close: () => (cut(true), server.close()) };
-}
-
 test("the network drops while a learner types: said, and the same shell afterwards", async (t) => {
-  const line = await cable();
+  const line = await cable(site);
   t.after(line.close);
   const page = await open(browser, line.base, "/en/l/3.1-infra-container/restart");
   await start(page);

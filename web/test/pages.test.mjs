@@ -215,7 +215,7 @@ test("by keyboard alone: predict, switch views, run, leave the terminal", async 
   assert.ok(places.size >= 4, [...places].join(", "));
   await page.focus("#step-title");
   await page.keyboard.press("?");
-  assert.ok(await page.isVisible("#keys"));
+  await page.waitForSelector("#keys");
   await sound(page, "keys");
   await page.keyboard.press("Escape");
   await page.waitForSelector("#keys", { state: "hidden" });

@@ -163,7 +163,7 @@ func (t *term) attach(size sandbox.Size) *attachment {
 		if size.Cols > 0 && size.Rows > 0 {
 			SetSize(t.master, size)
 		}
-		if mode := t.ring.now(); mode.fullScreen() {
+		if mode := t.ring.now(); mode.fullScreen() || t.ring.tail > 0 { // the ring may not hold all that is on the screen any more
 			redraw(t.master)
 		}
 	}

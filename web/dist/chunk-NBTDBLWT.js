@@ -1,1 +1,0 @@
-import{e as r,i as a}from"/assets/chunk-JP45U5X2.js";import{y as t,z as n}from"/assets/chunk-QLBXSYNY.js";function l(){if(!t.value)return"";let e=r(`tracer.${t.value}`);return n.value.length?r("tracer.untold",{said:e,kinds:a(n.value.map(o=>r(`untold.${o}`)))}):e}export{l as a};

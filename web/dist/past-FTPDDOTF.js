@@ -1,1 +1,0 @@
-import{c as m}from"/assets/chunk-LUUVVX4M.js";import"/assets/chunk-TC3VEIVR.js";import"/assets/chunk-RVD4Z2KQ.js";import"/assets/chunk-74AIG3H3.js";import{a as r}from"/assets/chunk-JP45U5X2.js";import{J as t}from"/assets/chunk-QLBXSYNY.js";var s=n=>({name:i})=>{let e=n(i);return e&&t.value?r("div",{class:"past",children:r(m,{s:e.at(t.value)})}):null};export{s as pastOf};

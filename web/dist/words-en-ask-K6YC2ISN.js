@@ -1,0 +1,1 @@
+globalThis.podlabWords=Object.assign(globalThis.podlabWords??{},{});
