@@ -211,6 +211,9 @@ function TerminalTools({ name }: { name: string }) {
   return (
     <>
       {term?.finding.value && <Find term={term} />}
+      <button type="button" class="ib" aria-label={t("term.size")} title={t("term.size")} onClick={() => code?.nextSize()}>
+        Aa
+      </button>
       <button type="button" class="ib" aria-pressed={reader} aria-label={t("term.reader")} title={t("term.reader")} onClick={toggle}>
         <Icon name="reader" />
       </button>

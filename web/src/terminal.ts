@@ -8,10 +8,10 @@ import { effect, signal } from "@preact/signals";
 import "./strict.ts";
 import { FitAddon } from "@xterm/addon-fit";
 import { SearchAddon } from "@xterm/addon-search";
-import { Unicode11Addon } from "@xterm/addon-unicode11";
 import { WebLinksAddon } from "@xterm/addon-web-links";
 import { type ITerminalOptions, Terminal as XTerm } from "@xterm/xterm";
 import { Refused } from "./api.ts";
+import { plain, sure } from "./ask.ts";
 import { calm } from "./calm.ts";
 import { copy } from "./clipboard.ts";
 import type { Screen } from "./recording/file.ts";
@@ -35,6 +35,17 @@ const theme = {
 /** Screen-reader mode of all terminals. */
 export const screenReader = signal(localStorage.getItem("screenReader") === "1");
 
+const SIZES = [13.5, 16, 20, 11];
+
+/** Size of the letters of all terminals, px. */
+export const fontSize = signal(Number(localStorage.getItem("fontSize")) || (matchMedia("(min-width: 2200px)").matches ? 16 : 13.5));
+
+/** Takes the next of four sizes, and remembers it. */
+export function nextSize(): void {
+  fontSize.value = SIZES[(SIZES.indexOf(fontSize.value) + 1) % SIZES.length]!;
+  localStorage.setItem("fontSize", String(fontSize.value));
+}
+
 interface Hello {
   replay?: number;
   generation?: number;
@@ -46,11 +57,9 @@ interface Hello {
 export function newScreen(options: ITerminalOptions = {}): XTerm {
   const term = new XTerm({
     allowProposedApi: true, convertEol: false, cursorBlink: false, fontFamily: '"JetBrains Mono Variable", "Noto Sans Mono CJK SC", ui-monospace, Menlo, Consolas, monospace',
-    fontSize: matchMedia("(min-width: 2200px)").matches ? 16 : 13.5, lineHeight: 1.3, scrollback: 5000, theme, screenReaderMode: screenReader.value, macOptionIsMeta: false, rightClickSelectsWord: false,
-    linkHandler: { activate: (_e, uri) => openLink(uri) }, minimumContrastRatio: 4.5, ...options,
+    fontSize: fontSize.value, lineHeight: 1.3, scrollback: 5000, theme, screenReaderMode: screenReader.value, macOptionIsMeta: false, rightClickSelectsWord: false,
+    linkHandler: { activate: (_e, uri) => void openNamed(uri) }, minimumContrastRatio: 4.5, ...options,
   });
-  term.loadAddon(new Unicode11Addon());
-  term.unicode.activeVersion = "11";
   tame(term);
   return term;
 }
@@ -80,6 +89,13 @@ export class Terminal {
     if (link.value === "live" && this.state.peek() === "away" && !this.socket) this.connect(); // the page is back: no need to wait for our own turn
   });
 
+  private readonly stopSizing = effect(() => {
+    const size = fontSize.value;
+    if (!this.term || this.term.options.fontSize === size) return;
+    this.term.options.fontSize = size;
+    this.refit();
+  });
+
   constructor(readonly id: string, readonly target: string, label: string) {
     this.el.className = "xt";
     this.term = newScreen();
@@ -89,6 +105,7 @@ export class Terminal {
     this.term.onData((data) => this.typed(new TextEncoder().encode(data)));
     this.term.onBinary((data) => this.typed(Uint8Array.from(data, (c) => c.charCodeAt(0))));
     this.term.attachCustomKeyEventHandler((e) => this.key(e));
+    this.el.addEventListener("paste", (e) => void this.pasted(e), true);
     this.term.open(this.el);
     this.drawing = calm(this.term);
     (this.el as HTMLElement & { xterm?: XTerm }).xterm = this.term; // tests compare screens cell by cell
@@ -122,6 +139,16 @@ export class Terminal {
       return false;
     }
     return true;
+  }
+
+  /** Takes a paste from xterm. Several lines run at once where the program does not know pasted from typed (bracketed paste): asked first. */
+  private async pasted(e: ClipboardEvent): Promise<void> {
+    e.preventDefault();
+    e.stopPropagation();
+    const text = plain(e.clipboardData?.getData("text/plain") ?? "");
+    const runs = /[\r\n]/.test(text) && !this.term.modes.bracketedPasteMode;
+    if (text && (!runs || (await sure("paste", text)))) this.term.paste(text);
+    this.focus();
   }
 
   private connect(): void {
@@ -320,13 +347,21 @@ export class Terminal {
     this.socket = null;
     ws?.close();
     this.stopFollowing();
+    this.stopSizing();
     this.sizes.disconnect();
     this.term.dispose();
     this.el.remove();
   }
 }
 
+/** A link whose words are the program's (OSC 8): its address is shown first. */
+async function openNamed(uri: string): Promise<void> {
+  if (isWeb(uri) && (await sure("link", uri))) openLink(uri);
+}
+
+const isWeb = (uri: string): boolean => /^https?:\/\//i.test(uri);
+
 /** Links come from programs: only web addresses, in a window that knows nothing of this one. */
 function openLink(uri: string): void {
-  if (/^https?:\/\//.test(uri)) window.open(uri, "_blank", "noopener,noreferrer");
+  if (isWeb(uri)) window.open(uri, "_blank", "noopener,noreferrer");
 }

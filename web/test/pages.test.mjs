@@ -147,6 +147,151 @@ test("a hostile terminal leaves the page alive", { timeout: 60_000 }, async () =
   await page.context().close();
 });
 
+const node = '[data-group="0"]';
+const printed = (page) => page.locator(`${node} .xterm-rows`).innerText();
+const prints = (page, text) => page.waitForFunction((t) => document.querySelector('[data-group="0"] .xterm-rows')?.innerText.includes(t), text);
+
+/** A lab page whose terminals' typing is kept in window.typed, and the windows it opens in window.opened. */
+async function typist(path) {
+  const page = await open(browser, site.base, "/en/");
+  await page.addInitScript(() => {
+    window.typed = "";
+    window.opened = [];
+    window.open = (...what) => void window.opened.push(what);
+    const send = WebSocket.prototype.send;
+    WebSocket.prototype.send = function (data) {
+      if (typeof data !== "string") window.typed += new TextDecoder("latin1").decode(data);
+      return send.call(this, data);
+    };
+  });
+  await page.goto(site.base + path);
+  await prints(page, "root@web");
+  await page.locator(`${node} .xterm-helper-textarea`).focus();
+  return page;
+}
+
+const typed = (page) => page.evaluate(() => window.typed);
+
+test("what a program asks of the terminal types no word of its own, and touches neither clipboard, title nor size", async () => {
+  const page = await typist(lab("sides"));
+  await page.evaluate(() => navigator.clipboard.writeText("mine"));
+  const before = await page.evaluate(() => [document.title, ...["cols", "rows"].map((k) => document.querySelector('[data-group="0"] .xt').xterm[k])]);
+  await page.keyboard.type("queries\r");
+  await page.keyboard.type("over\r");
+  await prints(page, "over");
+  const said = (await typed(page)).replace("queries\r", "").replace("over\r", "");
+  const answers = said.split(/(?=\x1b)/).filter(Boolean); // attributes, status, places, modes, colours: nothing but numbers
+  for (const a of answers) assert.match(a, /^\x1b(\[[?>]?[\d;]*(c|n|R|\$y)|P[01]\$r[\d;"' a-z]{0,12}|\]\d+;(\d+;)?rgb:[\da-f/]+|\\)$/, JSON.stringify(a));
+  assert.ok(answers.length > 0 && answers.length < 60, `${answers.length} answers`);
+  assert.doesNotMatch(said, /planted|[\r\n]/);
+  assert.equal(await page.evaluate(() => navigator.clipboard.readText()), "mine");
+  assert.deepEqual(await page.evaluate(() => [document.title, ...["cols", "rows"].map((k) => document.querySelector('[data-group="0"] .xt').xterm[k])]), before);
+  assert.deepEqual(page.wrongs, []);
+  await page.context().close();
+});
+
+test("copy and paste: a selection, one line, several lines, and nothing that is no text", async () => {
+  const page = await typist(lab("sides"));
+  const paste = (text) => page.evaluate(async (t) => {
+    const data = new DataTransfer();
+    data.setData("text/plain", t);
+    document.querySelector('[data-group="0"] .xterm-helper-textarea').dispatchEvent(new ClipboardEvent("paste", { clipboardData: data, bubbles: true, cancelable: true }));
+  }, text);
+  await page.evaluate(() => document.querySelector('[data-group="0"] .xt').xterm.select(0, 0, 8));
+  await page.keyboard.press("Control+c");
+  assert.equal(await page.evaluate(() => navigator.clipboard.readText()), "root@web");
+  assert.equal(await typed(page), "", "a selection is copied, not interrupted");
+  await page.evaluate(() => document.querySelector('[data-group="0"] .xt').xterm.clearSelection());
+  await page.keyboard.press("Control+c");
+  assert.equal(await typed(page), "\x03");
+
+  await page.evaluate(() => { window.typed = ""; return navigator.clipboard.writeText("from the clipboard"); });
+  await page.keyboard.press("Control+v");
+  await page.waitForFunction(() => window.typed === "from the clipboard");
+
+  await page.evaluate(() => (window.typed = ""));
+  await paste("one\ntwo");
+  await page.waitForSelector("dialog.sure[open]");
+  assert.match(await page.locator("dialog.sure").innerText(), /one\s+two/);
+  await sound(page, "paste");
+  await page.keyboard.press("Escape");
+  await page.waitForSelector("dialog.sure", { state: "detached" });
+  assert.equal(await typed(page), "", "refused");
+  await paste("one\ntwo");
+  await page.click("dialog.sure .pri");
+  await page.waitForFunction(() => window.typed === "one\rtwo");
+
+  await page.keyboard.press("Enter");
+  await page.keyboard.type("bracketed\r");
+  await page.waitForFunction(() => document.querySelector('[data-group="0"] .xt').xterm.modes.bracketedPasteMode);
+  await page.evaluate(() => (window.typed = ""));
+  await paste("one\ntwo\x1b[201~\x03\u009bthree"); // its own end of a paste, a key, a control
+  assert.equal(await typed(page), "\x1b[200~one\rtwo[201~three\x1b[201~");
+  assert.deepEqual(page.wrongs, []);
+  await page.context().close();
+});
+
+test("links: a program's words do not hide where one leads; only web addresses open, and know nothing of this page", async () => {
+  const page = await typist(lab("sides"));
+  await page.keyboard.type("links\r");
+  await prints(page, "seen.example");
+  const click = async (text) => {
+    const at = await page.evaluate((t) => {
+      const el = document.querySelector('[data-group="0"] .xt');
+      const x = el.xterm;
+      const box = el.querySelector(".xterm-screen").getBoundingClientRect();
+      for (let y = 0; y < x.rows; y++) {
+        const line = x.buffer.active.getLine(x.buffer.active.viewportY + y).translateToString();
+        const i = line.indexOf(t);
+        if (i >= 0) return { x: box.left + ((i + 1.5) * box.width) / x.cols, y: box.top + ((y + 0.5) * box.height) / x.rows };
+      }
+      return null;
+    }, text);
+    await page.mouse.move(at.x, at.y);
+    await page.waitForTimeout(100);
+    await page.mouse.move(at.x + 2, at.y);
+    await page.mouse.down();
+    await page.mouse.up();
+  };
+  await click("https://bank");
+  await page.waitForSelector("dialog.sure[open]");
+  assert.match(await page.locator("dialog.sure").innerText(), /https:\/\/elsewhere\.example\/real/);
+  await sound(page, "link");
+  assert.deepEqual(await page.evaluate(() => window.opened), []);
+  await page.click("dialog.sure .pri");
+  await page.waitForFunction(() => window.opened.length === 1);
+  await click("script");
+  await click("http://seen");
+  await page.waitForFunction(() => window.opened.length === 2);
+  assert.deepEqual(await page.evaluate(() => window.opened), [["https://elsewhere.example/real", "_blank", "noopener,noreferrer"], ["http://seen.example/page", "_blank", "noopener,noreferrer"]]);
+  assert.deepEqual(page.wrongs, []);
+  await page.context().close();
+});
+
+test("search, size of letters, screen reader", async () => {
+  const page = await typist(lab("sides"));
+  await page.keyboard.press("Control+Shift+F");
+  await page.locator(".find").fill("readlink");
+  await page.keyboard.press("Enter");
+  assert.equal(await page.evaluate(() => document.querySelector('[data-group="0"] .xt').xterm.getSelection()), "readlink");
+  await page.keyboard.press("Escape");
+  await page.waitForSelector(".find", { state: "detached" });
+
+  const size = () => page.evaluate(() => [...document.querySelectorAll(".xt")].map((el) => el.xterm.options.fontSize));
+  const was = await page.evaluate(() => document.querySelector('[data-group="0"] .xt').xterm.cols);
+  await page.locator(`${node} [aria-label="Size of the letters"]`).click();
+  assert.ok((await size()).every((px) => px === 16));
+  await page.waitForFunction((cols) => document.querySelector('[data-group="0"] .xt').xterm.cols < cols, was);
+  await page.reload();
+  await prints(page, "root@web");
+  assert.ok((await size()).every((px) => px === 16), "remembered");
+
+  await page.locator(`${node} [aria-label="Screen-reader mode"]`).click();
+  await page.waitForFunction(() => /root@web/.test(document.querySelector('[data-group="0"] .xterm-accessibility-tree')?.textContent ?? ""));
+  await sound(page, "screen reader");
+  await page.context().close();
+});
+
 test("Chinese in a narrow terminal: every letter stands in its cells", async () => {
   const page = await open(browser, site.base, lab("sides", "zh"), { theme: "dark" });
   await settled(page);

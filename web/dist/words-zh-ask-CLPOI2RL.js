@@ -1,1 +1,0 @@
-globalThis.podlabWords=Object.assign(globalThis.podlabWords??{},{});
