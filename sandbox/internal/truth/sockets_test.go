@@ -1,0 +1,282 @@
+package truth
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"podlab/sandbox"
+	"podlab/sandbox/internal/sandboxtest"
+)
+
+// TestEverySocketHasItsOwner opens sockets at random in pods of two to five containers. Of each, the snapshot must say whose it is, as the
+// process that opened it and the host's /proc do, and of no others; connections lead from the right container to the right one; and the
+// kernel's moments name the process and the network.
+func TestEverySocketHasItsOwner(t *testing.T) {
+	d := sandboxtest.Start(t)
+	n := d.Node(t, sandbox.NodeSpec{})
+	ctx, cancel := context.WithTimeout(t.Context(), sandboxtest.Within(3*time.Minute))
+	t.Cleanup(cancel)
+	agent := d.Agent(n)
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 1))
+	told := follow(ctx, t, d, n.Spec.ID)
+	install(ctx, t, agent)
+	var claims []*claim
+	for size := 2; size <= 5; size++ {
+		claims = append(claims, traffic(random, startPod(ctx, t, agent, size, random.IntN(2) == 0))...)
+	}
+	s := agreed(ctx, t, agent, n, claims)
+	rows := len(hostSockets(t, n.PID))
+	t.Logf("%d sockets, %d of them in the host's tables", len(claims), rows)
+	if rows < len(claims)/2 { // the others are ends of Unix connections that have no name
+		t.Error("the host's tables were not read")
+	}
+	for _, c := range claims {
+		told.until(t, c, s)
+	}
+	if told.lost > 0 {
+		t.Errorf("%d moments were lost", told.lost)
+	}
+}
+
+// install puts this program onto the node.
+func install(ctx context.Context, t *testing.T, agent sandbox.Agent) {
+	t.Helper()
+	self, err := os.Open("/proc/self/exe")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer self.Close()
+	var out bytes.Buffer
+	exit, err := agent.Exec(ctx, sandbox.ExecSpec{Argv: []string{"sh", "-ec", "mkdir /peer; cat >/peer/peer; chmod 755 /peer/peer"}},
+		sandbox.Streams{In: self, Out: &out, Err: &out})
+	if err != nil || exit.Code != 0 {
+		t.Fatal(exit, err, out.String())
+	}
+}
+
+// startPod makes a pod of containers c0, c1 …, with a peer in each and a directory that they share.
+func startPod(ctx context.Context, t *testing.T, agent sandbox.Agent, size int, sharedPIDs bool) (peers []*peer) {
+	t.Helper()
+	name := fmt.Sprintf("pod%d", size)
+	var containers []string
+	for i := range size {
+		containers = append(containers, fmt.Sprintf(`{"name":"c%d","image":"busybox","command":["sleep","100000"],"volumeMounts":[
+			{"name":"peer","mountPath":"/peer","readOnly":true},{"name":"shared","mountPath":"/shared"}]}`, i))
+	}
+	pod := fmt.Sprintf(`{"apiVersion":"v1","kind":"Pod","metadata":{"name":%q},"spec":{"shareProcessNamespace":%v,"terminationGracePeriodSeconds":0,
+		"volumes":[{"name":"peer","hostPath":{"path":"/peer"}},{"name":"shared","emptyDir":{}}],"containers":[%s]}}`, name, sharedPIDs, strings.Join(containers, ","))
+	if !json.Valid([]byte(pod)) {
+		t.Fatal(pod)
+	}
+	if _, err := agent.Apply(ctx, [][]byte{[]byte(pod)}); err != nil {
+		t.Fatal(err)
+	}
+	watch(ctx, t, agent, func(s sandbox.Snapshot) string {
+		for i := range size {
+			at := slices.IndexFunc(s.Containers, func(c sandbox.Container) bool { return c.ID == fmt.Sprintf("%s/c%d", name, i) })
+			if at < 0 || s.Containers[at].State != sandbox.StateRunning {
+				return name + " does not run"
+			}
+		}
+		return ""
+	})
+	for i := range size {
+		peers = append(peers, startPeer(ctx, t, agent, fmt.Sprintf("%s/c%d", name, i)))
+	}
+	return peers
+}
+
+// watch waits until nothing is wrong with what is seen on the node.
+func watch(ctx context.Context, t *testing.T, agent sandbox.Agent, wrong func(sandbox.Snapshot) string) (s sandbox.Snapshot) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(ctx, sandboxtest.Within(20*time.Second))
+	defer cancel()
+	content := errors.New("nothing is wrong")
+	last := "nothing was seen"
+	err := agent.Watch(ctx, nil, func(u sandbox.Update) error {
+		if u.Snapshot == nil {
+			return nil
+		}
+		s = *u.Snapshot
+		if last = wrong(s); last == "" {
+			return content
+		}
+		return nil
+	})
+	if !errors.Is(err, content) {
+		t.Fatalf("%v: %s", err, last)
+	}
+	return s
+}
+
+// traffic lets every peer listen in several ways, and connects peers chosen at random to it; it returns all sockets that there are then.
+func traffic(random *rand.Rand, peers []*peer) (all []*claim) {
+	anyone := func() *peer { return peers[random.IntN(len(peers))] }
+	pick := func(some ...string) string { return some[random.IntN(len(some))] }
+	for i, server := range peers {
+		for range 1 + random.IntN(2) {
+			network, address, _ := strings.Cut(pick("tcp4 127.0.0.1", "tcp4 0.0.0.0", "tcp6 [::1]"), " ")
+			listener := server.opens("listen", network, address+":0")
+			all = append(all, listener)
+			for range 1 + random.IntN(2) {
+				near := anyone().opens("dial", network, reached(listener.local))
+				far := listener.accepts(near)
+				near.sent, far.sent = near.sends(far, 1+random.IntN(5000)), far.sends(near, 1+random.IntN(5000))
+				all = append(all, near, far)
+			}
+		}
+		for _, network := range []string{"unix", "unixpacket"} {
+			listener := server.opens("listen", network, fmt.Sprintf("%s%s-c%d-%s", pick("/shared/", "@"), peers[0].pod(), i, network))
+			near := anyone().opens("dial", network, listener.local)
+			all = append(all, listener, near, listener.accepts(near))
+		}
+		datagrams := server.opens("packets", "unixgram", fmt.Sprintf("%s%s-c%d-datagrams", pick("/shared/", "@"), peers[0].pod(), i))
+		sender := anyone().opens("dial", "unixgram", datagrams.local)
+		sender.other = datagrams.inode
+		all = append(all, datagrams, sender)
+		network, address, _ := strings.Cut(pick("udp4 127.0.0.1", "udp4 0.0.0.0", "udp6 [::1]"), " ")
+		udp := server.opens("packets", network, address+":0")
+		all = append(all, udp, anyone().opens("dial", network, reached(udp.local)))
+	}
+	for _, c := range all {
+		if random.IntN(8) == 0 {
+			c.bequeaths()
+		}
+	}
+	return all
+}
+
+// reached is the address over loopback of what listens at one.
+func reached(address string) string { return strings.Replace(address, "0.0.0.0", "127.0.0.1", 1) }
+
+func (p *peer) pod() string { return strings.SplitN(p.container, "/", 2)[0] }
+
+// sends lets bytes go from one end of a connection to the other.
+func (c *claim) sends(to *claim, n int) int64 {
+	c.by.t.Helper()
+	c.by.says("send %d %d", c.number, n)
+	to.by.says("take %d %d", to.number, n)
+	return int64(n)
+}
+
+// agreed waits until the snapshot, the processes and the host's /proc say the same of all sockets.
+func agreed(ctx context.Context, t *testing.T, agent sandbox.Agent, n sandbox.Node, claims []*claim) sandbox.Snapshot {
+	t.Helper()
+	return watch(ctx, t, agent, func(s sandbox.Snapshot) string {
+		seen := map[uint64]sandbox.Socket{}
+		for _, network := range s.Networks {
+			for _, sock := range network.Sockets {
+				seen[sock.Inode] = sock
+			}
+		}
+		wrong := append(againstClaims(s, seen, claims), againstHost(t, n.PID, seen, claims)...)
+		return strings.Join(wrong[:min(len(wrong), 12)], "\n")
+	})
+}
+
+// againstClaims compares what is seen with what the processes say.
+func againstClaims(s sandbox.Snapshot, seen map[uint64]sandbox.Socket, claims []*claim) (wrong []string) {
+	byInode := map[uint64]*claim{}
+	for _, c := range claims {
+		byInode[c.inode] = c
+	}
+	for _, c := range claims {
+		got, ok := seen[c.inode]
+		if !ok || got.Container != c.by.container || !slices.Equal(got.PIDs, c.holders(s)) {
+			wrong = append(wrong, fmt.Sprintf("%v, held by %v: %+v", c, c.holders(s), got))
+			continue
+		}
+		if c.local != "-" && got.Local != c.local || c.remote != "-" && got.Remote != c.remote {
+			wrong = append(wrong, fmt.Sprintf("%v: from %s to %s", c, got.Local, got.Remote))
+		}
+		if far := byInode[c.other]; strings.HasPrefix(c.network, "unix") && far != nil && (got.Peer != far.inode || seen[got.Peer].Container != far.by.container) {
+			wrong = append(wrong, fmt.Sprintf("%v: its other end is %+v", c, seen[got.Peer]))
+		}
+		if far := byInode[c.other]; c.sent > 0 && (got.TXBytes != c.sent || got.RXBytes != far.sent || got.TXPackets == 0 || got.RXPackets == 0) {
+			wrong = append(wrong, fmt.Sprintf("%v, %d bytes there and %d back: %+v", c, c.sent, far.sent, got))
+		}
+	}
+	return wrong
+}
+
+// holders are the node's pids of those who have the socket open.
+func (c *claim) holders(s sandbox.Snapshot) (pids []int) {
+	for _, p := range s.Processes {
+		if p.Container == c.by.container && (p.Inside == c.by.pid || p.Inside == c.heir) {
+			pids = append(pids, p.PID)
+		}
+	}
+	return pids
+}
+
+// story collects a node's moments, by what makes that of a socket the only one of its kind.
+type story struct {
+	news chan sandbox.Moments
+	told map[string]bool
+	lost uint64
+}
+
+func follow(ctx context.Context, t *testing.T, d *sandboxtest.Daemon, node string) *story {
+	t.Helper()
+	st := &story{news: make(chan sandbox.Moments, 1<<16), told: map[string]bool{}}
+	done := make(chan struct{})
+	ctx, stop := context.WithCancel(ctx)
+	go func() {
+		defer close(done)
+		_ = d.Moments(ctx, node, 0, func(run sandbox.Moments) error { // ends with ctx
+			st.news <- run
+			return nil
+		})
+	}()
+	t.Cleanup(func() { stop(); <-done })
+	return st
+}
+
+// until waits for the moment of a socket's opening.
+func (st *story) until(t *testing.T, c *claim, s sandbox.Snapshot) {
+	t.Helper()
+	want := c.moment(s)
+	end := time.After(sandboxtest.Within(10 * time.Second))
+	for !st.told[want] {
+		select {
+		case run := <-st.news:
+			st.lost += run.Lost
+			for _, m := range run.Items {
+				st.told[key(m.Kind, m.PIDNS, m.PIDInside, m.Params)] = true
+			}
+		case <-end:
+			t.Errorf("%v: not told: %s", c, want)
+			return
+		}
+	}
+}
+
+func key(kind string, pidns uint64, pid int, params map[string]string) string {
+	return fmt.Sprintf("%s %s of %d in %d, network %s, from %q to %q", params["proto"], kind, pid, pidns, params["net"], params["local"], params["remote"])
+}
+
+// moment is what the kernel should have told of a socket.
+func (c *claim) moment(s sandbox.Snapshot) string {
+	kinds := map[string]string{"listen": sandbox.MomentListen, "packets": sandbox.MomentBind, "dial": sandbox.MomentConnect, "accept": sandbox.MomentAccept}
+	i := slices.IndexFunc(s.Containers, func(x sandbox.Container) bool { return x.ID == c.by.container })
+	ns := s.Containers[i].NS
+	name := func(text string) string { return strings.TrimPrefix(text, "-") }
+	proto := strings.TrimRight(c.network, "46")
+	if strings.HasPrefix(proto, "unix") {
+		proto = "unix"
+	}
+	params := map[string]string{"proto": proto, "net": strconv.FormatUint(ns.Net, 10), "local": name(c.local), "remote": name(c.remote)}
+	return key(kinds[c.kind], ns.PID, c.by.pid, params)
+}
