@@ -6,7 +6,7 @@ import { element } from "./element.ts";
 import { Icon } from "./icons.tsx";
 import { HOST, Tag, marks } from "./identity.tsx";
 import { link, lostAt, now, pause, paused, phase, session, shown } from "./store.ts";
-import { sayTracer } from "./tracer.ts";
+import { sayTracer, sayUntold } from "./tracer.ts";
 import { dismiss, failed, toast } from "./toasts.tsx";
 import { asTable } from "./view.tsx";
 import { t } from "./words.ts";
@@ -24,7 +24,7 @@ function Status() {
   useTick(1000);
   const state = link.value;
   const secs = Math.max(0, Math.round((Date.now() - lostAt.value) / 1000));
-  const title = state === "live" ? sayTracer() || undefined : undefined;
+  const title = state === "live" ? [sayTracer(), sayUntold()].filter(Boolean).join(" · ") || undefined : undefined;
   return (
     <span class={`live ${state}`} title={title}>
       <i />

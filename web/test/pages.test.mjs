@@ -46,6 +46,25 @@ for (const lang of ["en", "zh"]) {
   }
 }
 
+test("UDP and Unix connections between containers, and what a tracer cannot tell of, in plain words", async () => {
+  const said = { en: /They do not tell of joined namespaces, mounts, TCP connections, UDP and Unix sockets, new parents and whom/, zh: /它们无法反映：命名空间的加入、挂载、TCP 连接/ };
+  const told = { en: /demo\/web no longer waits for CPU: throttled in 7 periods, 412 ms in all/, zh: /demo\/web 不再等待 CPU：被限速 7 个周期，共 412 毫秒/ };
+  for (const lang of ["en", "zh"]) {
+    const page = await open(browser, site.base, lab("sockets", lang), { width: lang === "en" ? 1440 : 390 });
+    await settled(page);
+    await page.click("#tab-network");
+    await page.waitForTimeout(400);
+    assert.equal(await page.locator("#view-network .wires path.lo").count(), 4, "TCP, UDP and two Unix connections");
+    await sound(page, `network ${lang}`);
+    await page.click("#tab-timeline");
+    await page.waitForTimeout(400);
+    assert.match(await page.locator("#view-timeline .untold").innerText(), said[lang]);
+    assert.match(await page.locator("#view-timeline .moments").innerText(), told[lang]);
+    await sound(page, `timeline ${lang}`);
+    await page.context().close();
+  }
+});
+
 test("the legend shows every name whole, however many there are", async () => {
   for (const [frames, width, lines] of [["sides", 1440, 1], ["volumes", 1440, 1], ["crowd", 1440, 4], ["crowd", 1024, 6], ["crowd", 390, 8]]) {
     const page = await open(browser, site.base, lab(frames), { width });

@@ -4,7 +4,7 @@ import type { VNode } from "preact";
 import { useEffect, useReducer, useRef, useState } from "preact/hooks";
 import { HOST, type Mark, Role, Shape, markOf } from "../identity.tsx";
 import { boot, lost, moment, now, paused, shownMoments } from "../store.ts";
-import { sayTracer } from "../tracer.ts";
+import { sayTracer, sayUntold } from "../tracer.ts";
 import type { Moment, Snapshot } from "../types.ts";
 import { t } from "../words.ts";
 import type { ViewProps } from "./props.ts";
@@ -73,13 +73,14 @@ export function Timeline({ s, table }: ViewProps) {
     <section class="card fill timeline" aria-label={t("view.timeline")}>
       <header>
         <h3>{t("time.happened")}</h3>
-        <span class="tracer">{sayTracer()}</span>
+        <span>{sayTracer()}</span>
         <span class="sp" />
         <label class="check">
           <input type="checkbox" checked={runtime} onChange={(e) => withRuntime(e.currentTarget.checked)} /> {t("time.runtime")}
         </label>
         {lost.value > 0 && <span class="bdg z">{t("time.lost", { n: lost.value })}</span>}
       </header>
+      {sayUntold() && <p class="hint untold">{sayUntold()}</p>}
       {!table && (
         <div class="lanes">
           {[...dots].slice(0, 24).map(([id, inside]) => {

@@ -1,1 +1,0 @@
-import{d as r,h as a}from"/assets/chunk-7QLDVB4T.js";import{y as t,z as n}from"/assets/chunk-QYF27LTC.js";function l(){if(!t.value)return"";let e=r(`tracer.${t.value}`);return n.value.length?r("tracer.untold",{said:e,kinds:a(n.value.map(o=>r(`untold.${o}`)))}):e}export{l as a};
