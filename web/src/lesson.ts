@@ -7,7 +7,7 @@ import { copy } from "./clipboard.ts";
 import { markOf } from "./identity.tsx";
 import { ask } from "./phase.tsx";
 import { still } from "./still.ts";
-import { type StepInfo, about, frozen, phase, ready, session, shownSession, step } from "./store.ts";
+import { type StepInfo, about, frozen, moment, pause, phase, ready, session, shownSession, step } from "./store.ts";
 import { failed, toast } from "./toasts.tsx";
 import type { CheckState, PredictionState } from "./types.ts";
 import { t } from "./words.ts";
@@ -96,6 +96,7 @@ function addRun(block: HTMLElement): void {
 /** Types a block into its terminal, once for each press: a second press while it is under way does nothing. */
 async function press(b: HTMLButtonElement, target: string, code: string): Promise<void> {
   if (b.getAttribute("aria-disabled") === "true") return;
+  if (moment.peek()) pause(false); // what is typed is typed now
   if (!ready.peek()) {
     toast({ id: "run", text: t("run.notready"), tone: "info", action: { label: t("phase.start"), run: () => void ask("start") } });
     document.getElementById("start")?.focus();

@@ -15,7 +15,7 @@ import { plain, sure } from "./ask.ts";
 import { calm } from "./calm.ts";
 import { copy } from "./clipboard.ts";
 import type { Screen } from "./recording/file.ts";
-import { link, now, step } from "./store.ts";
+import { link, moment, now, pause, step } from "./store.ts";
 import { PIECE, tame } from "./tame.ts";
 import type { Exit, Problem } from "./types.ts";
 import { lang } from "./words.ts";
@@ -124,6 +124,7 @@ export class Terminal {
   /** Keys that are the page's: leaving the terminal, copy, paste. */
   private key(e: KeyboardEvent): boolean {
     if (e.key === "F6") return false;
+    if (e.type === "keydown" && !/^(Control|Shift|Alt|Meta)$/.test(e.key)) toNow();
     if (e.ctrlKey && e.shiftKey && e.key.toLowerCase() === "f") {
       e.preventDefault();
       this.finding.value = true;
@@ -146,6 +147,7 @@ export class Terminal {
     e.preventDefault();
     e.stopPropagation();
     const text = plain(e.clipboardData?.getData("text/plain") ?? "");
+    toNow();
     const runs = /[\r\n]/.test(text) && !this.term.modes.bracketedPasteMode;
     if (text && (!runs || (await sure("paste", text)))) this.term.paste(text);
     this.focus();
@@ -352,6 +354,11 @@ export class Terminal {
     this.term.dispose();
     this.el.remove();
   }
+}
+
+/** Whoever types does so now: the page shows that again. */
+function toNow(): void {
+  if (moment.peek()) pause(false);
 }
 
 /** A link whose words are the program's (OSC 8): its address is shown first. */
