@@ -17,6 +17,9 @@ type Page struct {
 	Theme string // the reader's choice by cookie "theme": "light", "dark", or empty for the system's
 	Nonce string // of this response's Content-Security-Policy
 	Title string // of the window, without the site's name
+
+	Origin string // of the site as this reader reached it: https://lab.example.org
+	About  string // what is on the page, in a sentence, for search engines; empty: what Podlab is
 }
 
 // Home is the front page: what this is, and the course.

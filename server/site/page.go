@@ -36,7 +36,14 @@ func (s *Site) page(r *http.Request, title string) web.Page {
 	if !ok {
 		lang, rest = preferred(r), "/"
 	}
-	return web.Page{Lang: lang, Path: rest, Theme: theme(r), Nonce: nonceOf(r), Title: title}
+	return web.Page{Lang: lang, Path: rest, Theme: theme(r), Nonce: nonceOf(r), Title: title, Origin: s.scheme() + "://" + r.Host} // Hosts allows it
+}
+
+func (s *Site) scheme() string {
+	if s.Secure {
+		return "https"
+	}
+	return "http"
 }
 
 // render writes a page when all of it is there: one that fails half-way becomes an error page.
@@ -125,6 +132,7 @@ func (s *Site) lab(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	page := s.page(r, step.Text(labs.Lang(chi.URLParam(r, "lang"))).Title)
+	page.About = lab.Text(labs.Lang(page.Lang)).Summary
 	lesson := web.LessonOf(s.Course, lab, step, page.Lang, stepsDone(done[lab.ID]))
 	lesson.Absent = s.Sessions.Absent(r.Context(), lab)
 	if r.Header.Get("HX-Request") == "true" && r.Header.Get("HX-History-Restore-Request") != "true" {

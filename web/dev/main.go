@@ -55,7 +55,7 @@ func routes() http.Handler {
 
 func page(r *http.Request, title string) web.Page {
 	lang := r.PathValue("lang")
-	return web.Page{Lang: lang, Path: strings.TrimPrefix(r.URL.Path, "/"+lang), Theme: themed(r), Nonce: web.Nonce(), Title: title}
+	return web.Page{Lang: lang, Path: strings.TrimPrefix(r.URL.Path, "/"+lang), Theme: themed(r), Nonce: web.Nonce(), Title: title, Origin: "http://" + r.Host}
 }
 
 func show(w http.ResponseWriter, r *http.Request, nonce string, c templ.Component) {

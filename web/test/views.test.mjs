@@ -215,3 +215,20 @@ test("frames that arrive move nothing but what they are about", async () => {
   assert.deepEqual(wrong, []);
   await page.context().close();
 });
+
+test("a page that opens moves nothing, whatever sizes its reader has chosen", async () => {
+  for (const [width, sizes] of [[1350, {}], [1350, { "split.lesson": 560, "split.dock": 400 }], [390, {}]]) {
+    const prepare = (page) =>
+      page.addInitScript((sizes) => {
+        for (const [name, px] of Object.entries(sizes)) localStorage.setItem(name, px);
+        window.shifted = 0;
+        new PerformanceObserver((list) => list.getEntries().forEach((e) => (window.shifted += e.value))).observe({ type: "layout-shift", buffered: true });
+      }, sizes);
+    const page = await open(browser, site.base, "/en/l/sample/share?frames=none", { width, prepare });
+    await page.waitForSelector("pod-phase button.pri");
+    await drawn(page);
+    const shifted = await page.evaluate(() => window.shifted);
+    assert.ok(shifted < 0.01, `${width}, ${JSON.stringify(sizes)}: ${shifted}`); // less is a font that came
+    await page.context().close();
+  }
+});
