@@ -7,7 +7,7 @@ export function misplaced(view) {
   const over = document.documentElement.scrollWidth - innerWidth;
   if (over > 0) wrong.push(`the page is ${over} px too wide`);
 
-  /** The part of a box that its scrolling ancestors show; also whether something that does not scroll cuts it off. */
+  /** The part of a box that its ancestors show, and how much of it can only be seen by scrolling sideways, or not at all. */
   const seen = (el, box) => {
     let { left, top, right, bottom } = box;
     let cut = 0;
@@ -15,7 +15,7 @@ export function misplaced(view) {
       const style = getComputedStyle(at);
       if (style.overflowX === "visible" && style.overflowY === "visible") continue;
       const b = at.getBoundingClientRect();
-      if (/hidden|clip/.test(style.overflowX)) cut = Math.max(cut, right - b.right, b.left - left);
+      if (style.overflowX !== "visible") cut = Math.max(cut, right - b.right, b.left - left);
       if (/hidden|clip/.test(style.overflowY)) cut = Math.max(cut, Math.min(bottom - b.bottom, bottom - top), Math.min(b.top - top, bottom - top));
       [left, top, right, bottom] = [Math.max(left, b.left), Math.max(top, b.top), Math.min(right, b.right), Math.min(bottom, b.bottom)];
     }
