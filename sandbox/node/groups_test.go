@@ -1,12 +1,15 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"podlab/sandbox"
 	"podlab/sandbox/internal/cgroup"
@@ -85,6 +88,30 @@ const limited = `{"apiVersion":"v1","kind":"Pod","metadata":{"name":"p"},"spec":
 {"name":"busy","image":"busybox","command":["sh","-c","while :; do :; done"],"resources":{"limits":{"cpu":"50m","memory":"16Mi"}}},
 {"name":"few","image":"busybox","command":["sh","-c","sleep 1000"],"resources":{"limits":{"podlab.dev/pids":"24"}}}]}}`
 
+// throttled waits for the agent's word that a container is throttled.
+func throttled(ctx context.Context, t *testing.T, agent sandbox.Agent, container string) (out sandbox.Moment) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(ctx, sandboxtest.Within(20*time.Second))
+	defer cancel()
+	told := errors.New("told")
+	err := agent.Watch(ctx, nil, func(u sandbox.Update) error {
+		if u.Moments == nil {
+			return nil
+		}
+		for _, m := range u.Moments.Items {
+			if m.Kind == sandbox.MomentThrottle && m.Container == container {
+				out = m
+				return told
+			}
+		}
+		return nil
+	})
+	if !errors.Is(err, told) {
+		t.Error(err)
+	}
+	return out
+}
+
 // TestContainersLimits sees each limit of a container bite, and the snapshot tell of it.
 func TestContainersLimits(t *testing.T) {
 	ctx, agent := newNode(t)
@@ -103,8 +130,11 @@ func TestContainersLimits(t *testing.T) {
 			c := find(s, "p/busy").Usage
 			return c.Throttled > 3 && c.CPULimit != 0
 		})
-		if c := find(s, "p/busy").Usage; c.CPULimit != 50 || c.MemoryLimit != 16<<20 || c.CPU <= 0 || c.Memory <= 0 {
+		if c := find(s, "p/busy").Usage; c.CPULimit != 50 || c.MemoryLimit != 16<<20 || c.CPU <= 0 || c.Memory <= 0 || c.ThrottledTime <= 0 {
 			t.Errorf("%+v", c)
+		}
+		if m := throttled(ctx, t, agent, "p/busy"); m.Reason != "Began" || m.Pod != "p" || m.Params["periods"] == "" || m.Time == 0 {
+			t.Errorf("%+v", m)
 		}
 	})
 	t.Run("read-only", func(t *testing.T) {

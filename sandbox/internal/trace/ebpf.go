@@ -66,18 +66,26 @@ func openKernel(at offsets, lim limits) (_ *kernelSource, err error) {
 	}
 	fds := mapFDs{nodes: s.nodes.FD(), ring: ring.FD(), owners: s.owners.FD(), told: s.told.FD()}
 	assembled := func(program func(*assembly)) asm.Instructions { return assemble(program, at, fds, lim) }
-	if at.hasSockets {
-		if s.partial = s.attachSockets(assembled); s.partial != nil {
-			at.hasSockets = false
-		}
+	var calls, sockets error
+	if calls = s.attachCalls(assembled); calls != nil {
+		s.untold = append(s.untold, sandbox.UntoldNamespaces, sandbox.UntoldMounts)
 	}
+	if sockets = at.noSockets; sockets == nil {
+		sockets = s.attachSockets(assembled)
+	}
+	if sockets != nil {
+		s.untold = append(s.untold, sandbox.UntoldSockets)
+	}
+	if !at.oomHasTask {
+		s.untold = append(s.untold, sandbox.UntoldOOM)
+	}
+	s.partial = errors.Join(calls, sockets)
 	// The ring is open for reading before the first program can write.
 	for _, p := range programs(at) {
 		if err := s.attach(p.tracepoint, assembled(p.program)); err != nil {
 			return nil, fmt.Errorf("%s: %w", p.tracepoint, err)
 		}
 	}
-	s.untold = untoldBy(at)
 	return s, nil
 }
 
@@ -93,7 +101,6 @@ func programs(at offsets) []attachment {
 		{"sched_process_fork", forkProgram},
 		{"sched_process_exec", execProgram},
 		{"sched_process_exit", exitProgram},
-		{"sys_exit", callProgram},
 		{"inet_sock_set_state", tcpProgram},
 	}
 	if at.oomHasTask {

@@ -25,17 +25,16 @@ type offsets struct {
 	// mark_victim(task, uid): since Linux 6.8
 	oomHasTask bool
 	// pt_regs at the end of a system call
-	regsCall, regsCallSize uint32
-	regsArgs               [callArgs]uint32
+	regsArgs [callArgs]uint32
 	// task_struct, nsproxy and the namespaces in it
 	taskNSProxy    uint32
 	nsproxy, inums [len(namespaceKinds)]uint32
 	// sock
 	sockProtocol, sockFamily, sockPort, sockPeerPort, sockNet, netInum uint32
 	sockAddr, sockPeer, sockAddr6, sockPeer6                           uint32
-	// UDP and Unix sockets, where this kernel has them and the tracepoint that tells of their end
-	sockets    socketOffsets
-	hasSockets bool
+	// UDP and Unix sockets, or why they cannot be told of
+	sockets   socketOffsets
+	noSockets error
 }
 
 // kernelOffsets reads them from the running kernel's type information, /sys/kernel/btf/vmlinux.
@@ -106,8 +105,7 @@ func findOffsets(spec *btf.Spec) (o offsets, err error) {
 	}
 	o.exitHasGroupDead = len(tracepointParams(spec, "sched_process_exit")) >= 2
 	o.oomHasTask = oomHasTask(spec)
-	o.sockets, err = findSocketOffsets(spec)
-	o.hasSockets = err == nil // AF_UNIX may be a module: a kernel without it tells the rest
+	o.sockets, o.noSockets = findSocketOffsets(spec) // AF_UNIX may be a module: then the rest is told
 	return o, nil
 }
 

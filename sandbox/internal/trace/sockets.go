@@ -1,7 +1,6 @@
 package trace
 
 import (
-	"fmt"
 	"strconv"
 
 	"github.com/cilium/ebpf/asm"
@@ -13,9 +12,8 @@ import (
 )
 
 // UDP and Unix sockets: who gives one an address, listens at it or connects it, and when it is gone. No tracepoint tells of them, so they
-// are met where their processes act: bind, listen and connect when they have succeeded (calls.go); the last close(2), and the end of a
-// process that holds one. Kernels have a tracepoint for close alone, which costs the other system calls next to nothing. A socket that
-// dup2(2), close_range(2) or exec(2) closes is not told of.
+// are met where their processes act: bind, listen and connect when they have succeeded; the last close(2), and the end of a process that
+// holds one. The end of one that dup2(2), close_range(2) or exec(2) closes is not told of.
 
 // Layout of a socket's record after the common part, in bytes. Family, ports and addresses lie as in one of TCP.
 const (
@@ -42,13 +40,9 @@ const (
 	actClose
 )
 
-// socketCalls are the system calls that are told of.
-var socketCalls = []struct{ number, act int32 }{{unix.SYS_BIND, actBind}, {unix.SYS_LISTEN, actListen}, {unix.SYS_CONNECT, actConnect}}
-
 const (
-	maxTold    = 16384 // sockets whose opening was told; the longest unused are forgotten
-	maxEndFDs  = 256   // descriptors of a process that are looked at when it ends
-	fdsOfAWord = 64
+	maxTold   = 16384 // sockets whose opening was told; the longest unused are forgotten
+	maxEndFDs = 64    // descriptors of a process that are looked at when it ends: a word of the table of open ones
 )
 
 // More slots on the stack: see program.go and calls.go.
@@ -58,7 +52,7 @@ const (
 	slotFD     int16 = -184
 	slotAct    int16 = -192
 	slotInode  int16 = -200 // number of the socket's inode: what the map of told sockets holds
-	slotOpen   int16 = -208 // 64 bits of the table of open descriptors
+	slotOpen   int16 = -208 // bits of the descriptors that are open, the one in slotFD the lowest
 	slotFamily int16 = -216
 	slotName   int16 = -224 // struct unix_address *
 	slotPeer   int16 = -232 // struct sock * of a Unix socket's other end
@@ -106,7 +100,25 @@ func findSocketOffsets(spec *btf.Spec) (o socketOffsets, err error) {
 	return o, err
 }
 
-// closeProgram is for the tracepoint of close(2)'s begin: the descriptor is its first argument (events/syscalls/sys_enter_close/format).
+// actProgram is for the end of bind, listen or connect.
+func actProgram(act int32) func(*assembly) {
+	return func(a *assembly) {
+		a.succeeded()
+		a.add(
+			asm.Mov.Imm(asm.R1, 0), asm.StoreMem(asm.R10, slotFD, asm.R1, asm.DWord),
+			asm.Mov.Imm(asm.R1, act), asm.StoreMem(asm.R10, slotAct, asm.R1, asm.DWord),
+		)
+		a.read(asm.R10, slotFD, 4, asm.R7, a.at.regsArgs[0])
+		a.add(asm.FnGetCurrentTask.Call(), asm.Mov.Reg(asm.R6, asm.R0))
+		a.findNode()
+		a.heldSocket("end")
+		a.called()
+		a.tellHeld()
+		a.finish()
+	}
+}
+
+// closeProgram is for the begin of close: the descriptor is its first argument (events/syscalls/sys_enter_close/format).
 func closeProgram(a *assembly) {
 	const firstArg = 16
 	a.add(
@@ -143,8 +155,15 @@ func endProgram(a *assembly) {
 		asm.StoreMem(asm.R10, slotFD, asm.R1, asm.DWord),
 		asm.StoreMem(asm.R10, slotOpen, asm.R1, asm.DWord),
 	)
+	a.table("end")
+	a.follow(slotTmp, a.at.sockets.tableOpen, asm.R10, slotTmp, 8)
+	a.follow(slotTmp, 0, asm.R10, slotOpen, 8)
 	a.label("descriptor")
-	a.openDescriptor()
+	a.add(
+		asm.LoadMem(asm.R1, asm.R10, slotOpen, asm.DWord),
+		asm.And.Imm(asm.R1, 1),
+		asm.JEq.Imm(asm.R1, 0, "next"),
+	)
 	a.heldSocket("next")
 	a.closing("next")
 	a.full = "missed"
@@ -158,37 +177,14 @@ func endProgram(a *assembly) {
 		asm.LoadMem(asm.R1, asm.R10, slotFD, asm.DWord),
 		asm.Add.Imm(asm.R1, 1),
 		asm.StoreMem(asm.R10, slotFD, asm.R1, asm.DWord),
+		asm.LoadMem(asm.R2, asm.R10, slotOpen, asm.DWord),
+		asm.RSh.Imm(asm.R2, 1),
+		asm.StoreMem(asm.R10, slotOpen, asm.R2, asm.DWord),
+		asm.JEq.Imm(asm.R2, 0, "end"),
 		asm.JLT.Imm(asm.R1, maxEndFDs, "descriptor"),
 	)
 	a.label("end")
 	a.add(asm.Mov.Imm(asm.R0, 0), asm.Return())
-}
-
-// openDescriptor goes to "next" when the descriptor in slotFD is not open, to "end" when no later one can be.
-func (a *assembly) openDescriptor() {
-	a.add(
-		asm.LoadMem(asm.R1, asm.R10, slotFD, asm.DWord),
-		asm.And.Imm(asm.R1, fdsOfAWord-1),
-		asm.JNE.Imm(asm.R1, 0, "bit"),
-	)
-	a.table("end")
-	a.follow(slotTmp, a.at.sockets.tableOpen, asm.R10, slotTmp, 8)
-	a.add(
-		asm.LoadMem(asm.R3, asm.R10, slotTmp, asm.DWord),
-		asm.LoadMem(asm.R1, asm.R10, slotFD, asm.DWord),
-		asm.RSh.Imm(asm.R1, 3),
-		asm.Add.Reg(asm.R3, asm.R1),
-	)
-	a.read(asm.R10, slotOpen, 8, asm.R3, 0)
-	a.label("bit")
-	a.add(
-		asm.LoadMem(asm.R1, asm.R10, slotOpen, asm.DWord),
-		asm.Mov.Reg(asm.R2, asm.R1),
-		asm.RSh.Imm(asm.R1, 1),
-		asm.StoreMem(asm.R10, slotOpen, asm.R1, asm.DWord),
-		asm.And.Imm(asm.R2, 1),
-		asm.JEq.Imm(asm.R2, 0, "next"),
-	)
 }
 
 // table leaves the struct fdtable of the task in R6 in slotTmp, or goes elsewhere when it has no descriptor slotFD.
@@ -461,15 +457,4 @@ func (r record) unixName(length, at int16) string {
 		return text.Clean("@"+string(b[1:]), unixNameMax)
 	}
 	return r.text(b)
-}
-
-// attachSockets attaches what tells of UDP and Unix sockets besides callProgram.
-func (s *kernelSource) attachSockets(assembled func(func(*assembly)) asm.Instructions) error {
-	if err := s.attachCall("sys_enter_close", assembled(closeProgram)); err != nil {
-		return fmt.Errorf("sys_enter_close: %w", err)
-	}
-	if err := s.attach("sched_process_exit", assembled(endProgram)); err != nil {
-		return fmt.Errorf("sched_process_exit: %w", err)
-	}
-	return nil
 }

@@ -169,7 +169,7 @@ func BenchmarkEBPFCalls(b *testing.B) {
 	at, err := kernelOffsets()
 	must(b, err)
 	without := at
-	without.hasSockets = false
+	without.noSockets = errors.New("not asked for")
 	for name, call := range calls {
 		for _, tracer := range []struct {
 			name string

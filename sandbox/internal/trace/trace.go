@@ -1,6 +1,7 @@
-// Package trace reports the moments of every node's processes as the kernel sees them: fork, exec and exit.
+// Package trace reports the moments of every node's processes as the kernel sees them: fork, exec and exit, and by eBPF what they do to
+// namespaces, mounts and sockets.
 //
-// Where they come from, best first: eBPF programs on the kernel's raw tracepoints ("ebpf"), the kernel's proc connector ("proc"),
+// Where they come from, best first: eBPF programs on the kernel's tracepoints ("ebpf"), the kernel's proc connector ("proc"),
 // reading /proc again and again ("poll"). Open takes the first that works here. All three are host-wide and need root; what is not
 // in a registered node is dropped at once, by eBPF in the kernel itself.
 //

@@ -14,19 +14,47 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// attachCall attaches to the tracepoint of one system call: all others cost one test of a bit more. Such tracepoints are perf events, of
-// all processors though each is opened on one (perf_event_open(2)). Their numbers are in a tracefs of its own that is mounted nowhere:
-// not every container and not every small system has one.
-func (s *kernelSource) attachCall(tracepoint string, instructions asm.Instructions) error {
+// attachCalls attaches what tells of system calls. Each has a tracepoint of its own, so that all others cost a test of one bit more.
+func (s *kernelSource) attachCalls(assembled func(func(*assembly)) asm.Instructions) error {
+	var ends []string
+	for _, c := range calls {
+		ends = append(ends, "sys_exit_"+c.name)
+	}
+	return s.attachCall(assembled(callProgram), ends...)
+}
+
+// attachSockets attaches what tells of UDP and Unix sockets.
+func (s *kernelSource) attachSockets(assembled func(func(*assembly)) asm.Instructions) error {
+	return errors.Join(
+		s.attachCall(assembled(closeProgram), "sys_enter_close"),
+		s.attach("sched_process_exit", assembled(endProgram)),
+		s.attachCall(assembled(actProgram(actBind)), "sys_exit_bind"),
+		s.attachCall(assembled(actProgram(actListen)), "sys_exit_listen"),
+		s.attachCall(assembled(actProgram(actConnect)), "sys_exit_connect"),
+	)
+}
+
+// attachCall attaches a program to tracepoints of system calls. They are perf events, of all processors though each is opened on one
+// (perf_event_open(2)); cilium/ebpf would look for their numbers where tracefs is mounted, which is not so in every container.
+func (s *kernelSource) attachCall(instructions asm.Instructions, tracepoints ...string) error {
+	program, err := ebpf.NewProgram(&ebpf.ProgramSpec{Name: "podlab_call", Type: ebpf.TracePoint, Instructions: instructions, License: "GPL"})
+	if err != nil {
+		return fmt.Errorf("%v: %w", tracepoints, err)
+	}
+	s.closer = append(s.closer, program.Close)
+	for _, tracepoint := range tracepoints {
+		if err := s.attachPerf(program, tracepoint); err != nil {
+			return fmt.Errorf("%s: %w", tracepoint, err)
+		}
+	}
+	return nil
+}
+
+func (s *kernelSource) attachPerf(program *ebpf.Program, tracepoint string) error {
 	id, err := tracepointID("syscalls", tracepoint)
 	if err != nil {
 		return err
 	}
-	program, err := ebpf.NewProgram(&ebpf.ProgramSpec{Name: "podlab_call", Type: ebpf.TracePoint, Instructions: instructions, License: "GPL"})
-	if err != nil {
-		return err
-	}
-	s.closer = append(s.closer, program.Close)
 	attributes := unix.PerfEventAttr{Type: unix.PERF_TYPE_TRACEPOINT, Config: id, Sample_type: unix.PERF_SAMPLE_RAW, Sample: 1, Wakeup: 1}
 	attributes.Size = uint32(unsafe.Sizeof(attributes))
 	event, err := unix.PerfEventOpen(&attributes, -1, 0, -1, unix.PERF_FLAG_FD_CLOEXEC)
@@ -40,7 +68,7 @@ func (s *kernelSource) attachCall(tracepoint string, instructions asm.Instructio
 	return os.NewSyscallError("PERF_EVENT_IOC_ENABLE", unix.IoctlSetInt(event, unix.PERF_EVENT_IOC_ENABLE, 0))
 }
 
-// tracepointID reads a tracepoint's number.
+// tracepointID reads a tracepoint's number, from a tracefs of its own.
 func tracepointID(group, name string) (id uint64, err error) {
 	root, err := openTracefs()
 	if err != nil {

@@ -15,14 +15,3 @@ func (s *kernelSource) lacks() []string { return s.untold }
 func (s *connectorSource) lacks() []string { return lifeOnly }
 
 func (s *pollSource) lacks() []string { return append([]string{sandbox.UntoldShort}, lifeOnly...) }
-
-// untoldBy is what the programs cannot tell on a kernel.
-func untoldBy(at offsets) (kinds []string) {
-	if !at.hasSockets {
-		kinds = append(kinds, sandbox.UntoldSockets)
-	}
-	if !at.oomHasTask {
-		kinds = append(kinds, sandbox.UntoldOOM)
-	}
-	return kinds
-}
