@@ -38,6 +38,7 @@ var benchmarks = []benchmark{
 	{"moment", "a kernel moment reaches a live websocket", benchMoment},
 	{"dom", "a kernel moment is in the page of a browser, while --active learners are active, and what each costs", benchDOM},
 	{"frames", "how smooth a page is that shows 300 processes at ten updates a second", benchFrames},
+	{"recording", "what an hour of a lab's recording takes, by --record of a real one, and how soon any moment of it is on Chromium's screen", benchRecording},
 	{"podman", "the same pod and exec by podman, if it is installed", benchPodman},
 	{"cri", "the same pod and exec by containerd over the CRI, if it is installed", benchCRI},
 }
@@ -49,6 +50,7 @@ type bench struct {
 	lab       string
 	idlers    int
 	active    int
+	record    time.Duration
 	course    string
 	host      *host
 }
@@ -59,6 +61,7 @@ func main() {
 	flag.IntVar(&b.rounds, "rounds", 20, "how often each thing is done")
 	flag.StringVar(&b.lab, "lab", "3.1-infra-container", "lab whose page the websockets belong to")
 	flag.IntVar(&b.idlers, "idle", 40, "how many idle learners")
+	flag.DurationVar(&b.record, "record", 3*time.Minute, "how long a session is recorded; an hour is worked out from it")
 	flag.IntVar(&b.active, "active", 40, "how many active learners, of whom one has a browser")
 	flag.StringVar(&b.course, "course", "labs/testdata/course", "`folder` of a course whose first lab begins with a pod")
 	flag.Usage = func() {

@@ -4,15 +4,19 @@ import (
 	"context"
 	"os"
 	"os/exec"
+
+	"golang.org/x/sys/unix"
 )
 
 // benchTerminal prints a large file in a pod's terminal, and interrupts endless output there, before the eyes of Chromium.
-func benchTerminal(ctx context.Context, b *bench) error { return b.browse(ctx, "terminal") }
+func benchTerminal(ctx context.Context, b *bench) error {
+	return b.browse(ctx, "web/bench/terminal.mjs")
+}
 
-// browse runs a part of web/test/measure.mjs, which drives Chromium and prints figures of its own. Started from the root of the clone.
-func (b *bench) browse(ctx context.Context, args ...string) error {
-	cmd := exec.CommandContext(ctx, "node", append([]string{"web/test/measure.mjs"}, args...)...)
-	cmd.Env = append(os.Environ(), "PODLAB_SITE=http://"+b.host.addr)
+// browse runs a program that drives Chromium and prints figures of its own: the site's address comes first among its arguments.
+func (b *bench) browse(ctx context.Context, program string, args ...string) error {
+	cmd := exec.CommandContext(ctx, "node", append([]string{program, "http://" + b.host.addr}, args...)...)
+	cmd.Cancel = func() error { return cmd.Process.Signal(unix.SIGTERM) }
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	return cmd.Run()
 }

@@ -159,7 +159,7 @@ func (m *recorder) follow(taken labs.Taken) {
 			s.size = status.Size
 			m.ended(m.out.Resize(m.since(), s.number, status.Size))
 		}
-		if s.idle() {
+		if s.idle(time.Now()) {
 			m.reading.Go(func() { s.read(m.ctx, m.access) })
 		}
 	}

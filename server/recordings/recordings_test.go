@@ -393,3 +393,21 @@ func TestFreeIsTheFileSystems(t *testing.T) {
 		t.Error("no error where there is no directory")
 	}
 }
+
+// TestTerminalIsNotTriedAtEachState: one that cannot be attached to is tried less and less often.
+func TestTerminalIsNotTriedAtEachState(t *testing.T) {
+	s := &screen{id: "node", target: "node"}
+	now := time.Now()
+	tries := 0
+	for at := time.Duration(0); at < time.Minute; at += 50 * time.Millisecond { // as often as there are states
+		if !s.idle(now.Add(at)) {
+			continue
+		}
+		tries++
+		s.read(t.Context(), func() (labs.Access, error) { return labs.Access{}, sandbox.Errorf(sandbox.CodeUnavailable) })
+		s.again = now.Add(at + s.wait)
+	}
+	if tries > 12 || tries < 8 {
+		t.Errorf("%d tries in a minute", tries)
+	}
+}

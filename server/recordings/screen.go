@@ -3,6 +3,7 @@ package recordings
 import (
 	"context"
 	"sync"
+	"time"
 
 	"podlab/labs"
 	"podlab/sandbox"
@@ -10,6 +11,12 @@ import (
 
 // maxWaiting is how much output of a terminal waits to be written: as much as its node keeps.
 const maxWaiting = 256 << 10
+
+// Between tries to attach to a terminal that cannot be: the first wait, and the longest.
+const (
+	firstWait = 250 * time.Millisecond
+	mostWait  = 8 * time.Second
+)
 
 // screen is one terminal of a recording: an attachment of its own, that only watches. What it reads waits in memory, the newest wins: a
 // slow disk never slows a terminal.
@@ -20,17 +27,33 @@ type screen struct {
 
 	mu      sync.Mutex
 	reading bool
+	wait    time.Duration // after the last try that failed; 0 when it did not
+	again   time.Time     // not before that
 	waiting []byte
 	skipped bool
 }
 
-// idle reports whether nobody reads it, and takes the place of who does.
-func (s *screen) idle() bool {
+// idle reports whether nobody reads it and it may be tried now, and takes the place of who reads it.
+func (s *screen) idle(now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	was := s.reading
+	if s.reading || now.Before(s.again) {
+		return false
+	}
 	s.reading = true
-	return !was
+	return true
+}
+
+// tried takes note of whether it could be attached to.
+func (s *screen) tried(ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if ok {
+		s.wait = 0
+		return
+	}
+	s.wait = min(max(2*s.wait, firstWait), mostWait)
+	s.again = time.Now().Add(s.wait)
 }
 
 // read attaches and reads until the program ends, the node goes or ctx ends. After it, the next snapshot that shows the terminal begins
@@ -39,6 +62,7 @@ func (s *screen) read(ctx context.Context, access func() (labs.Access, error)) {
 	defer s.rest()
 	node, err := access()
 	if err != nil {
+		s.tried(false)
 		return
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -54,6 +78,7 @@ func (s *screen) read(ctx context.Context, access func() (labs.Access, error)) {
 	defer leaving.Wait()
 	defer cancel()
 	term, err := node.Terminal(ctx, sandbox.TerminalSpec{ID: s.id, Target: s.target, Watch: true})
+	s.tried(err == nil)
 	if err != nil {
 		return // it ended just now, or will be there in a moment
 	}

@@ -6,7 +6,7 @@ import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { flags } from "./browser.mjs";
+import { flags } from "../test/browser.mjs";
 
 /** Starts a browser with one page; close() ends it. */
 export async function bare(url, { width = 1440, height = 900 } = {}) {

@@ -1,16 +1,12 @@
-// Figures of a real page at a real node, one `name value unit` a line: node test/measure.mjs NAME. scripts/bench starts it.
-// PODLAB_SITE is the site.
+// A pod's terminal in a real page: a file is printed, and endless output interrupted. One `name value unit` a line: node bench/terminal.mjs SITE.
 
 import { bare } from "./bare.mjs";
+import { figure, percentile } from "./figure.mjs";
 
-const site = process.env.PODLAB_SITE;
+const site = process.argv[2];
 const path = "/en/l/3.1-infra-container/restart"; // its step begins with a pod, whose container "client" has a terminal
 const MIB = 32; // of the file that is printed
 const LINE = "2026-11-21T19:07:46Z client[17] GET /index.html 200 612 0.000412 keep-alive 0123456789";
-
-const figure = (name, value, unit) => console.log(`${name} ${value.toFixed(2)} ${unit}`);
-
-const at = (all, p) => all.toSorted((a, b) => a - b)[Math.min(all.length - 1, Math.floor((all.length * p) / 100))];
 
 const rows = `document.querySelector('[data-group="1"] .xterm-rows')`;
 
@@ -55,7 +51,7 @@ async function cat(page) {
     const began = await enter(page, `cat /tmp/big; echo; echo end''-${i}`);
     rates.push((MIB * 1000) / ((await shows(page, `end-${i}`)) - began));
   }
-  figure("terminal.cat", at(rates, 50), "MiB/s");
+  figure("terminal.cat", percentile(rates, 50), "MiB/s");
 }
 
 /** From Ctrl-C, while output has no end, until the shell's prompt is on the screen. */
@@ -70,18 +66,14 @@ async function interrupt(page) {
     const back = await until(page, `/[#$]\\s*$/.test(${rows}.textContent)`);
     took.push(back - (await page.value("window.pressed")));
   }
-  figure("terminal.interrupt.p50", at(took, 50), "ms");
-  figure("terminal.interrupt.p99", at(took, 99), "ms");
+  figure("terminal.interrupt.p50", percentile(took, 50), "ms");
+  figure("terminal.interrupt.p99", percentile(took, 99), "ms");
 }
 
-async function terminal() {
-  const page = await atPod();
-  try {
-    await cat(page);
-    await interrupt(page);
-  } finally {
-    await page.close();
-  }
+const page = await atPod();
+try {
+  await cat(page);
+  await interrupt(page);
+} finally {
+  await page.close();
 }
-
-await { terminal }[process.argv[2]]();
