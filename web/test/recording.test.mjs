@@ -73,6 +73,24 @@ test("views and terminals show the moment, forwards and backwards", async () => 
   await page.context().close();
 });
 
+test("charts hold what was until the moment, and nothing after it", async () => {
+  const page = await open(browser, site.base, replay());
+  await opened(page);
+  await page.click("#tab-resources");
+  await page.waitForSelector("#view-resources .chart");
+  const charts = () => page.locator("#view-resources .chart").evaluateAll((all) => all.map((c) => ({ line: c.querySelector(".ln").getAttribute("d"), ooms: c.querySelectorAll(".mark").length, throttled: c.querySelectorAll(".band").length })));
+  const at = async (ms) => (await seek(page, ms), charts());
+  const sum = (all, of) => all.reduce((n, c) => n + c[of], 0);
+  const early = await at(2400);
+  assert.deepEqual([sum(early, "ooms"), sum(early, "throttled")], [0, 0]);
+  const late = await at(6000);
+  assert.deepEqual([sum(late, "ooms"), sum(late, "throttled")], [2, 1], "the node's and its own; the one that was throttled");
+  for (const [i, { line }] of late.entries()) assert.ok(line.split("H").length > early[i].line.split("H").length, `chart ${i} has gone on`);
+  assert.deepEqual(await at(2400), early);
+  assert.deepEqual(page.wrongs, []);
+  await page.context().close();
+});
+
 test("keyboard: step, play, speed, pane by pane", async () => {
   const page = await open(browser, site.base, replay());
   await opened(page);

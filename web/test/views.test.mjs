@@ -188,6 +188,25 @@ test("paused views stand still, whatever comes", async () => {
   await page.context().close();
 });
 
+test("charts of the last minutes, looked back on: until the moment, and nothing after it", async () => {
+  const page = await lab();
+  for (const frame of change) await page.send(frame);
+  await page.show("resources");
+  const marks = () => page.locator("#view-resources .chart .mark").count();
+  assert.equal(await marks(), 2, "the node's and the container's own");
+  await page.click("pod-pause button");
+  const range = page.locator(".timebar input");
+  await range.waitFor();
+  await range.focus();
+  await page.keyboard.press("Home");
+  await drawn(page);
+  assert.equal(await marks(), 0);
+  await page.keyboard.press("End");
+  await drawn(page);
+  assert.equal(await marks(), 2);
+  await page.context().close();
+});
+
 // Rows of the tree come and go, and with them goes what stands below it; a joined block shrinks when one of its containers ends.
 test("frames that arrive move nothing but what they are about", async () => {
   const page = await lab({ reducedMotion: "no-preference" });
