@@ -131,7 +131,10 @@ func short(plain string) string {
 }
 
 // later are parts whose words come with them, by how their keys begin, up to the first dot.
-var later = map[string]string{"ask": "ask", "compare": "compare", "ipc": "ipc", "key": "key", "moment": "timeline", "net": "net", "reason": "timeline", "res": "res", "vol": "vol"}
+var later = map[string]string{
+	"ask": "ask", "compare": "compare", "ipc": "ipc", "key": "key", "moment": "timeline", "net": "net", "reason": "timeline", "res": "res",
+	"vol": "vol",
+}
 
 // wordsPlugin makes modules of a language's words, only of those that the scripts use: words:en of what a page has from the start,
 // words:en/PART of a part that is loaded later.

@@ -69,7 +69,7 @@ var prints = map[string]string{
 	"flood":     flood,
 	"queries":   queries,
 	"bracketed": "\x1b[?2004h",
-	"links": "\r\n\x1b]8;;https://elsewhere.example/real\x07https://bank.example/\x1b]8;;\x07 \x1b]8;;javascript:scripted()\x07script\x1b]8;;\x07 http://seen.example/page\r\n",
+	"links":     "\r\n\x1b]8;;https://elsewhere.example/real\x07https://bank.example/\x1b]8;;\x07 \x1b]8;;javascript:scripted()\x07script\x1b]8;;\x07 http://seen.example/page\r\n",
 }
 
 // queries are what a program asks of its terminal, with words of its own in them that must never come back as if typed, and resizes.
