@@ -88,6 +88,20 @@ func TestErrors(t *testing.T) {
 	}
 }
 
+// TestUntold: whatever a tracer cannot tell of has words.
+func TestUntold(t *testing.T) {
+	for _, lang := range web.Langs {
+		w := web.WordsOf(lang)
+		for _, kind := range []string{
+			sandbox.UntoldShort, sandbox.UntoldNamespaces, sandbox.UntoldMounts, sandbox.UntoldTCP, sandbox.UntoldSockets, sandbox.UntoldReparent, sandbox.UntoldOOM,
+		} {
+			if !w.Has("untold." + kind) {
+				t.Errorf("%s: no words for %s", lang, kind)
+			}
+		}
+	}
+}
+
 // TestWhyNodeIsGone: every reason of the contract has a sentence of its own.
 func TestWhyNodeIsGone(t *testing.T) {
 	for _, lang := range web.Langs {

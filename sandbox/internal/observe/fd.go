@@ -8,21 +8,21 @@ type heldSocket struct {
 	inode uint64
 }
 
-// sockets reads /proc/PID/fd.
-func (o *Observer) sockets(process dir) []heldSocket {
-	d, err := openDir(process, "fd")
+// sockets reads /proc/PID/fd into what is known of the process.
+func (o *Observer) sockets(in dir, p *process) {
+	p.sockets, p.moreFDs = nil, false
+	d, err := openDir(in, "fd")
 	if err != nil {
-		return nil
+		return
 	}
 	defer d.close()
-	fds, _, _ := o.r.numbers(d, maxFDs)
-	var held []heldSocket
+	fds, more, _ := o.r.numbers(d, maxFDs)
+	p.moreFDs = more
 	for _, fd := range fds {
 		target, err := o.r.link(d, strconv.Itoa(fd))
 		if err != nil || len(target) < 8 || string(target[:8]) != "socket:[" {
 			continue
 		}
-		held = append(held, heldSocket{fd, parseInode(target)})
+		p.sockets = append(p.sockets, heldSocket{fd, parseInode(target)})
 	}
-	return held
 }

@@ -225,6 +225,14 @@ func inNodeBounds(t *testing.T) {
 	if v := s.Volumes[0]; len(v.Files) != maxFiles || v.Bytes != 200*4 || !slices.Equal(s.Truncated, []string{"files"}) {
 		t.Errorf("%d files, %d bytes, %v", len(v.Files), v.Bytes, s.Truncated)
 	}
+	for range maxFDs {
+		f, err := os.Open("/dev/null")
+		must(t, err)
+		t.Cleanup(func() { _ = f.Close() })
+	}
+	if s := newObserver(t).Snapshot(Input{InitPID: 1}); !slices.Equal(s.Truncated, []string{"sockets"}) {
+		t.Errorf("of a process with many descriptors: %v", s.Truncated)
+	}
 }
 
 // BenchmarkSnapshot is of 20 processes, two of them with a network namespace of their own, as a node with two pods has.

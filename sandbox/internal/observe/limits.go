@@ -19,7 +19,6 @@ const (
 	maxSockets      = 512 // of all namespaces
 	maxSocketPIDs   = 16  // holders of one socket
 	maxFDs          = 256 // descriptors of one process that are looked at
-	maxAllFDs       = 8192
 	maxVolumes      = 64
 	maxFiles        = 64        // entries listed below one volume
 	maxAllPathBytes = 128 << 10 // paths of files of all volumes

@@ -174,6 +174,9 @@ func (o *Observer) own(s *scan, spaces []*space) {
 	o.lookAgain(s, at)
 	others := map[uint64]holder{}
 	for _, p := range s.all {
+		if p.known.moreFDs {
+			s.truncate("sockets")
+		}
 		for _, held := range p.known.sockets {
 			if sock := at[held.inode]; sock != nil {
 				hold(sock, p)
@@ -227,7 +230,7 @@ func (o *Observer) lookAgain(s *scan, at map[uint64]*sandbox.Socket) {
 	}
 	for _, p := range s.all {
 		if d, err := openDir(noDir, o.Proc+"/"+strconv.Itoa(p.PID)); err == nil {
-			p.known.sockets = o.sockets(d)
+			o.sockets(d, p.known)
 			d.close()
 		}
 	}

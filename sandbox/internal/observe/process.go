@@ -29,6 +29,7 @@ type process struct {
 	threads  []sandbox.Thread
 	nThreads int
 	sockets  []heldSocket
+	moreFDs  bool // than were looked at for sockets
 }
 
 // execMark changes when a process executes another program, renames itself, or dies.
@@ -120,7 +121,7 @@ func (o *Observer) refresh(s *scan, d dir, pid int, p *process, st stat) bool {
 		p.cgroup = parseCgroup(b)
 	}
 	p.threads = o.threads(d, pid, p, st)
-	p.sockets = o.sockets(d)
+	o.sockets(d, p)
 	p.execed, p.read, p.nThreads = mark, s.now, st.threads
 	return true
 }
