@@ -75,6 +75,9 @@ func (u *unit) adopt(kept map[string][]*os.File) (alive int) {
 	for _, c := range u.all() {
 		if c.adopt(kept) {
 			alive++
+			if c == u.infra {
+				u.hold(c.run.PID)
+			}
 		}
 	}
 	if !u.record.Deleted.IsZero() && u.record.Ending.By.IsZero() {

@@ -96,6 +96,22 @@ func (f fresh) close() {
 	}
 }
 
+// hold opens what the sandbox of a living infra is made of.
+func (u *unit) hold(pid int) {
+	u.shared = fresh{}
+	for _, t := range u.sharedTypes() {
+		if file, err := os.Open(fmt.Sprintf("/proc/%d/ns/%s", pid, configs.NsName(t))); err == nil { // else it has just ended
+			u.shared[t] = file
+		}
+	}
+}
+
+// letGo lets the kernel remove what is left of the sandbox.
+func (u *unit) letGo() {
+	u.shared.close()
+	u.shared = nil
+}
+
 // sharedTypes are the namespaces that the pod's containers share, apart from the node.
 func (u *unit) sharedTypes() (types []configs.NamespaceType) {
 	spec := &u.object.Spec
@@ -146,7 +162,8 @@ func (u *unit) makeSandbox() error {
 	if err != nil {
 		return err
 	}
-	defer shared.close()
+	u.letGo()
+	u.shared = shared
 	in := &making{namespaces: shared, over: make(chan struct{})}
 	u.infra.run.Name, u.infra.run.Image = infraName, pauseImage
 	first := u.besideInfra()

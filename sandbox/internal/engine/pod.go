@@ -58,6 +58,7 @@ func (u *unit) clearDead() bool {
 	u.tearDownSandbox()
 	u.settle()
 	if u.record.Finished {
+		u.letGo()
 		return false
 	}
 	u.record.Ending = ending{}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -356,6 +357,45 @@ func TestInfraKilled(t *testing.T) {
 	}
 	if !strings.Contains(b.reasons(), "SandboxChanged") {
 		t.Error(b.reasons())
+	}
+}
+
+// TestNextSandboxIsAnother: its namespaces have numbers of their own, however long after the first one's end it comes. The kernel would give the
+// number of one that is gone to the next.
+func TestNextSandboxIsAnother(t *testing.T) {
+	for _, adopted := range []bool{false, true} {
+		b := open(t)
+		late := filepath.Join(t.TempDir(), "late")
+		check := func(err error) {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		check(os.Mkdir(late, 0o755))
+		b.apply(pod("p", fmt.Sprintf(`"terminationGracePeriodSeconds":1,"volumes":[{"name":"v","hostPath":{"path":%q,"type":"Directory"}}]`, late), sh("a", idle)))
+		b.running("p/a")
+		if adopted {
+			b.Close()
+			again, err := Open(testConfig(t), b.keeper, b.note)
+			check(err)
+			b.Engine = again
+		}
+		infra := b.running("p/_infra").PID
+		numbers := func(pid int) [3]string { return [3]string{ns(t, pid, "net"), ns(t, pid, "uts"), ns(t, pid, "ipc")} }
+		was := numbers(infra)
+		check(os.Remove(late))
+		unix.Kill(infra, unix.SIGKILL)
+		b.eventually("a sandbox that cannot be made yet", func() bool { return strings.Contains(b.reasons(), "FailedMount") })
+		time.Sleep(200 * time.Millisecond) // the kernel has removed what nobody holds
+		check(os.Mkdir(late, 0o755))
+		b.until("p/_infra", "another", func(s Subject) bool { return isRunning(s) && s.PID != infra })
+		is := numbers(b.running("p/_infra").PID)
+		for i := range is {
+			if is[i] == was[i] {
+				t.Errorf("adopted %v: %s is %s again", adopted, was, is)
+			}
+		}
+		b.remove("p")
 	}
 }
 

@@ -30,6 +30,9 @@ type unit struct {
 	apps       []*container
 	ephemerals []*container
 
+	// shared is the sandbox's namespaces, held after its end as a CRI does: the kernel gives the number of a namespace that is gone to the next
+	// one, and who looks at the next sandbox shall see that it is another.
+	shared   fresh
 	shmPath  string    // of its IPC namespace's /dev/shm
 	prepared bool      // volumes, files and address are there
 	retryAt  time.Time // of making the sandbox
@@ -104,6 +107,7 @@ func bound(u *unit, list []*container, runs []run, spec func(int) *sandbox.Conta
 func (u *unit) run(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	defer u.letGo()
 	for {
 		next, gone := u.sync()
 		if gone {
@@ -361,6 +365,7 @@ func (u *unit) show() {
 // remove takes away everything that is left of a unit that has ended, and the unit itself.
 func (u *unit) remove() {
 	u.tearDownSandbox()
+	u.letGo()
 	u.tearDownVolumes()
 	if err := removeTree(u.dir()); err != nil {
 		u.log.Error("directory not removed", "err", err)
