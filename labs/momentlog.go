@@ -130,6 +130,16 @@ func (m *merger) settle(moment *sandbox.Moment) bool {
 	return known || m.hidden[moment.PID]
 }
 
+// others is when the newest of a run happened that is not the agent's own doing, 0 for none: it looks by threads that come and go.
+func (m *merger) others(run sandbox.Moments) (at int64) {
+	for i := range run.Items {
+		if one := &run.Items[i]; one.PID != m.agent && (!one.Thread || one.PPID != m.agent) {
+			at = max(at, one.Time)
+		}
+	}
+	return at
+}
+
 // look learns from a snapshot whose processes belong where. It returns what is settled by it: all that is not younger than the
 // snapshot, but while a probe is being started (patient), whose process is not known yet, only what is known for sure.
 func (m *merger) look(s *sandbox.Snapshot, patient bool) []sandbox.Moment {

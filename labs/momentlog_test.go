@@ -106,3 +106,22 @@ func TestEndlessProbesAreForgotten(t *testing.T) {
 		t.Errorf("%d are remembered", len(m.hidden))
 	}
 }
+
+// The agent is not asked to look for what its own looking does.
+func TestOthersLeavesOutTheAgentsOwnDoing(t *testing.T) {
+	m := newMerger()
+	m.look(&sandbox.Snapshot{Node: sandbox.NodeView{AgentPID: 7}}, false)
+	own := []sandbox.Moment{
+		{Kind: sandbox.MomentFork, PID: 20, PPID: 7, Thread: true, Time: 30},
+		{Kind: sandbox.MomentSetns, PID: 7, Time: 31},
+		{Kind: sandbox.MomentExit, PID: 20, PPID: 7, Thread: true, Time: 32},
+	}
+	if at := m.others(sandbox.Moments{Items: own}); at != 0 {
+		t.Errorf("its own: %d", at)
+	}
+	child := sandbox.Moment{Kind: sandbox.MomentFork, PID: 21, PPID: 7, Time: 29}
+	thread := sandbox.Moment{Kind: sandbox.MomentFork, PID: 23, PPID: 22, Thread: true, Time: 28}
+	if at := m.others(sandbox.Moments{Items: append(own, child, thread)}); at != 29 {
+		t.Errorf("a child that it made, and another's thread: %d, want 29", at)
+	}
+}

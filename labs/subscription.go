@@ -8,11 +8,12 @@ import (
 	"podlab/sandbox"
 )
 
-// Paces of one page's frames. The first after a pause goes out at once, and so does one that tells of another phase: a node made ahead is
-// ready before the gap is over. What happens together (a fork, its exec, the snapshot behind it) takes a few frames, one behind the
-// other, each in time for another picture of the display; where things go on happening, they are told at the slower pace.
+// Paces of one page's frames. What happens together (a fork, its exec, the exit behind it) goes together; the snapshot that shows it, and
+// whatever follows, each in time for another picture of the display; where things go on happening, they are told at the slower pace.
+// A frame that tells of another phase goes out at once: a node made ahead is ready before the gap is over.
 const (
-	frameGap   = 8 * time.Millisecond  // at least, between two frames
+	gather     = 4 * time.Millisecond  // from the first of what happens to its frame
+	frameGap   = 16 * time.Millisecond // at least, between two frames
 	framePace  = 33 * time.Millisecond // between two of many
 	frameBurst = 4                     // that go out before framePace counts
 )
@@ -43,8 +44,8 @@ func (s *Subscription) poke() {
 	}
 }
 
-// Next returns the next frame: the first at once, then one whenever something changed, at the paces above within one phase of the session.
-// Snapshots that came meanwhile are skipped, moments are not.
+// Next returns the next frame: the first at once, then one whenever something changed, at the paces above. Snapshots that came meanwhile are
+// skipped, moments are not.
 func (s *Subscription) Next(ctx context.Context) (Frame, error) {
 	for {
 		select {
@@ -78,18 +79,14 @@ func (s *Subscription) sent(f Frame) {
 	s.told = Frame{Tracer: f.Tracer, Session: f.Session}
 }
 
-// due is when another frame may be sent.
-func (s *Subscription) due() time.Time {
-	due := s.last.Add(frameGap)
-	if paced := s.paced.Add(-(frameBurst - 1) * framePace); paced.After(due) {
-		return paced
-	}
-	return due
+// wait is how long the next frame has to.
+func (s *Subscription) wait() time.Duration {
+	return max(gather, frameGap-time.Since(s.last), time.Until(s.paced)-(frameBurst-1)*framePace)
 }
 
 // gap waits until another frame may be sent.
 func (s *Subscription) gap(ctx context.Context) error {
-	timer := time.NewTimer(time.Until(s.due()))
+	timer := time.NewTimer(s.wait())
 	defer timer.Stop()
 	for s.told.Session.Phase == s.now() {
 		select {

@@ -65,14 +65,11 @@ func TestPaceOfFrames(t *testing.T) {
 		for round := range 2 {
 			p.quiet()
 			begun := time.Now()
-			for i := range frameBurst + 4 {
+			for i := range 3 * frameBurst {
 				r.nodes.Kernel(record.Node, sandbox.Moment{Kind: sandbox.MomentExec, PIDNS: 1, Container: "any"})
 				f, err := p.sub.Next(r.Context())
 				r.ok(err)
-				want := time.Duration(i) * frameGap
-				if i >= frameBurst {
-					want = time.Duration(i-frameBurst+1) * framePace
-				}
+				want := gather + max(time.Duration(i)*frameGap, time.Duration(i-frameBurst+1)*framePace)
 				if got := time.Since(begun); got != want || len(f.Moments) == 0 {
 					t.Errorf("round %d, frame %d with %d moments after %v, want %v", round, i, len(f.Moments), got, want)
 				}

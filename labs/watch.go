@@ -11,7 +11,7 @@ import (
 const (
 	holdBack = 120 * time.Millisecond // moments wait that long at most for a snapshot that says whose they are
 	settled  = 250 * time.Millisecond // after a moment without a snapshot behind it: nothing will come, judge with what is there
-	pokeGap  = 30 * time.Millisecond  // between two pokes of the agent's watch
+	pokeGap  = 50 * time.Millisecond  // at least, between two pokes of the agent's watch; what comes within gather of the first it sees at once
 )
 
 // watch follows one node: the agent's snapshots and moments and the kernel's moments come in, merge puts them together.
@@ -118,11 +118,13 @@ func send[T any](ctx context.Context, to chan<- T, v T) error {
 // how things stood before.
 func (w *watch) merge(ctx context.Context) error {
 	m := newMerger()
-	hold, calm, again := stopped(), stopped(), stopped()
+	hold, calm, look := stopped(), stopped(), stopped()
 	defer hold.Stop()
 	defer calm.Stop()
-	defer again.Stop()
+	defer look.Stop()
 	var poked time.Time
+	var newest int64 // time of the newest moment of the kernel that the agent shall look for
+	due := false     // look runs
 	for {
 		select {
 		case u := <-w.updates:
@@ -132,16 +134,20 @@ func (w *watch) merge(ctx context.Context) error {
 			}
 		case run := <-w.kernels:
 			w.moments(m, run)
-			if wait := pokeGap - time.Since(poked); wait > 0 {
-				again.Reset(wait)
-			} else {
+			if at := m.others(run); at > newest {
+				newest = at
+				if !due {
+					due = true
+					look.Reset(max(gather, pokeGap-time.Since(poked)))
+				}
+			}
+			calm.Reset(settled)
+		case <-look.C:
+			due = false
+			if !w.shows(newest) {
 				poked = time.Now()
 				poke(w.poke)
 			}
-			calm.Reset(settled)
-		case <-again.C: // for those that came within pokeGap of the last
-			poked = time.Now()
-			poke(w.poke)
 		case <-hold.C:
 			w.settle(m.release())
 		case <-calm.C:
@@ -157,6 +163,14 @@ func (w *watch) merge(ctx context.Context) error {
 			hold.Reset(holdBack)
 		}
 	}
+}
+
+// shows reports whether the newest snapshot is of a time or later.
+func (w *watch) shows(at int64) bool {
+	s := w.session
+	s.learner.mu.Lock()
+	defer s.learner.mu.Unlock()
+	return s.snapshot != nil && s.snapshot.Time >= at
 }
 
 func stopped() *time.Timer {

@@ -56,7 +56,9 @@ async function watch(page, view) {
   const told = frames.map(([at, data]) => ({ ...JSON.parse(data), at }));
   const came = told.flatMap(({ moments, at }) => (moments ?? []).map((m) => ({ ...m, at })));
   figure(`dom.${view}.frames`, told.length / SECONDS, "/s");
-  figure(`dom.${view}.snapshots`, told.filter((f) => f.snapshot).length / SECONDS, "/s");
+  const shots = told.flatMap((f) => f.snapshot ?? []);
+  figure(`dom.${view}.snapshots`, shots.length / SECONDS, "/s");
+  figure(`dom.${view}.looks`, (shots.at(-1).seq - shots[0].seq) / SECONDS, "/s"); // of the agent, which tells only of those that show something new
   return { came: came.filter((m) => m.source === "kernel" && !m.thread), rows };
 }
 

@@ -6,7 +6,9 @@ import type { Frame, Moment, SessionView, Snapshot } from "./types.ts";
 
 /** At most this many moments are kept for the timeline. */
 const MOMENTS = 3000;
-/** Views change with the display's frames; after a change that took long they stand still for as long again, at most LONGEST ms. */
+/** Views change at once, then with the display's frames, which are this far apart (ms). Drawing takes the browser about as long again as
+    the scripts take before it: after a change the views stand still for as long as both, at most LONGEST ms. */
+const FRAME = 16;
 const LONGEST = 100;
 /** The server reads two clocks for when the machine booted: less than this apart, ms, it is the same. */
 const STEP = 10;
@@ -98,25 +100,28 @@ let waiting: Came[] = [];
 let asked = 0;
 let rested = 0; // performance.now() from which on views may change again
 
-/** Takes in a frame for the page of a step: it is seen with the display's next one. Nothing is dropped. */
+/** Takes in a frame for the page of a step: views show it at once, or with one of the display's next frames. Nothing is dropped. */
 export function take(frame: Frame, step: string): void {
   waiting.push({ frame: whole(frame), step });
-  asked ||= requestAnimationFrame(flush);
-  if (waiting.length > MANY) flush();
+  if (waiting.length > MANY || (!asked && performance.now() >= rested)) flush();
+  else asked ||= requestAnimationFrame(later);
+}
+
+function later(now: number): void {
+  asked = 0;
+  if (now < rested) asked = requestAnimationFrame(later);
+  else flush();
 }
 
 function flush(): void {
   cancelAnimationFrame(asked);
-  const began = performance.now();
-  if (began < rested && waiting.length <= MANY) {
-    asked = requestAnimationFrame(flush);
-    return;
-  }
   asked = 0;
+  const began = performance.now();
   const frames = waiting;
   waiting = [];
   batch(() => frames.forEach(apply));
-  setTimeout(() => (rested = performance.now() + Math.min(LONGEST, performance.now() - began))); // when it is painted
+  // preact draws in a microtask of its own, which is before this one
+  queueMicrotask(() => (rested = performance.now() + Math.min(LONGEST, Math.max(FRAME / 2, 2 * (performance.now() - began)))));
 }
 
 /** The last minutes on this node, for whoever looks back (recording/back.ts): as much as weighs no more than MINUTES, in processes. */

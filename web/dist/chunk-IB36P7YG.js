@@ -1,1 +1,0 @@
-import{b as t,d as e}from"/assets/chunk-QYF27LTC.js";function i(n,o){customElements.define(n,class extends HTMLElement{connectedCallback(){e(t(o,{host:this}),this)}disconnectedCallback(){e(null,this)}})}export{i as a};

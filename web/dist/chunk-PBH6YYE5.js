@@ -1,0 +1,1 @@
+import{C as a,P as p}from"/assets/chunk-HGXLWLKO.js";var m=e=>Math.floor(e/1e6),f=(e,o)=>{let s=a.peek()?.past??p,r=[];for(let n=s.length-1;n>=0;n--){let t=s[n].frame.snapshot;if(!(!t||t.time>o)){if(t.time<e)break;(!r.length||m(r.at(-1).time)!==m(t.time))&&r.push(t)}}return r.reverse()},i=f,c=e=>{i=e},u=(e,o)=>i(e,o);export{c as a,u as b};
