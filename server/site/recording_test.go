@@ -356,3 +356,39 @@ func TestShortFilesAreJudgedShortly(t *testing.T) {
 		t.Error(judgeWithin(110_000), judgeWithin(hour), judgeWithin(record.MaxFile))
 	}
 }
+
+// TestExamplesOfTheCourse: the recordings that labs bring are of their step, small, and end with every check reached; judged again, they are so still.
+func TestExamplesOfTheCourse(t *testing.T) {
+	course, err := labs.Load(content.FS)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	for _, lab := range course.Labs() {
+		for _, step := range lab.Steps {
+			if len(step.Example) == 0 {
+				continue
+			}
+			found++
+			if len(step.Example) > 300<<10 {
+				t.Errorf("%s %s: %d bytes", lab.ID, step.ID, len(step.Example))
+			}
+			file, err := record.Open(bytes.NewReader(step.Example), int64(len(step.Example)))
+			if err != nil || file.Header.Lab != lab.ID || file.Header.Step != step.ID {
+				t.Fatalf("%s %s: %+v, %v", lab.ID, step.ID, file, err)
+			}
+			now, err := rejudge(t.Context(), lab, file, file.Length())
+			if err != nil || len(now.Checks) != len(step.Checks) {
+				t.Fatalf("%s %s: %d checks, %v", lab.ID, step.ID, len(now.Checks), err)
+			}
+			for _, c := range now.Checks {
+				if c.State != labs.CheckPassed || c.Was != labs.CheckPassed {
+					t.Errorf("%s %s: check %s is %s, was %s", lab.ID, step.ID, c.ID, c.State, c.Was)
+				}
+			}
+		}
+	}
+	if found == 0 {
+		t.Error("no lab has an example")
+	}
+}
