@@ -141,13 +141,12 @@ func (s *Site) sent(w http.ResponseWriter, r *http.Request) (file *record.Reader
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), castWithin)
 	defer cancel()
-	select {
-	case s.judging <- struct{}{}:
-		return file, func() { <-s.judging; free() }, nil
-	case <-ctx.Done():
+	back, err := s.judging.enter(ctx, address(r))
+	if err != nil {
 		free()
-		return nil, nil, errTooMany
+		return nil, nil, err
 	}
+	return file, func() { back(); free() }, nil
 }
 
 // received reads a body of the size of a recording. Its memory is taken, as it comes, from what there is for those of all; free gives it back.

@@ -82,7 +82,7 @@ type Site struct {
 	meter   *meter
 	sockets *sockets
 	sending *semaphore.Weighted // bytes of recordings that browsers sent
-	judging chan struct{}       // holds a value for each of them that is being judged
+	judging *places             // for those that are being judged
 	answers answers             // of /readyz
 	handler http.Handler
 }
@@ -91,7 +91,7 @@ type Site struct {
 func New(cfg Config) *Site {
 	s := &Site{
 		Config: cfg, meter: newMeter(cfg.Metrics), sockets: newSockets(cfg.Limits),
-		sending: semaphore.NewWeighted(maxSending), judging: make(chan struct{}, maxJudging),
+		sending: semaphore.NewWeighted(maxSending), judging: newPlaces(maxJudging),
 	}
 	s.handler = s.routes()
 	return s
