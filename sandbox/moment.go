@@ -21,7 +21,8 @@ const (
 	MomentReparent = "reparent" // PID has lost its parent; PPID is its new one
 
 	// Of sockets: Params "proto" tcp, udp or unix, "net" inode of the network, "local" and "remote" 0.0.0.0:80, a path or @name; a Unix
-	// socket may have neither. Of UDP and Unix, PID is the process that did it; of TCP the one that listened or connected.
+	// socket may have neither. Of UDP and Unix, PID is the process that did it; of TCP the one that listened or connected. Of Unix,
+	// "net" of both ends is who connected's.
 	MomentBind    = "bind"    // a socket for datagrams has an address: UDP and Unix
 	MomentListen  = "listen"  // TCP and Unix
 	MomentConnect = "connect" // Reason Failed, of TCP: refused, or nobody answered

@@ -155,6 +155,7 @@ type claim struct {
 	local, remote string
 	heir          int    // a child that has it open too, in its own pid namespace
 	other         uint64 // inode of the other end
+	client        *peer  // who is there, of a connection that was accepted
 	sent          int64  // bytes to the other end
 }
 
@@ -213,7 +214,7 @@ func (p *peer) opens(kind, network, to string) *claim {
 func (c *claim) accepts(client *claim) *claim {
 	c.by.t.Helper()
 	far := c.by.opens("accept", strconv.Itoa(c.number), "")
-	far.network, far.other, client.other = c.network, client.inode, far.inode
+	far.network, far.other, far.client, client.other = c.network, client.inode, client.by, far.inode
 	return far
 }
 

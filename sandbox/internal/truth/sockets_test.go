@@ -33,8 +33,15 @@ func TestEverySocketHasItsOwner(t *testing.T) {
 	told := follow(ctx, t, d, n.Spec.ID)
 	install(ctx, t, agent)
 	var claims []*claim
+	var all []*peer
 	for size := 2; size <= 5; size++ {
-		claims = append(claims, traffic(random, startPod(ctx, t, agent, size, random.IntN(2) == 0))...)
+		peers := startPod(ctx, t, agent, size, random.IntN(2) == 0)
+		claims, all = append(claims, traffic(random, peers)...), append(all, peers...)
+	}
+	for i := range 4 { // a directory of the node leads from one pod's network to another's
+		listener := all[random.IntN(len(all))].opens("listen", "unix", fmt.Sprintf("/common/%d", i))
+		near := all[random.IntN(len(all))].opens("dial", "unix", listener.local)
+		claims = append(claims, listener, near, listener.accepts(near))
 	}
 	s := agreed(ctx, t, agent, n, claims)
 	rows := len(hostSockets(t, n.PID))
@@ -59,7 +66,7 @@ func install(ctx context.Context, t *testing.T, agent sandbox.Agent) {
 	}
 	defer self.Close()
 	var out bytes.Buffer
-	exit, err := agent.Exec(ctx, sandbox.ExecSpec{Argv: []string{"sh", "-ec", "mkdir /peer; cat >/peer/peer; chmod 755 /peer/peer"}},
+	exit, err := agent.Exec(ctx, sandbox.ExecSpec{Argv: []string{"sh", "-ec", "mkdir /peer /common; cat >/peer/peer; chmod 755 /peer/peer"}},
 		sandbox.Streams{In: self, Out: &out, Err: &out})
 	if err != nil || exit.Code != 0 {
 		t.Fatal(exit, err, out.String())
@@ -73,10 +80,11 @@ func startPod(ctx context.Context, t *testing.T, agent sandbox.Agent, size int, 
 	var containers []string
 	for i := range size {
 		containers = append(containers, fmt.Sprintf(`{"name":"c%d","image":"busybox","command":["sleep","100000"],"volumeMounts":[
-			{"name":"peer","mountPath":"/peer","readOnly":true},{"name":"shared","mountPath":"/shared"}]}`, i))
+			{"name":"peer","mountPath":"/peer","readOnly":true},{"name":"shared","mountPath":"/shared"},{"name":"common","mountPath":"/common"}]}`, i))
 	}
 	pod := fmt.Sprintf(`{"apiVersion":"v1","kind":"Pod","metadata":{"name":%q},"spec":{"shareProcessNamespace":%v,"terminationGracePeriodSeconds":0,
-		"volumes":[{"name":"peer","hostPath":{"path":"/peer"}},{"name":"shared","emptyDir":{}}],"containers":[%s]}}`, name, sharedPIDs, strings.Join(containers, ","))
+		"volumes":[{"name":"peer","hostPath":{"path":"/peer"}},{"name":"common","hostPath":{"path":"/common"}},{"name":"shared","emptyDir":{}}],
+		"containers":[%s]}}`, name, sharedPIDs, strings.Join(containers, ","))
 	if !json.Valid([]byte(pod)) {
 		t.Fatal(pod)
 	}
@@ -267,16 +275,21 @@ func key(kind string, pidns uint64, pid int, params map[string]string) string {
 	return fmt.Sprintf("%s %s of %d in %d, network %s, from %q to %q", params["proto"], kind, pid, pidns, params["net"], params["local"], params["remote"])
 }
 
-// moment is what the kernel should have told of a socket.
+// moment is what the kernel should have told of a socket. It makes the server's end of a Unix connection in the client's network.
 func (c *claim) moment(s sandbox.Snapshot) string {
 	kinds := map[string]string{"listen": sandbox.MomentListen, "packets": sandbox.MomentBind, "dial": sandbox.MomentConnect, "accept": sandbox.MomentAccept}
-	i := slices.IndexFunc(s.Containers, func(x sandbox.Container) bool { return x.ID == c.by.container })
-	ns := s.Containers[i].NS
+	namespaces := func(p *peer) sandbox.Namespaces {
+		return s.Containers[slices.IndexFunc(s.Containers, func(x sandbox.Container) bool { return x.ID == p.container })].NS
+	}
+	ns, network := namespaces(c.by), namespaces(c.by).Net
 	name := func(text string) string { return strings.TrimPrefix(text, "-") }
 	proto := strings.TrimRight(c.network, "46")
 	if strings.HasPrefix(proto, "unix") {
 		proto = "unix"
+		if c.client != nil {
+			network = namespaces(c.client).Net
+		}
 	}
-	params := map[string]string{"proto": proto, "net": strconv.FormatUint(ns.Net, 10), "local": name(c.local), "remote": name(c.remote)}
+	params := map[string]string{"proto": proto, "net": strconv.FormatUint(network, 10), "local": name(c.local), "remote": name(c.remote)}
 	return key(kinds[c.kind], ns.PID, c.by.pid, params)
 }

@@ -15,7 +15,8 @@ func TestThrottlingIsTold(t *testing.T) {
 		s := sandbox.Snapshot{Time: seconds * 1_000_000}
 		s.Node.Usage = sandbox.Cgroup{Throttled: node, ThrottledTime: node * 5000}
 		if web >= 0 {
-			s.Containers = []sandbox.Container{{ID: "demo/web", Pod: "demo", State: sandbox.StateRunning, Usage: sandbox.Cgroup{Throttled: web, ThrottledTime: web * 2000}}}
+			use := sandbox.Cgroup{Throttled: web, ThrottledTime: web * 2000}
+			s.Containers = []sandbox.Container{{ID: "demo/web", Pod: "demo", State: sandbox.StateRunning, Usage: use}}
 		}
 		for _, m := range all.look(&s) {
 			told = append(told, fmt.Sprintf("%d %s%s %s %v", m.Time/1_000_000, m.Pod, m.Container, m.Reason, m.Params))
