@@ -59,8 +59,8 @@ async function interrupt(page) {
   const took = [];
   await page.value(`addEventListener("keydown", (e) => e.ctrlKey && (window.pressed = performance.now()), true)`);
   for (let i = 0; i < 100; i++) {
-    await enter(page, `clear; yes '${LINE}'`);
-    await until(page, `${rows}.lastElementChild.previousElementSibling.textContent.startsWith("2026")`);
+    await enter(page, `yes 'run-${i} ${LINE}'`);
+    await until(page, `${rows}.lastElementChild.previousElementSibling.textContent.startsWith("run-${i} ")`); // it runs: before, the shell takes ^C for a key
     await new Promise((done) => setTimeout(done, 100 + 200 * Math.random()));
     await page.key("c", "KeyC", 67, 2);
     const back = await until(page, `/[#$]\\s*$/.test(${rows}.textContent)`);
