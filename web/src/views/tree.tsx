@@ -7,7 +7,7 @@ import { jumps, shownMoments } from "../store.ts";
 import type { Process } from "../types.ts";
 import { bytes, t } from "../words.ts";
 import { command } from "./processes.ts";
-import { type Branch, type Change, LINGER, branches, changes, keyOf } from "./tree.ts";
+import { type Branch, type Change, LINGER, MANY, branches, changes, keyOf } from "./tree.ts";
 import { signalName } from "./signals.ts";
 
 const BUSY = 60; // changes within LINGER above which new rows are not animated, and no dead are shown
@@ -139,7 +139,7 @@ export function Tree({ list, label, wide = false, threads = false }: { list: Pro
         <span>{t("col.inside")}</span>
         {wide && <span class="mem">{t("col.memory")}</span>}
       </div>
-      <ul class="tr" role="tree" aria-label={label} ref={root} onKeyDown={onKeyDown} onClick={onClick} onFocusIn={(e) => setAt(rowAt(e)?.key ?? at)}>
+      <ul class={drawn.length > MANY ? "tr many" : "tr"} role="tree" aria-label={label} ref={root} onKeyDown={onKeyDown} onClick={onClick} onFocusIn={(e) => setAt(rowAt(e)?.key ?? at)}>
         {drawn.map((r) => (
           <Line
             key={r.key}
