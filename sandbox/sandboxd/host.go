@@ -76,7 +76,9 @@ func (h *host) close() {
 
 // Info says what the machine has and lacks.
 func (h *host) Info(context.Context) (sandbox.HostInfo, error) {
-	info := sandbox.HostInfo{Tracer: h.tracer.Kind(), Untold: h.tracer.Untold(), Cgroup: 1, Kernel: features.KernelRelease(), MaxNodes: h.set.MaxNodes, Missing: h.missing}
+	info := sandbox.HostInfo{
+		Tracer: h.tracer.Kind(), Untold: h.tracer.Untold(), Cgroup: 1, Kernel: features.KernelRelease(), MaxNodes: h.set.MaxNodes, Missing: h.missing,
+	}
 	info.Absent = image.Buildable(h.set.Images())
 	if h.machine.Groups.Unified {
 		info.Cgroup = 2
