@@ -98,7 +98,7 @@ func (a *assembly) succeeded() {
 	a.add(
 		asm.LoadMem(asm.R8, asm.R1, result, asm.DWord),
 		asm.JNE.Imm(asm.R8, 0, "end"),
-		asm.LoadMem(asm.R2, asm.R1, number, asm.DWord),
+		asm.LoadMem(asm.R2, asm.R1, number, asm.Word), // an int; what fills the rest of the word is anything
 		asm.StoreMem(asm.R10, slotCall, asm.R2, asm.DWord),
 		asm.FnGetCurrentTaskBtf.Call(),
 		asm.Mov.Reg(asm.R1, asm.R0),

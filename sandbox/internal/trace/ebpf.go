@@ -14,6 +14,8 @@ import (
 	"github.com/cilium/ebpf/asm"
 	"github.com/cilium/ebpf/link"
 	"github.com/cilium/ebpf/ringbuf"
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
 
 	"podlab/sandbox"
 )
@@ -29,6 +31,7 @@ type kernelSource struct {
 	reader  *ringbuf.Reader
 	untold  []string
 	partial error          // why this kernel's programs tell less than they could
+	events  []int          // descriptors of perf events
 	closer  []func() error // in the order of opening; links must stay referenced or the garbage collector detaches them
 
 	mu       sync.Mutex
@@ -154,8 +157,14 @@ func (s *kernelSource) attach(tracepoint string, instructions asm.Instructions) 
 	return nil
 }
 
+// close ends the programs. The kernel waits some 50 ms for whoever is in one before it takes it off a tracepoint: for all of them at once.
 func (s *kernelSource) close() error {
-	var errs []error
+	var events errgroup.Group
+	for _, event := range s.events {
+		events.Go(func() error { return unix.Close(event) })
+	}
+	s.events = nil
+	errs := []error{events.Wait()}
 	for _, f := range slices.Backward(s.closer) {
 		errs = append(errs, f())
 	}

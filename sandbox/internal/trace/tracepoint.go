@@ -61,7 +61,7 @@ func (s *kernelSource) attachPerf(program *ebpf.Program, tracepoint string) erro
 	if err != nil {
 		return os.NewSyscallError("perf_event_open", err)
 	}
-	s.closer = append(s.closer, func() error { return unix.Close(event) })
+	s.events = append(s.events, event)
 	if err := unix.IoctlSetInt(event, unix.PERF_EVENT_IOC_SET_BPF, program.FD()); err != nil {
 		return os.NewSyscallError("PERF_EVENT_IOC_SET_BPF", err)
 	}
