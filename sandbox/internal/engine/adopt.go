@@ -76,7 +76,7 @@ func (u *unit) adopt(kept map[string][]*os.File) (alive int) {
 		if c.adopt(kept) {
 			alive++
 			if c == u.infra {
-				u.hold(c.run.PID)
+				u.holdSandbox(c.run.PID)
 			}
 		}
 	}

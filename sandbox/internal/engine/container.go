@@ -229,7 +229,7 @@ func (c *container) infraEnded() {
 	u := c.unit
 	if u.record.Finished || !u.record.Deleted.IsZero() {
 		u.tearDownSandbox()
-		u.letGo()
+		u.releaseSandbox()
 		return
 	}
 	u.emit(sandbox.MomentPod, "SandboxChanged", nil, "code", strconv.Itoa(c.run.Code), "signal", strconv.Itoa(c.run.Signal))

@@ -40,7 +40,7 @@ func (m *making) end(err error) {
 	close(m.over)
 }
 
-// fresh are new namespaces, which nothing holds but these files.
+// fresh are the namespaces of a sandbox; until something is started in them, nothing holds them but these files.
 type fresh map[configs.NamespaceType]*os.File
 
 // freshNamespaces makes namespaces of the given types.
@@ -96,8 +96,8 @@ func (f fresh) close() {
 	}
 }
 
-// hold opens what the sandbox of a living infra is made of.
-func (u *unit) hold(pid int) {
+// holdSandbox opens what the sandbox of a living infra is made of.
+func (u *unit) holdSandbox(pid int) {
 	u.shared = fresh{}
 	for _, t := range u.sharedTypes() {
 		if file, err := os.Open(fmt.Sprintf("/proc/%d/ns/%s", pid, configs.NsName(t))); err == nil { // else it has just ended
@@ -106,8 +106,8 @@ func (u *unit) hold(pid int) {
 	}
 }
 
-// letGo lets the kernel remove what is left of the sandbox.
-func (u *unit) letGo() {
+// releaseSandbox lets the kernel remove what is left of the sandbox.
+func (u *unit) releaseSandbox() {
 	u.shared.close()
 	u.shared = nil
 }
@@ -162,7 +162,7 @@ func (u *unit) makeSandbox() error {
 	if err != nil {
 		return err
 	}
-	u.letGo()
+	u.releaseSandbox()
 	u.shared = shared
 	in := &making{namespaces: shared, over: make(chan struct{})}
 	u.infra.run.Name, u.infra.run.Image = infraName, pauseImage

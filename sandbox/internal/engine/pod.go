@@ -58,7 +58,7 @@ func (u *unit) clearDead() bool {
 	u.tearDownSandbox()
 	u.settle()
 	if u.record.Finished {
-		u.letGo()
+		u.releaseSandbox()
 		return false
 	}
 	u.record.Ending = ending{}

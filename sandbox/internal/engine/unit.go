@@ -107,7 +107,7 @@ func bound(u *unit, list []*container, runs []run, spec func(int) *sandbox.Conta
 func (u *unit) run(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	defer u.letGo()
+	defer u.releaseSandbox()
 	for {
 		next, gone := u.sync()
 		if gone {
@@ -365,7 +365,7 @@ func (u *unit) show() {
 // remove takes away everything that is left of a unit that has ended, and the unit itself.
 func (u *unit) remove() {
 	u.tearDownSandbox()
-	u.letGo()
+	u.releaseSandbox()
 	u.tearDownVolumes()
 	if err := removeTree(u.dir()); err != nil {
 		u.log.Error("directory not removed", "err", err)

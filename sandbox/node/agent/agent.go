@@ -270,13 +270,8 @@ func (a *Agent) Terminal(ctx context.Context, spec sandbox.TerminalSpec) (sandbo
 func (a *Agent) look(o *observe.Observer) sandbox.Snapshot {
 	defer a.trim.soon()
 	state := a.engine.State()
-	in := observe.Input{
-		Pods: state.Pods, Volumes: state.Volumes, Terminals: a.terminals.List(), InitPID: 1, AgentPID: os.Getpid(),
-		Roles: map[int]string{},
-	}
-	for _, c := range state.Containers {
-		in.Containers = append(in.Containers, observe.Subject{Container: c.Container, Cgroup: c.Cgroup})
-	}
+	in := input(state)
+	in.Terminals = a.terminals.List()
 	for _, t := range in.Terminals {
 		if t.Target == targetNode {
 			in.Roles[t.PID] = "shell"
@@ -294,6 +289,15 @@ func (a *Agent) look(o *observe.Observer) sandbox.Snapshot {
 	a.mu.Unlock()
 	in.Hidden = hidden(probes)
 	return o.Snapshot(in)
+}
+
+// input is what an observer is to know of an engine's pods and containers.
+func input(state engine.State) observe.Input {
+	in := observe.Input{Pods: state.Pods, Volumes: state.Volumes, InitPID: 1, AgentPID: os.Getpid(), Roles: map[int]string{}}
+	for _, c := range state.Containers {
+		in.Containers = append(in.Containers, observe.Subject{Container: c.Container, Cgroup: c.Cgroup})
+	}
+	return in
 }
 
 // hidden tells the processes of checks by their cgroup, and by pid until they are in it.

@@ -15,7 +15,7 @@ import (
 	"podlab/sandbox/internal/observe"
 )
 
-// rehearsalTime bounds a rehearsal; it takes some 0.1 s.
+// rehearsalTime is how long the pod may take to run; it takes some 50 ms. Its end has the time that it takes: the node is no spare before it.
 const rehearsalTime = 5 * time.Second
 
 // rehearsed is the pod of a rehearsal: its container does what infra does, and needs no other image.
@@ -26,8 +26,6 @@ const rehearsed = `{"apiVersion":"v1","kind":"Pod","metadata":{"name":"rehearsal
 // make the first start a third longer than the next. It has an engine of its own, and nothing is told of it. What it leaves is what the end of
 // any pod leaves (TestSpareIsAsNew).
 func rehearse(ctx context.Context, keeper engine.Keeper, images *image.Store) (err error) {
-	ctx, cancel := context.WithTimeout(ctx, rehearsalTime)
-	defer cancel()
 	state, disk := filepath.Join(StateDir, "rehearsal"), filepath.Join(DiskDir, "rehearsal")
 	defer func() { err = errors.Join(err, os.RemoveAll(state), os.RemoveAll(disk)) }()
 	stage, err := engine.Open(engine.Config{
@@ -47,19 +45,19 @@ func rehearse(ctx context.Context, keeper engine.Keeper, images *image.Store) (e
 
 // play looks at the pod as a watch does, until it runs.
 func play(ctx context.Context, stage *engine.Engine) error {
+	ctx, cancel := context.WithTimeout(ctx, rehearsalTime)
+	defer cancel()
 	observer := &observe.Observer{Life: life(), Proc: "/proc", Cgroup: "/sys/fs/cgroup", Disk: DiskDir}
 	for {
 		state := stage.State()
-		in := observe.Input{Pods: state.Pods, Volumes: state.Volumes, InitPID: 1, AgentPID: os.Getpid(), Roles: map[int]string{}}
 		running := 0
 		for _, c := range state.Containers {
-			in.Containers = append(in.Containers, observe.Subject{Container: c.Container, Cgroup: c.Cgroup})
 			if c.State == sandbox.StateRunning {
 				running++
 			}
 		}
 		if running == 2 { // infra, too
-			observer.Snapshot(in)
+			observer.Snapshot(input(state))
 			return nil
 		}
 		select {

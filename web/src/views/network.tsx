@@ -12,7 +12,7 @@ import { Tables, columns } from "./table.tsx";
 export function summary(s: Snapshot): string {
   return t("net.summary", {
     n: s.networks.length,
-    listening: s.networks.reduce((n, x) => n + x.sockets.filter(listens).length, 0),
+    listening: s.networks.reduce((n, x) => n + x.sockets.filter((k) => k.state === "LISTEN").length, 0),
     connections: links(s.networks).length,
   });
 }
@@ -153,7 +153,7 @@ function SocketLine({ k, paired }: { k: Socket; paired: boolean }) {
       <li class="sock listen" data-end={endOf(k)} title={`${k.proto} ${k.local}`}>
         <b class="mono">{k.proto === "unix" ? k.local : `:${port(k.local)}`}</b>{" "}
         <small>
-          {t("net.listens", { proto: k.proto.replace(/6$/, "") })}
+          {t(k.state === "LISTEN" ? "net.listens" : "net.receives", { proto: k.proto.replace(/6$/, "") })}
           {local(k) && k.proto !== "unix" ? ` · ${host(k.local)}` : ""}
         </small>
       </li>
