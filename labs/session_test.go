@@ -115,8 +115,10 @@ func (p *page1) phase(phase string) SessionView {
 	return p.until(phase, func(v SessionView) bool { return v.Phase == phase })
 }
 
+// nodeOf gives the node of the learner's record, once what is written behind the page's back is written.
 func (r *rig) nodeOf(learner string) *fake.Agent {
 	r.Helper()
+	synctest.Wait()
 	record, ok := r.store.record(learner)
 	if !ok {
 		r.Fatal("no record")
