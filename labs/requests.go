@@ -225,7 +225,7 @@ func (s *Sessions) Subscribe(id, lab, step string) (*Subscription, error) {
 	if err != nil {
 		return nil, err
 	}
-	sub := &Subscription{sessions: s, learner: who, lab: l, step: st, wake: make(chan struct{}, 1)}
+	sub := &Subscription{sessions: s, learner: who, lab: l, step: st, wake: make(chan struct{}, 1), pace: newPace()}
 	sub.poke()
 	who.mu.Lock()
 	defer who.mu.Unlock()

@@ -5,6 +5,8 @@ import (
 	"reflect"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"podlab/sandbox"
 )
 
@@ -27,14 +29,16 @@ type Subscription struct {
 	wake     chan struct{}
 
 	last       time.Time // when a frame was sent
-	paced      time.Time // when all sent ones would have been, one each framePace
-	told       Frame     // that was sent last
+	pace       *rate.Limiter
+	told       Frame // that was sent last
 	generation int
 	snapshot   *sandbox.Snapshot // the one that was sent last
 	cursor     uint64            // in the session's moments
 	lost       uint64            // of the session's lost ones: told
 	begun      bool
 }
+
+func newPace() *rate.Limiter { return rate.NewLimiter(rate.Every(framePace), frameBurst) }
 
 // poke says that something changed.
 func (s *Subscription) poke() {
@@ -72,16 +76,14 @@ func (s *Subscription) news(f *Frame) bool {
 
 func (s *Subscription) sent(f Frame) {
 	s.last = time.Now()
-	if s.paced.Before(s.last) {
-		s.paced = s.last
-	}
-	s.paced = s.paced.Add(framePace)
+	s.pace.Reserve()
 	s.told = Frame{Tracer: f.Tracer, Session: f.Session}
 }
 
 // wait is how long the next frame has to.
 func (s *Subscription) wait() time.Duration {
-	return max(gather, frameGap-time.Since(s.last), time.Until(s.paced)-(frameBurst-1)*framePace)
+	due := time.Duration((1 - s.pace.Tokens()) * float64(framePace)).Round(time.Microsecond)
+	return max(gather, frameGap-time.Since(s.last), due)
 }
 
 // gap waits until another frame may be sent.

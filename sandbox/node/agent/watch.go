@@ -5,16 +5,19 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"podlab/sandbox"
 	"podlab/sandbox/internal/observe"
 )
 
-// How often the node is looked at while someone watches: twice within gap when something begins to happen (what the first look came too
+// How often the node is looked at while someone watches: burst times, gap apart, when something begins to happen (what the first look came too
 // early for, the second shows), then no faster than pace; on a busy machine no more than one part in share of the time, and at least
 // every tick for what tells nobody that it changes (sockets, files in volumes, use of memory and CPU).
 const (
 	gap   = 25 * time.Millisecond
 	pace  = 100 * time.Millisecond
+	burst = 2
 	share = 10
 	tick  = time.Second
 )
@@ -56,7 +59,7 @@ func (w *watch) poke() {
 
 // run looks again and again while someone watches.
 func (w *watch) run(ctx context.Context) error {
-	var next paces // zero: the first change after a pause is looked at at once
+	next := newPaces() // the first change after a pause is looked at at once
 	for {
 		w.mu.Lock()
 		watched := w.watchers > 0
@@ -79,29 +82,32 @@ func (w *watch) run(ctx context.Context) error {
 		case <-timer.C:
 		}
 		timer.Stop()
-		time.Sleep(time.Until(next.look))
+		if err := next.wait(ctx); err != nil {
+			return err
+		}
 		began := time.Now()
 		w.look()
-		next.looked(began, time.Since(began))
+		next.looked(began)
 	}
 }
 
 // paces say when the node may be looked at again.
 type paces struct {
-	look  time.Time
-	paced time.Time // when all looks so far would have been made, one each pace
+	looks *rate.Limiter
+	rest  time.Time // no look before it
 }
 
-// looked counts a look that began at some time and took so long.
-func (p *paces) looked(began time.Time, took time.Duration) {
-	if p.paced.Before(began) {
-		p.paced = began
-	}
-	p.look = began.Add(min(max(gap, share*took), tick))
-	if p.paced.After(p.look) {
-		p.look = p.paced
-	}
-	p.paced = p.paced.Add(pace)
+func newPaces() paces { return paces{looks: rate.NewLimiter(rate.Every(pace), burst)} }
+
+// wait waits for the next look.
+func (p *paces) wait(ctx context.Context) error {
+	time.Sleep(time.Until(p.rest))
+	return p.looks.Wait(ctx)
+}
+
+// looked ends a look that began then.
+func (p *paces) looked(began time.Time) {
+	p.rest = began.Add(min(max(gap, share*time.Since(began)), tick))
 }
 
 // look reads the node; a snapshot that shows something new becomes the latest.
