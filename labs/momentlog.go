@@ -112,22 +112,31 @@ func (m *merger) settle(moment *sandbox.Moment) bool {
 	if moment.Source != sandbox.SourceKernel || moment.Container != "" {
 		return true
 	}
-	if moment.Kind == sandbox.MomentFork {
+	pid := processOf(moment)
+	if moment.Kind == sandbox.MomentFork && !moment.Thread {
 		if m.hidden[moment.PPID] {
-			m.hidden[moment.PID] = true
+			m.hidden[pid] = true
 		}
 		if owner, known := m.owner[moment.PPID]; known && moment.PPID != m.agent {
-			m.owner[moment.PID] = owner
+			m.owner[pid] = owner
 		}
 	}
 	owner, known := m.inside[moment.PIDNS]
 	if known {
-		m.owner[moment.PID] = owner
+		m.owner[pid] = owner
 	} else {
-		owner, known = m.owner[moment.PID]
+		owner, known = m.owner[pid]
 	}
 	moment.Container = owner
-	return known || m.hidden[moment.PID]
+	return known || m.hidden[pid]
+}
+
+// processOf is the pid of the process that a moment is about, or whose thread it is about.
+func processOf(moment *sandbox.Moment) int {
+	if moment.Thread {
+		return moment.PPID
+	}
+	return moment.PID
 }
 
 // others is when the newest of a run happened that is not the agent's own doing, 0 for none: it looks by threads that come and go.
@@ -188,7 +197,7 @@ func alone(s *sandbox.Snapshot) map[uint64]string {
 func (m *merger) cut(n int) []sandbox.Moment {
 	var out []sandbox.Moment
 	for _, moment := range m.held[:n] {
-		hidden := m.hidden[moment.PID]
+		hidden := m.hidden[processOf(&moment)]
 		if moment.Kind == sandbox.MomentExit && !moment.Thread {
 			delete(m.owner, moment.PID)
 			delete(m.hidden, moment.PID)

@@ -55,7 +55,10 @@ func TestMomentsGetTheirContainer(t *testing.T) {
 		{"the node's shell", kernel(5, sandbox.Moment{Kind: "fork", PPID: 9, PID: 50, PIDNS: 100, Name: "ps"}), "fork ps@"},
 		{"the last stage of an exec, which a snapshot has shown before it was where it belongs", kernel(6,
 			sandbox.Moment{Kind: "exec", PID: 71, PIDNS: 200, Name: "wget"}), "exec wget@web"},
-		{"what the agent forks is held, and what comes after it", kernel(7,
+		{"threads, by their process: of the agent, and of a container's", kernel(7,
+			sandbox.Moment{Kind: "fork", PPID: 7, PID: 55, PIDNS: 100, Thread: true, Name: "agent"},
+			sandbox.Moment{Kind: "exit", PPID: 31, PID: 56, PIDNS: 300, Thread: true, Name: "java"}), "fork agent@, exit java@demo/a"},
+		{"what the agent forks is held, and what comes after it", kernel(9,
 			sandbox.Moment{Kind: "fork", PPID: 7, PID: 60, PIDNS: 100, Name: "agent"}, sandbox.Moment{Kind: "exec", PID: 20, PIDNS: 200, Name: "late"}), ""},
 	} {
 		out, lost := m.take(test.run)
@@ -63,7 +66,7 @@ func TestMomentsGetTheirContainer(t *testing.T) {
 			t.Errorf("%s: %q, want %q (lost %d)", test.what, got, test.want, lost)
 		}
 	}
-	s.Time = 75
+	s.Time = 95
 	s.Processes = append(s.Processes, sandbox.Process{PID: 60, Container: "new"})
 	if got := told(m.look(s, false)); got != "fork agent@new, exec late@web" {
 		t.Error(got)
