@@ -18,10 +18,10 @@ import (
 // lastCall is beyond every number that a kernel of today has; those of the future are refused too.
 const lastCall = 600
 
-// probeCalls asks the kernel for every system call and prints the numbers of those that are not refused.
-func probeCalls([]string) {
+// probeCalls asks the kernel for every system call and prints the numbers of those that are not refused. args: how long one may take.
+func probeCalls(args []string) {
 	reached := make([]string, lastCall)
-	probe(lastCall, func(i int) []string { return []string{"call", fmt.Sprint(i)} }, reached)
+	probe(lastCall, args[0], func(i int) []string { return []string{"call", fmt.Sprint(i)} }, reached)
 	for i, how := range reached {
 		if how != "" {
 			fmt.Printf("%d: %s\n", i, how)
@@ -30,16 +30,21 @@ func probeCalls([]string) {
 }
 
 // probe runs n attempts, each in a process of its own, since some end, hang or spoil the process. An attempt that prints nothing and ends
-// well was refused; reached[i] says what it said, or how it ended.
-func probe(n int, attempt func(i int) []string, reached []string) {
+// well was refused; reached[i] says what it said, or how it ended. Those that wait for ever are killed after the time that bound says.
+func probe(n int, bound string, attempt func(i int) []string, reached []string) {
 	const atOnce = 4
+	patience, err := time.ParseDuration(bound)
+	if err != nil {
+		fmt.Println(err)
+		os.Exit(2)
+	}
 	places := make(chan struct{}, atOnce)
 	var all sync.WaitGroup
 	for i := range n {
 		places <- struct{}{}
 		all.Go(func() {
 			defer func() { <-places }()
-			ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second) // for those that wait for ever
+			ctx, cancel := context.WithTimeout(context.Background(), patience)
 			defer cancel()
 			cmd := exec.CommandContext(ctx, "/proc/self/exe")
 			cmd.Args = append([]string{attacker}, attempt(i)...)

@@ -76,10 +76,10 @@ var fileSystems = []string{
 	"sysfs", "tmpfs", "tracefs", "udf", "vfat", "virtiofs", "xfs",
 }
 
-// probeDoors tries them all and prints which are open.
-func probeDoors([]string) {
+// probeDoors tries them all and prints which are open. args: how long one may take.
+func probeDoors(args []string) {
 	open := make([]string, len(doors))
-	probe(len(doors), func(i int) []string { return []string{"door", fmt.Sprint(i)} }, open)
+	probe(len(doors), args[0], func(i int) []string { return []string{"door", fmt.Sprint(i)} }, open)
 	for i, how := range open {
 		if how != "" {
 			fmt.Printf("%s: %s\n", doors[i].name, how)

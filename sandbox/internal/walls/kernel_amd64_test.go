@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"podlab/sandbox/internal/sandboxtest"
 )
@@ -14,13 +15,14 @@ import (
 // TestKernelInterfaces asks the kernel, from each place, for every system call and for every door that is opened in part, and holds what it
 // does not refuse against testdata/calls and testdata/doors: lists of what a learner may reach, which are read before they are changed.
 func TestKernelInterfaces(t *testing.T) {
+	patience := sandboxtest.Within(5 * time.Second).String()
 	agent := occupied(t, sandboxtest.Start(t))
 	for _, what := range []string{"calls", "doors"} {
 		allowed := golden(t, what)
 		for _, place := range places {
 			t.Run(what+"/"+place.name, func(t *testing.T) {
 				reached := map[string]bool{}
-				for line := range strings.Lines(run(t, agent, place.container, attacker, what)) {
+				for line := range strings.Lines(run(t, agent, place.container, attacker, what, patience)) {
 					name, how, _ := strings.Cut(strings.TrimSpace(line), ": ")
 					reached[name] = true
 					if !slices.Contains(allowed[name], place.name) {
