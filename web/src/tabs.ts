@@ -17,6 +17,12 @@ export function show(name: string): void {
 
 export function startTabs(): void {
   const list = document.querySelector<HTMLElement>(".tabs");
+  /** Where not all tabs have room, the one in front is in the middle. */
+  const bring = () => {
+    const tab = list?.querySelector<HTMLElement>('[aria-selected="true"]');
+    if (list && tab) list.scrollLeft = tab.offsetLeft - list.offsetLeft - (list.clientWidth - tab.offsetWidth) / 2;
+  };
+  if (list) new ResizeObserver(bring).observe(list);
   list?.addEventListener("click", (e) => {
     const tab = (e.target as Element).closest<HTMLElement>("[data-view]");
     if (tab) show(tab.dataset["view"]!);
@@ -53,5 +59,6 @@ export function startTabs(): void {
       document.getElementById(`view-${tab.dataset["view"]}`)!.hidden = !on;
       tab.classList.toggle("hot", step.value.views.includes(tab.dataset["view"]!));
     }
+    bring();
   });
 }

@@ -38,7 +38,7 @@ export const screenReader = signal(localStorage.getItem("screenReader") === "1")
 const SIZES = [13.5, 16, 20, 11];
 
 /** Size of the letters of all terminals, px. */
-export const fontSize = signal(Number(localStorage.getItem("fontSize")) || (matchMedia("(min-width: 2200px)").matches ? 16 : 13.5));
+export const fontSize = signal(Number(localStorage.getItem("fontSize")) || (innerWidth >= 2200 ? 16 : innerWidth >= 1800 ? 15 : 13.5));
 
 /** Takes the next of four sizes, and remembers it. */
 export function nextSize(): void {

@@ -78,5 +78,5 @@ export function bytes(n: number): string {
     n /= 1024;
     i++;
   }
-  return `${n < 10 && i > 0 ? n.toFixed(1).replace(/\.0$/, "") : Math.round(n)} ${units[i]}`;
+  return `${n < 10 && i > 0 ? n.toFixed(1).replace(/\.0$/, "") : Math.round(n)}\u00a0${units[i]}`;
 }

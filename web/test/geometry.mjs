@@ -56,6 +56,21 @@ export function misplaced(view) {
     }
   }
 
+  // A line may touch what it joins; nothing that is read is below or above it.
+  for (const path of root.querySelectorAll(".wires path")) {
+    if (!path.checkVisibility()) continue;
+    const screen = path.getScreenCTM();
+    for (let at = 4, end = path.getTotalLength() - 4; at < end; at += 4) {
+      const { x, y } = path.getPointAtLength(at).matrixTransform(screen);
+      const met = texts.find((t) => x > t.left + 1 && x < t.right - 1 && y > t.top + 3 && y < t.bottom - 3);
+      if (met) wrong.push(`a line (${path.getAttribute("class")}) and "${met.text}" are in one place`);
+    }
+  }
+
+  const nav = document.querySelector(".nav");
+  const beyond = nav ? nav.lastElementChild.getBoundingClientRect().right - nav.getBoundingClientRect().right + parseFloat(getComputedStyle(nav).paddingRight) : 0;
+  if (beyond > 1) wrong.push(`the way to the next step is ${beyond.toFixed(1)} px too far right`);
+
   for (const control of document.querySelectorAll(".bar2 :is(button, a, input, select), .views :is(button, a, input, select, summary)")) {
     if (!control.checkVisibility()) continue;
     const { width, height } = (control.closest("label") ?? control).getBoundingClientRect();

@@ -1,20 +1,18 @@
 // Every view, held to the same: nothing is cut or lies over something else, at every width, in both languages and themes; a table has a row
 // for each thing; a pause stops it; who wants no motion gets none; a sentence says what it shows; what arrives moves nothing else.
-// Frames come from the test, one at a time: web/testdata/frames, made by web/golden.
 
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
 import { axe, launch, open, serve } from "./browser.mjs";
 import { misplaced } from "./geometry.mjs";
+import { drawn, golden, staged, views } from "./staged.mjs";
 
-const views = ["namespaces", "processes", "network", "volumes", "resources", "timeline", "compare"];
-const golden = (name) => JSON.parse(readFileSync(new URL(`../testdata/frames/${name}.json`, import.meta.url), "utf8"));
 const change = golden("change");
 const [plain] = golden("plain");
 const [sides] = golden("sides");
 const [roles] = golden("roles");
 const [volumes] = golden("volumes");
+const [sockets] = golden("sockets");
 
 let site, browser;
 before(async () => {
@@ -26,34 +24,8 @@ after(async () => {
   await site.stop();
 });
 
-/** Three pictures later all that a frame changed is drawn. */
-const drawn = (page) => page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => requestAnimationFrame(done)))));
-
 /** A lab page whose frames the test sends. */
-async function lab({ lang = "en", ...options } = {}) {
-  let socket;
-  let sent = 0;
-  let connect;
-  const connected = new Promise((done) => (connect = done));
-  const prepare = (page) => page.routeWebSocket(/\/ws\/live/, (ws) => connect((socket = ws)));
-  const page = await open(browser, site.base, `/${lang}/l/sample/share?frames=none`, { ...options, prepare });
-  await connected;
-  /** Sends a frame and waits until the page has drawn it: its clock shows the minutes left that this frame alone has. */
-  page.send = async (frame) => {
-    const minutes = 10 + (sent++ % 40);
-    const asked = new URL(socket.url()).searchParams;
-    const session = { ...frame.session, lab: asked.get("lab"), step: asked.get("step"), deadline: frame.now + minutes * 60_000 + 30_000 };
-    socket.send(JSON.stringify({ ...frame, session }));
-    await page.waitForFunction((n) => document.querySelector("pod-clock time")?.textContent.startsWith(`${n}:`), minutes);
-    await drawn(page);
-  };
-  page.show = async (view) => {
-    await page.evaluate((view) => document.querySelector(`#tab-${view}`).click(), view);
-    await page.waitForSelector(`#view-${view} .saying`);
-    await drawn(page);
-  };
-  return page;
-}
+const lab = (options) => staged(browser, site.base, options);
 
 /** Animations that run, but for those that a scroll position drives. */
 const running = () => document.getAnimations().filter((a) => a.timeline === document.timeline && a.playState === "running").map((a) => a.animationName ?? "scripted");
@@ -75,6 +47,9 @@ describe("nothing is cut, nothing lies over something else, controls can be hit,
           await look(view, name);
         }
       }
+      await page.send(sockets);
+      await page.show("network");
+      await look("network", "sockets");
       for (const frame of change.slice(0, 4)) await page.send(frame);
       for (const [i, view] of views.entries()) {
         await page.show(view);

@@ -127,7 +127,7 @@ function Matrix({ s, rows, label }: { s: Snapshot; rows: Row[]; label: string })
           <tr key={row.id} data-o={row.id ? `container:${row.id}` : "node"}>
             <th scope="row" title={row.name}>
               {row.id ? row.name : t("who.node")}
-              <small>{row.id ? noteText(row) : row.note}</small>
+              <small>{noteText(row)}</small>
             </th>
             {KINDS.map((k) => {
               const cell = columns.get(k)![i];
@@ -143,6 +143,7 @@ function Matrix({ s, rows, label }: { s: Snapshot; rows: Row[]; label: string })
 
 /** What stands below a name: its role in the pod, as "infra" does for pause, else what runs there; and why nothing does. */
 function noteText(row: Row): string {
+  if (!row.id) return row.note === t("who.node") ? "" : row.note;
   const role = roleOf(row.id);
   const state = row.ns ? "" : t(`state.${row.state}`);
   return role ? [role, state].filter(Boolean).join(" · ") : state || row.note;

@@ -123,12 +123,12 @@ function NetCard({ s, net, pairs }: { s: Snapshot; net: Net; pairs: Link[] }) {
         ))}
       </ul>
       {net.routes.length > 0 && <p class="routes mono">{net.routes.slice(0, 4).map((r) => <span key={r.dst + r.dev}>{r.dst} → {r.gateway || r.dev}</span>)}</p>}
-      <div class="holders">
+      <div class="holders" style={{ "--n": Math.min(3, Math.max(1, members.filter((c) => c.kind !== "infra").length)) }}>
         {members.map((c) => {
           const m = markOf(c.id);
           const mine = net.sockets.filter((k) => k.container === c.id && (listens(k) || connected(k)));
           return (
-            <div key={c.id} class={`holder ${m.tone} ${c.kind}`} data-o={`container:${c.id}`}>
+            <div key={c.id} class={`holder ${m.tone} ${c.kind}`} data-column data-o={`container:${c.id}`}>
               <b>
                 <Shape mark={m} /> {c.name} <Role id={c.id} />
               </b>
@@ -147,6 +147,9 @@ function NetCard({ s, net, pairs }: { s: Snapshot; net: Net; pairs: Link[] }) {
   );
 }
 
+/** The other end; where both have one address, it is said once. */
+const remote = (k: Socket): string => (host(k.remote) === host(k.local) ? `:${port(k.remote)}` : plain(k.remote));
+
 function SocketLine({ k, paired }: { k: Socket; paired: boolean }) {
   if (listens(k)) {
     return (
@@ -161,7 +164,7 @@ function SocketLine({ k, paired }: { k: Socket; paired: boolean }) {
   }
   return (
     <li class={`sock conn${paired ? "" : " away"}`} data-end={endOf(k)} title={`${k.proto} ${k.local} → ${k.remote}`}>
-      <span class="mono">{k.proto === "unix" ? (k.remote ? `→ ${k.remote}` : k.local) : `${plain(k.local)} → ${plain(k.remote)}`}</span>
+      <span class="mono">{k.proto === "unix" ? (k.remote ? `→ ${k.remote}` : k.local) : `${plain(k.local)} →\u00a0${remote(k)}`}</span>
       {!!(k.rxBytes || k.txBytes) && (
         <small class="mono">
           ↓ {bytes(k.rxBytes ?? 0)} ↑ {bytes(k.txBytes ?? 0)}
