@@ -39,6 +39,7 @@ var benchmarks = []benchmark{
 	{"dom", "a kernel moment is in the page of a browser, while --active learners are active, and what each costs", benchDOM},
 	{"frames", "how smooth a page is that shows 300 processes at ten updates a second", benchFrames},
 	{"recording", "what an hour of a lab's recording takes, by --record of a real one, and how soon any moment of it is on Chromium's screen", benchRecording},
+	{"lighthouse", "the four figures that Lighthouse gives the home page and a lab's page; npx fetches it", benchLighthouse},
 	{"podman", "the same pod and exec by podman, if it is installed", benchPodman},
 	{"cri", "the same pod and exec by containerd over the CRI, if it is installed", benchCRI},
 }

@@ -13,6 +13,11 @@ func benchTerminal(ctx context.Context, b *bench) error {
 	return b.browse(ctx, "web/bench/terminal.mjs")
 }
 
+// benchLighthouse has Lighthouse judge the home page and a lab's page.
+func benchLighthouse(ctx context.Context, b *bench) error {
+	return b.browse(ctx, "web/bench/lighthouse.mjs", b.lab)
+}
+
 // browse runs a program that drives Chromium and prints figures of its own: the site's address comes first among its arguments.
 func (b *bench) browse(ctx context.Context, program string, args ...string) error {
 	cmd := exec.CommandContext(ctx, "node", append([]string{program, "http://" + b.host.addr}, args...)...)
