@@ -101,7 +101,7 @@ func TestDoctorReadsTheMachine(t *testing.T) {
 		t.Run(c.what, func(t *testing.T) {
 			findings := machine(fixture(t, c.files), t.TempDir())
 			bad, warned := wrong(findings)
-			warned = slices.DeleteFunc(warned, func(name string) bool { return name == "disk" }) // the real one's
+			warned = slices.DeleteFunc(warned, isDisk) // the real one's
 			if strings.Join(bad, ",") != c.bad || strings.Join(warned, ",") != c.warned {
 				t.Errorf("bad %v, warned %v", bad, warned)
 			}
@@ -213,7 +213,8 @@ func TestDoctorSpeaks(t *testing.T) {
 func TestDoctorOnThisMachine(t *testing.T) {
 	if os.Getenv("PODLAB_DOCTOR") != "" { // in there
 		bad, warned := wrong(machine("/", "/"))
-		os.Stdout.WriteString("found " + strings.Join(append(bad, warned...), ",") + ".\n")
+		found := slices.DeleteFunc(append(bad, warned...), isDisk) // it may be small where this runs
+		os.Stdout.WriteString("found " + strings.Join(found, ",") + ".\n")
 		return
 	}
 	if os.Getuid() != 0 {
@@ -255,3 +256,5 @@ func TestDoctorOnThisMachine(t *testing.T) {
 		}
 	}
 }
+
+func isDisk(feature string) bool { return feature == "disk" }
