@@ -19,7 +19,7 @@ const (
 	CodeUnknownImage     Code = "unknown_image"     // image, known; buildable: scripts/images NAME makes it (detail is then "buildable", too)
 	CodeNameTaken        Code = "name_taken"        // kind, name
 	CodeImmutable        Code = "immutable"         // field: it cannot change while the pod lives
-	CodeOverCapacity     Code = "over_capacity"     // resource, asked, free
+	CodeOverCapacity     Code = "over_capacity"     // resource, asked, free; a full disk has detail "full" instead of amounts
 	CodeMachineFull      Code = "machine_full"      // limit
 	CodeMissingFeature   Code = "missing_feature"   // feature, remedy
 	CodeNotFound         Code = "not_found"         // kind, name

@@ -82,6 +82,9 @@ var ownWords = map[sandbox.Code]func(map[string]string) string{
 		return fmt.Sprintf("%s cannot change while the pod lives: delete the pod first", p["field"])
 	},
 	sandbox.CodeOverCapacity: func(p map[string]string) string {
+		if p["detail"] == "full" {
+			return fmt.Sprintf("the node's %s is full: remove files or images", p["resource"])
+		}
 		return fmt.Sprintf("the node has not enough %s: %s asked for, %s free", p["resource"], p["asked"], p["free"])
 	},
 	sandbox.CodeMachineFull: func(p map[string]string) string { return fmt.Sprintf("the machine is full: %s nodes", p["limit"]) },

@@ -29,7 +29,7 @@ function Status() {
     <span class={`live ${state}`} title={title}>
       <i />
       <span role="status">{t(`link.${state}`)}</span>
-      {state === "reconnecting" && secs > 0 && <span aria-hidden="true">({t("link.seconds", { n: secs })})</span>}
+      {state === "reconnecting" && secs > 0 && <span aria-hidden="true">{t("link.seconds", { n: secs })}</span>}
     </span>
   );
 }

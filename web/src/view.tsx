@@ -7,7 +7,7 @@ import { element } from "./element.ts";
 import { shown } from "./store.ts";
 import { current } from "./tabs.ts";
 import type { Snapshot } from "./types.ts";
-import { type Part, load, t } from "./words.ts";
+import { type Part, join, load, t } from "./words.ts";
 import { Namespaces, sentence } from "./views/namespaces.tsx";
 import { Processes } from "./views/processview.tsx";
 import type { ViewProps } from "./views/props.ts";
@@ -65,7 +65,7 @@ function View({ host }: { host: HTMLElement }) {
     <>
       <ViewNow s={s} table={asTable.value} />
       <Said text={loaded.summary(s)} />
-      {s.truncated?.length ? <p class="hint warn">{t("view.truncated", { lists: s.truncated.join(", ") })}</p> : null}
+      {s.truncated?.length ? <p class="hint warn">{t("view.truncated", { lists: join(s.truncated) })}</p> : null}
     </>
   );
 }

@@ -47,8 +47,8 @@ for (const lang of ["en", "zh"]) {
 }
 
 test("UDP and Unix connections between containers, and what a tracer cannot tell of, in plain words", async () => {
-  const said = { en: /They do not tell of joined namespaces, mounts, TCP connections, UDP and Unix sockets, new parents and whom/, zh: /它们无法反映：命名空间的加入、挂载、TCP 连接/ };
-  const told = { en: /demo\/web no longer waits for CPU: throttled in 7 periods, 412 ms in all/, zh: /demo\/web 不再等待 CPU：被限速 7 个周期，共 412 毫秒/ };
+  const said = { en: /They do not tell of joined namespaces, mounts, TCP connections, UDP and Unix sockets, new parents and whom/, zh: /这种方式看不到：命名空间的加入、挂载、TCP 连接/ };
+  const told = { en: /demo\/web no longer waits for CPU: throttled in 7 periods, 412 ms in all/, zh: /demo\/web 不再等待 CPU：被节流 7 个周期，共 412 毫秒/ };
   for (const lang of ["en", "zh"]) {
     const page = await open(browser, site.base, lab("sockets", lang), { width: lang === "en" ? 1440 : 390 });
     await settled(page);

@@ -158,7 +158,7 @@ func fileError(name string, err error) error {
 	case errors.Is(err, unix.ELOOP), errors.Is(err, unix.EXDEV), errors.Is(err, unix.ENOTDIR), errors.Is(err, unix.EISDIR), errors.Is(err, unix.ENXIO):
 		return sandbox.Errorf(sandbox.CodeBadRequest, "detail", "path").Because(err)
 	case errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EDQUOT):
-		return sandbox.Errorf(sandbox.CodeOverCapacity, "resource", "disk").Because(err)
+		return sandbox.Errorf(sandbox.CodeOverCapacity, "resource", "disk", "detail", "full").Because(err)
 	}
 	return err
 }

@@ -54,11 +54,11 @@ var chinese = words{
 	"exit":          "命令以退出码 %s 结束",
 	"layers":        "一个镜像最多有 %s 层。一条 RUN 可以写多个命令：a && b",
 	"full":          "节点的磁盘已满：请删除镜像（container rmi）或文件",
-	"unknown_image": "这里没有镜像 %q。现有镜像：%s",
-	"buildable":     "这里没有镜像 %q。管理员可以构建它：scripts/images %s",
+	"unknown_image": "这里没有镜像“%s”。现有镜像：%s",
+	"buildable":     "这里没有镜像“%s”。管理员可以构建它：scripts/images %s",
 	"denied":        "这是 Podlab 自用的镜像",
-	"name":          "%q 不能作为镜像名：只能用小写字母、数字和 . _ - /，后面可加 :标签",
-	"head":          "名称\t镜像 ID\t层数\t大小\t共享",
+	"name":          "“%s”不能作为镜像名：只能用小写字母、数字和 . _ - /，后面可加 :标签",
+	"head":          "NAME\tIMAGE ID\tLAYERS\tSIZE\tSHARED", // as kubectl and docker: columns of two-cell letters would not stand over theirs
 	"total":         "磁盘占用 %s：每一层只计一次",
 
 	"file.unknown":     "这里不支持 %s。支持的指令：FROM、WORKDIR、COPY、RUN、CMD、ENV",

@@ -1,7 +1,7 @@
 // A moment in words, and in which lane it stands.
 
 import type { Moment, Snapshot } from "../types.ts";
-import { has, t } from "../words.ts";
+import { has, join, t } from "../words.ts";
 import { signalName } from "./signals.ts";
 
 /** Which container a moment belongs to, "" for the node: by its own word, else by the pid namespace it happened in. */
@@ -31,7 +31,7 @@ const mounts: Record<string, string> = { "": "moment.mounted", Bind: "moment.bou
 
 /** What the sentence of a kernel's moment needs. */
 const about = (m: Moment): Record<string, string | number> => ({
-  ...m.params, who: m.name || String(m.pid ?? ""), pid: m.pid ?? 0, ppid: m.ppid ?? 0, path: m.path ?? "",
+  ...m.params, kinds: join((m.params?.kinds ?? "").split(" ")), who: m.name || String(m.pid ?? ""), pid: m.pid ?? 0, ppid: m.ppid ?? 0, path: m.path ?? "",
 });
 
 /** What was closed: a UDP port, a connection, or what others could connect or send to. */

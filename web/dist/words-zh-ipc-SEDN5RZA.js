@@ -1,1 +1,0 @@
-globalThis.podlabWords=Object.assign(globalThis.podlabWords??{},{"ipc.key":"键","ipc.msg":"消息队列 {id}","ipc.object":"对象","ipc.rest":"另有 {n} 个，见表格","ipc.sem":"信号量 {id}","ipc.shm":"共享内存 {id}","ipc.title":"System V IPC 对象"});
