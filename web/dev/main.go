@@ -47,7 +47,7 @@ func routes() http.Handler {
 	mux.HandleFunc("POST /api/l/{lab}/{step}/{verb}", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
 	mux.HandleFunc("GET /previewed", previewed)
 	mux.HandleFunc("GET /api/recordings/", recordings)
-	mux.HandleFunc("GET /api/recordings/golden/file", recordingFile)
+	mux.HandleFunc("GET /api/recordings/{id}/file", recordingFile)
 	mux.HandleFunc("GET /ws/live", live)
 	mux.HandleFunc("GET /ws/terminal", terminal)
 	return mux

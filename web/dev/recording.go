@@ -30,7 +30,13 @@ func recordings(w http.ResponseWriter, _ *http.Request) {
 	_, _ = w.Write([]byte(`{"recordings":[{"id":"golden","lab":"3.1-infra-container","step":"share","started":1764000000000,"length":125000,"bytes":81000,"expires":1764600000000}]}`))
 }
 
-func recordingFile(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(recorded()) }
+func recordingFile(w http.ResponseWriter, r *http.Request) {
+	if r.PathValue("id") == "long" {
+		_, _ = w.Write(long())
+		return
+	}
+	_, _ = w.Write(recorded())
+}
 
 // recorded is the file of a recording: the frames of a pod that changes, a second and a bit from one to the next, and two terminals.
 var recorded = sync.OnceValue(func() []byte {

@@ -157,7 +157,7 @@ function showPrediction(p: PredictionState): void {
     const mark = row.querySelector("[data-mark]")!;
     if (mark.textContent !== said) mark.textContent = said;
   }
-  form.querySelector<HTMLElement>(".act")!.hidden = locked;
+  form.querySelector(".act")?.toggleAttribute("hidden", locked);
   const verdict = form.querySelector<HTMLElement>("[data-verdict]")!;
   const text = p.outcome
     ? t(p.answer === p.outcome ? "predict.right" : p.answer ? "predict.wrong" : "predict.missed")

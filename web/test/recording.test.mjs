@@ -17,7 +17,8 @@ after(async () => {
   await site.stop();
 });
 
-const replay = (lang = "en") => `/${lang}/recording?file=${FILE}`;
+const LONG = "/api/recordings/long/file"; // dev/long.go
+const replay = (lang = "en", file = FILE) => `/${lang}/recording?file=${file}`;
 const opened = (page) => page.waitForSelector('#main[data-phase="ready"] .matrix, #main[data-phase="ready"] [data-view]:not([hidden])');
 const at = (page) => page.locator(".timebar input").inputValue().then(Number);
 
@@ -26,7 +27,7 @@ async function seek(page, ms) {
     el.value = String(v);
     el.dispatchEvent(new Event("input", { bubbles: true }));
   }, ms);
-  await page.waitForFunction((v) => Math.abs(Number(document.getElementById("main").dataset.shown) - v) < 2, ms);
+  await page.waitForFunction((v) => Math.abs(Number(document.getElementById("main").dataset.painted) - v) < 2, ms);
 }
 
 const printed = (page) => page.locator(".xscreen .xterm-rows").innerText();
@@ -72,6 +73,59 @@ test("views and terminals show the moment, forwards and backwards", async () => 
   assert.deepEqual(page.wrongs, []);
   await page.context().close();
 });
+
+/** All that a page shows of a moment: the view (but what is spoken when it has come to rest), the lesson's checks, the terminal with its colours. */
+const state = (page) => page.evaluate(() => ({
+  view: [...document.querySelector(".view:not([hidden]) pod-view").children].filter((el) => !el.matches(".vh")).map((el) => el.innerText).join("\n"),
+  checks: [...document.querySelectorAll("#lesson [data-check]")].map((li) => `${li.dataset.check} ${li.dataset.state}`).join(),
+  step: document.querySelector("#lesson .step").dataset.step,
+  terminal: document.querySelector(".xscreen .xterm-rows").innerHTML.replaceAll(/ (id|style)="[^"]*"/g, ""),
+}));
+
+test("any moment is the one that going there from the beginning shows", { timeout: 300_000 }, async () => {
+  const rng = random(7);
+  for (const view of ["processes", "timeline", "resources"]) {
+    const [forward, page] = await Promise.all([0, 1].map(() => open(browser, site.base, replay("en", LONG))));
+    for (const p of [forward, page]) {
+      await opened(p);
+      await p.click(`#tab-${view}`);
+      await p.waitForSelector("#main[data-painted]");
+    }
+    const length = Number(await page.locator(".timebar input").getAttribute("max"));
+    const moments = Array.from({ length: 24 }, () => Math.floor(rng() * length));
+    const there = new Map();
+    for (const ms of [...moments].sort((a, b) => a - b)) {
+      await forward.evaluate((to) => { // frame by frame, as playing does, so that terminals only go on
+        const range = document.querySelector(".timebar input");
+        const from = Number(range.value);
+        for (let at = from; at < to; at += 400) {
+          range.value = String(at);
+          range.dispatchEvent(new Event("input", { bubbles: true }));
+        }
+      }, ms);
+      await seek(forward, ms);
+      there.set(ms, await state(forward));
+    }
+    for (const ms of moments) {
+      await seek(page, ms);
+      assert.deepEqual(await state(page), there.get(ms), `${view} at ${ms} ms`);
+    }
+    const kinds = (of) => new Set([...there.values()].map(of)).size;
+    assert.ok(kinds((s) => s.view) > 5 && kinds((s) => s.terminal) > 20 && kinds((s) => s.checks) > 2 && kinds((s) => s.step) === 2, "moments differ");
+    assert.deepEqual([...forward.wrongs, ...page.wrongs], []);
+    await Promise.all([forward, page].map((p) => p.context().close()));
+  }
+});
+
+/** The same numbers from 0 to 1 each time (mulberry32). */
+function random(seed) {
+  return () => {
+    seed = (seed + 0x6d2b79f5) | 0;
+    let t = Math.imul(seed ^ (seed >>> 15), 1 | seed);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
 
 test("charts hold what was until the moment, and nothing after it", async () => {
   const page = await open(browser, site.base, replay());

@@ -3,6 +3,8 @@
 
 import { Decompress } from "fzstd";
 import { whole } from "../frame.ts";
+import { Kept } from "./kept.ts";
+import { Tail } from "./tail.ts";
 import type { Frame, Moment, SessionView, Snapshot } from "../types.ts";
 
 export class BadRecording extends Error {}
@@ -17,10 +19,11 @@ const MAX_COLS = 400; // of a terminal, as wide as a large screen shows; xterm t
 const MAX_ROWS = 150;
 const MAX_LENGTH = 4 * 3600_000; // ms
 const SLICE = 16 << 10; // bytes that are unpacked before their sum is looked at
-const KEPT = 24; // unpacked chunks that are remembered
+const TEXT = 64 << 20; // bytes of unpacked chunks that are remembered: an hour of most labs
+const PARSED = 8 << 20; // bytes of those whose frames are remembered as objects, which take ten times as much
+const SCREENS = 8 << 20; // letters of terminals at the beginnings of chunks that are remembered
 const MOMENTS = 3000;
 const BACK = 70_000; // ms of moments before a time: what the timeline shows
-const SCREEN = 256 << 10; // letters of output that rebuild a screen, as a node keeps
 
 interface Chunk {
   kind: "h" | "f" | "t" | "e";
@@ -54,7 +57,7 @@ export interface Screen {
   title: string; // "node" or a container's id
   cols: number;
   rows: number;
-  output: string; // the last of it
+  output: string; // the last of it, which draws the screen
   printed: number; // letters in all
 }
 
@@ -62,8 +65,17 @@ interface Line {
   at: number;
   kind: string;
   text: string;
-  frame?: Frame;
-  snapshot?: Snapshot;
+  frame?: Frame | undefined;
+  snapshot?: Snapshot | undefined;
+}
+
+/** A terminal and what it has printed. */
+interface Cast {
+  number: number;
+  title: string;
+  cols: number;
+  rows: number;
+  tail: Tail;
 }
 
 interface Event {
@@ -80,9 +92,11 @@ export class Recording {
   readonly length: number; // ms
   private readonly frames: Chunk[];
   private readonly casts: Chunk[];
-  private readonly lines = new Map<Chunk, Line[]>();
-  private readonly events = new Map<Chunk, Event[]>();
-  private times: number[] = []; // of all frames, once asked for
+  private readonly lines = new Kept<Chunk, Line[]>(TEXT);
+  private readonly parsed = new Kept<Chunk, Line[]>(PARSED, (lines) => lines.forEach(forget));
+  private readonly events = new Kept<Chunk, Event[]>(TEXT / 4);
+  private readonly begun = new Kept<Chunk, Cast[]>(SCREENS);
+  private drawn = { chunk: -1, events: 0, screens: [] as Screen[] }; // the last that was asked for
 
   constructor(readonly data: ArrayBuffer) {
     const chunks = walk(new Uint8Array(data));
@@ -150,41 +164,51 @@ export class Recording {
 
   /** The time of the next frame after one, or of the last before it. */
   next(ms: number): number {
-    return this.frameTimes().find((t) => t > ms) ?? this.length;
+    for (const c of this.frames.slice(this.chunkAt(ms))) {
+      const line = c.end > ms && this.linesOf(c).find((l) => l.kind === "f" && l.at > ms);
+      if (line) return line.at;
+    }
+    return this.length;
   }
 
   before(ms: number): number {
-    return this.frameTimes().findLast((t) => t < ms) ?? 0;
-  }
-
-  private frameTimes(): number[] {
-    if (!this.times.length) {
-      const all = new Set<number>();
-      for (const c of this.frames) for (const l of readLines(c)) if (l.kind === "f") all.add(l.at);
-      this.times = [...all].sort((a, b) => a - b);
+    for (let i = this.chunkAt(ms); i >= 0; i--) {
+      const line = this.linesOf(this.frames[i]!).findLast((l) => l.kind === "f" && l.at < ms);
+      if (line) return line.at;
     }
-    return this.times;
+    return 0;
   }
 
-  /** Every terminal that there was until a time, as it was then. */
+  /** Every terminal that there was until a time, as it was then: the same objects until something is printed. */
   screens(ms: number): Screen[] {
-    const all: Screen[] = [];
-    for (const c of this.casts) {
-      if (c.start > ms) break;
-      for (const e of this.eventsOf(c)) {
-        if (e.at > ms) continue;
-        if (e.code === "h") all[e.terminal] = { number: e.terminal, title: e.data, cols: e.cols, rows: e.rows, output: "", printed: 0 };
-        const s = all[e.terminal];
-        if (!s) continue;
-        if (e.code === "r") [s.cols, s.rows] = [e.cols, e.rows];
-        if (e.code === "o") {
-          s.output += e.data;
-          s.printed += e.data.length;
-          if (s.output.length > 2 * SCREEN) s.output = s.output.slice(-SCREEN);
-        }
-      }
+    const chunk = this.casts.findLastIndex((c) => c.start <= ms);
+    if (chunk < 0) return [];
+    const events = this.eventsOf(this.casts[chunk]!).filter((e) => e.at <= ms);
+    if (this.drawn.chunk === chunk && this.drawn.events === events.length) return this.drawn.screens;
+    const all = after(this.castsBefore(chunk), events).filter(Boolean);
+    const screens = all.map(({ tail, ...s }) => ({ ...s, output: tail.screen(s.rows), printed: tail.printed }));
+    this.drawn = { chunk, events: events.length, screens };
+    return screens;
+  }
+
+  /** The terminals at the beginning of a chunk. */
+  private castsBefore(i: number): Cast[] {
+    let from = i;
+    while (from > 0 && !this.begun.has(this.casts[from]!)) from--;
+    let all: Cast[] = from > 0 ? this.begun.of(this.casts[from]!, 0, () => []) : [];
+    for (; from < i; from++) {
+      const then = after(all, this.eventsOf(this.casts[from]!));
+      all = this.begun.of(this.casts[from + 1]!, then.reduce((n, c) => n + (c?.tail.text.length ?? 0), 1), () => then);
     }
-    return all.filter(Boolean);
+    return all;
+  }
+
+  /** Unpacks one more chunk of those that there is room for; whether there was one. */
+  prepare(): boolean {
+    const c = this.frames.find((c) => !this.lines.has(c));
+    if (!c || !this.lines.fits(c.raw)) return false;
+    this.lines.of(c, c.raw, () => readLines(c));
+    return true;
   }
 
   private chunkAt(ms: number): number {
@@ -192,20 +216,31 @@ export class Recording {
   }
 
   private linesOf(c: Chunk): Line[] {
-    return remembered(this.lines, c, readLines);
+    return this.parsed.of(c, c.raw, () => this.lines.of(c, c.raw, () => readLines(c)));
   }
 
   private eventsOf(c: Chunk): Event[] {
-    return remembered(this.events, c, readEvents);
+    return this.events.of(c, c.raw, () => readEvents(c));
   }
 }
 
-function remembered<T>(all: Map<Chunk, T>, c: Chunk, read: (c: Chunk) => T): T {
-  const have = all.get(c) ?? read(c);
-  all.delete(c);
-  all.set(c, have);
-  if (all.size > KEPT) all.delete(all.keys().next().value!);
-  return have;
+/** Terminals after some more events. */
+function after(before: Cast[], events: Event[]): Cast[] {
+  const all = before.map((c) => c && { ...c, tail: c.tail.copy() });
+  for (const e of events) {
+    if (e.code === "h") all[e.terminal] = { number: e.terminal, title: e.data, cols: e.cols, rows: e.rows, tail: new Tail() };
+    const c = all[e.terminal];
+    if (!c) continue;
+    if (e.code === "r") [c.cols, c.rows] = [e.cols, e.rows];
+    if (e.code === "o") c.tail.add(e.data);
+  }
+  return all;
+}
+
+/** Text is enough to have it again. */
+function forget(line: Line): void {
+  line.frame = undefined;
+  line.snapshot = undefined;
 }
 
 function walk(data: Uint8Array): Chunk[] {

@@ -5,11 +5,12 @@ import { about, boot, jumps, link, lost, moment, moments, session, snapshot, ste
 import { readFrom } from "../earlier.ts";
 import { dismiss, failed } from "../toasts.tsx";
 import { lang } from "../words.ts";
+import { loadIpc } from "../views/namespaces.tsx";
 import { Refused } from "../api.ts";
 import { BadRecording, Recording, type Shown } from "./file.ts";
 import { Player } from "./player.ts";
 import { recheck, saveCast } from "./send.ts";
-import { defineScreens, saver, screens } from "./screens.tsx";
+import { defineScreens, drawing, saver, screens } from "./screens.tsx";
 import { bind } from "./timebar.ts";
 
 const main = document.getElementById("main")!;
@@ -18,8 +19,24 @@ const bar = document.querySelector<HTMLElement>(".timebar")!;
 /** Takes up a lesson that was put into the page (lesson.ts). */
 let enter: (focus: boolean) => void;
 
+let reading: Recording | null = null;
 let shown: Shown | null = null;
 let unbind = () => {};
+let telling = 0;
+let lessons = 0; // on their way
+
+/** All that belongs to the moment is in the page: the view's code, the lesson of its step, the terminals' letters. */
+const settled = (): boolean => !lessons && !drawing.size && (!snapshot.peek() || Boolean(main.querySelector(".view:not([hidden]) .saying")));
+
+/** Says at the page's main part, in the animation frame that paints it, which moment is there: tests and figures wait for that. */
+function tell(at: string): void {
+  cancelAnimationFrame(telling);
+  const look = () => {
+    if (settled()) main.dataset["painted"] = at;
+    else telling = requestAnimationFrame(look);
+  };
+  telling = requestAnimationFrame(look);
+}
 
 /** Gives the views what was shown at a time. What did not change is the same object. */
 function show(r: Recording, ms: number, smooth: boolean): void {
@@ -41,15 +58,19 @@ function show(r: Recording, ms: number, smooth: boolean): void {
   if (shown?.session.step !== at.session.step) void lesson(r, at.session.step);
   shown = at;
   main.dataset["shown"] = String(Math.round(ms));
+  tell(main.dataset["shown"]);
 }
 
 const same = <T>(a: T[], b: T[]): boolean => a.length === b.length && a.at(-1) === b.at(-1) && a[0] === b[0];
 
 /** Puts the step's lesson beside the views. A lab that this Podlab does not have is none. */
 async function lesson(r: Recording, id: string): Promise<void> {
+  lessons++;
   const answer = await fetch(`/${lang}/recording/lesson/${r.header.lab}/${id}`).catch(() => null);
-  if (!answer?.ok || shown?.session.step !== id) return;
-  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const text = answer?.ok ? await answer.text().catch(() => "") : "";
+  lessons--;
+  if (!text || shown?.session.step !== id) return;
+  const page = new DOMParser().parseFromString(text, "text/html");
   document.getElementById("lesson")!.replaceWith(document.adoptNode(page.getElementById("lesson")!));
   enter(false);
   session.value = session.peek() && { ...session.peek()! }; // tells the new lesson
@@ -58,13 +79,16 @@ async function lesson(r: Recording, id: string): Promise<void> {
 async function open(data: ArrayBuffer): Promise<void> {
   try {
     const r = new Recording(data);
+    await loadIpc(); // what a view loads for some moments is there for all
     const player = new Player({ length: () => r.length, show: (ms, smooth) => show(r, ms, smooth), next: (ms) => r.next(ms), before: (ms) => r.before(ms) });
     unbind();
     shown = null;
+    reading = r;
     unbind = bind(bar, player);
     readFrom((from, until) => r.snapshots(inFile(r, from), inFile(r, until)));
     player.seek(startsAt());
     main.dataset["phase"] = "ready";
+    prepare(r);
     document.querySelector("[data-replay-lab]")!.textContent = r.header.lab;
     const when = document.querySelector<HTMLTimeElement>("[data-replay-when]")!;
     when.dateTime = new Date(r.header.started).toISOString();
@@ -84,6 +108,12 @@ async function open(data: ArrayBuffer): Promise<void> {
     if (!(e instanceof BadRecording)) throw e;
     failed(new Refused({ code: "bad_request", params: { detail: "recording" } }));
   }
+}
+
+/** Unpacks what there is room for while the page has nothing else to do: going to a moment then only reads it. */
+function prepare(r: Recording): void {
+  const wait = window.requestIdleCallback ?? ((work: () => void) => setTimeout(work, 50)); // Safari has none
+  wait(() => r.prepare() && reading === r && prepare(r));
 }
 
 /** A time in µs since boot, as ms from the beginning of the file. */
@@ -106,10 +136,9 @@ export function start(entering: (focus: boolean) => void): void {
   if (file) void fetched(file);
 
   for (const input of document.querySelectorAll<HTMLInputElement>("input[type=file]")) {
-    input.onchange = () => {
-      const chosen = input.files?.[0];
-      if (chosen) void chosen.arrayBuffer().then(open);
-    };
+    const bring = () => void input.files?.[0]?.arrayBuffer().then(open);
+    input.onchange = bring;
+    bring(); // what was chosen before this code came
   }
   document.addEventListener("dragover", (e) => e.preventDefault());
   document.addEventListener("drop", (e) => {

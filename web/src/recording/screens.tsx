@@ -9,11 +9,15 @@ import { Icon } from "../icons.tsx";
 import { HOST, Shape, marks } from "../identity.tsx";
 import { t } from "../words.ts";
 import type { Screen } from "./file.ts";
+import { SCROLLBACK } from "./tail.ts";
 
 /** The terminals of the moment that is shown. */
 export const screens = signal<Screen[]>([]);
 /** Saves a terminal of the recording as an asciicast file; the page sets it. */
 export const saver = signal<((screen: Screen) => void) | null>(null);
+
+/** Who has not yet drawn what was asked for. */
+export const drawing = new Set<object>();
 
 const front = signal(0);
 const shown = computed(() => screens.value.find((s) => s.number === front.value) ?? screens.value[0]);
@@ -71,18 +75,23 @@ export function Picture({ s }: { s: Screen }) {
   const now = useRef(s);
   now.current = s;
   const draw = () => painter.current?.show(now.current);
+  useLayoutEffect(() => {
+    const el = box.current!;
+    drawing.add(el);
+    return () => void drawing.delete(el);
+  }, []);
   useEffect(() => {
     let gone = false;
     let term: XTerm | null = null;
     void import("../terminal.ts").then(async ({ newScreen }) => {
       await document.fonts.load('13.5px "JetBrains Mono Variable"').catch(() => undefined);
       if (gone) return;
-      const x = newScreen({ disableStdin: true });
+      const x = newScreen({ disableStdin: true, scrollback: SCROLLBACK });
       x.open(box.current!);
       x.textarea?.setAttribute("aria-label", t("term.label", { name: label(s) }));
       x.textarea?.setAttribute("readonly", "");
       term = x;
-      painter.current = new Painter(x);
+      painter.current = new Painter(x, box.current!);
       draw();
     });
     return () => {
@@ -95,7 +104,8 @@ export function Picture({ s }: { s: Screen }) {
   return <div class="xscreen" ref={box} tabIndex={0} role="region" aria-label={t("term.label", { name: label(s) })} />;
 }
 
-const PIECE = 1 << 10; // letters that xterm draws without letting the page do anything else in between
+const CURSOR = "\x1b[?1049h\x1b[?1049l"; // xterm draws none until somebody has the focus or a program asked for a screen of its own
+const PIECE = 4 << 10; // letters that xterm draws without letting the page do anything else in between
 
 /** Draws screens one after the other: of each what was printed since the one before, or all of it anew. A screen that is asked for while
  * another is being drawn comes when that is over; only the newest waits. */
@@ -103,8 +113,14 @@ class Painter {
   private drawn: Screen | null = null;
   private next: Screen | null = null;
   private busy = false;
+  private moved = false; // to another moment, whose cursor is not yet in sight
 
-  constructor(private readonly x: XTerm) {}
+  constructor(
+    private readonly x: XTerm,
+    private readonly box: HTMLElement, // may be smaller than the terminal was
+  ) {
+    x.onRender(() => this.moved && this.follow());
+  }
 
   show(s: Screen): void {
     if (this.busy) this.next = s;
@@ -114,12 +130,13 @@ class Painter {
   private paint(s: Screen): void {
     const { x, drawn } = this;
     this.busy = true;
+    drawing.add(this.box);
     this.drawn = s;
     if (x.cols !== s.cols || x.rows !== s.rows) x.resize(s.cols, s.rows);
     const more = drawn ? s.printed - drawn.printed : -1;
     const goesOn = drawn && more >= 0 && more <= s.output.length && s.output.slice(0, s.output.length - more).endsWith(drawn.output.slice(-256));
     if (!goesOn) x.reset();
-    this.write(goesOn ? s.output.slice(s.output.length - more) : s.output, !goesOn);
+    this.write(goesOn ? s.output.slice(s.output.length - more) : CURSOR + s.output, !goesOn);
   }
 
   /** Writes a piece, then the rest; a screen that is drawn anew is given up as soon as another is wanted. */
@@ -132,10 +149,20 @@ class Painter {
       }
       if (rest) this.drawn = null; // only a part of it stands
       this.busy = false;
+      drawing.delete(this.box);
+      this.moved = true;
       const { next } = this;
       this.next = null;
       if (next) this.show(next);
     });
+  }
+
+  /** Brings the cursor's row into the box. */
+  private follow(): void {
+    const { x, box } = this;
+    const row = box.scrollHeight / x.rows;
+    this.moved = false;
+    box.scrollTop = (x.buffer.active.cursorY + 2) * row - box.clientHeight;
   }
 }
 

@@ -28,10 +28,13 @@ export function Namespaces({ s, table }: ViewProps) {
 
 const ipc = signal<typeof import("./ipc.tsx") | null>(null);
 
-/** What shows System V IPC objects, with its words: loaded when there are any. */
+/** Loads what shows System V IPC objects, with its words. */
+export const loadIpc = async (): Promise<void> => void ([ipc.value] = await Promise.all([import("./ipc.tsx"), load("ipc")]));
+
+/** What shows System V IPC objects: loaded when there are any. */
 function useIpc(wanted: boolean) {
   useEffect(() => {
-    if (wanted && !ipc.value) void Promise.all([import("./ipc.tsx"), load("ipc")]).then(([m]) => (ipc.value = m));
+    if (wanted && !ipc.value) void loadIpc();
   }, [wanted]);
   return ipc.value;
 }
