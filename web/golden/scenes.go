@@ -46,10 +46,14 @@ func moments() []sandbox.Moment {
 		with(m(sandbox.SourceKernel, 12, 3_800, sandbox.MomentConnect), func(m *sandbox.Moment) {
 			m.PID, m.PIDInside, m.PIDNS, m.Name, m.Params = 2431, 1, demo, "nginx", map[string]string{"proto": "unix", "remote": "/shared/log.sock"}
 		}),
-		with(m(sandbox.SourceKernel, 13, 2_000, sandbox.MomentSetns), func(m *sandbox.Moment) {
+		with(m(sandbox.SourceKernel, 13, 3_700, sandbox.MomentConnect), func(m *sandbox.Moment) {
+			m.PID, m.PIDInside, m.PIDNS, m.Name, m.Reason = 2431, 1, demo, "nginx", "Failed"
+			m.Params = map[string]string{"proto": "unix", "remote": "/shared/app.sock", "error": "ECONNREFUSED"}
+		}),
+		with(m(sandbox.SourceKernel, 14, 2_000, sandbox.MomentSetns), func(m *sandbox.Moment) {
 			m.PID, m.Name, m.Params = 2601, "nsenter", map[string]string{"kinds": "ipc net"}
 		}),
-		with(m(sandbox.SourceKernel, 14, 1_000, sandbox.MomentMount), func(m *sandbox.Moment) {
+		with(m(sandbox.SourceKernel, 15, 1_000, sandbox.MomentMount), func(m *sandbox.Moment) {
 			m.PID, m.Name, m.Path, m.Params = 2602, "mount", "/mnt", map[string]string{"type": "tmpfs"}
 		}),
 	}

@@ -74,7 +74,8 @@ const runtimeStage = "runc"
 
 // callProgram is for the ends of these calls.
 func callProgram(a *assembly) {
-	a.succeeded()
+	a.result(0) // what all of these give when they have succeeded
+	a.arguments()
 	a.add(asm.LoadMem(asm.R8, asm.R10, slotCall, asm.DWord))
 	a.strings()
 	a.add(asm.FnGetCurrentTask.Call(), asm.Mov.Reg(asm.R6, asm.R0))
@@ -83,7 +84,7 @@ func callProgram(a *assembly) {
 		asm.LoadMem(asm.R1, asm.R10, slotComm, asm.Word),
 		asm.JEq.Imm(asm.R1, int32(binary.NativeEndian.Uint32([]byte(runtimeStage))), "end"),
 	)
-	a.findNode()
+	a.findNode("end")
 	a.allow()
 	a.reserve(recordCall, recordSize+callSize)
 	a.task()
@@ -91,13 +92,22 @@ func callProgram(a *assembly) {
 	a.finish()
 }
 
-// succeeded ends the program unless the system call gave 0, as all of these do. It leaves the call's number in slotCall, and the registers
-// in which it got its arguments in R7 and slotArg.
-func (a *assembly) succeeded() {
-	const number, result = 8, 16 // events/syscalls/sys_exit_mount/format
+// result ends the program when the system call gave something else than 0 or an error up to most; that is left in slotError.
+func (a *assembly) result(most int32) {
+	const at = 16 // events/syscalls/sys_exit_mount/format
 	a.add(
-		asm.LoadMem(asm.R8, asm.R1, result, asm.DWord),
-		asm.JNE.Imm(asm.R8, 0, "end"),
+		asm.LoadMem(asm.R2, asm.R1, at, asm.DWord),
+		asm.Mov.Imm(asm.R3, 0),
+		asm.Sub.Reg(asm.R3, asm.R2),
+		asm.JGT.Imm(asm.R3, most, "end"),
+		asm.StoreMem(asm.R10, slotError, asm.R3, asm.DWord),
+	)
+}
+
+// arguments leaves the call's number in slotCall, and the registers in which it got its arguments in R7 and slotArg.
+func (a *assembly) arguments() {
+	const number = 8
+	a.add(
 		asm.LoadMem(asm.R2, asm.R1, number, asm.Word), // an int; what fills the rest of the word is anything
 		asm.StoreMem(asm.R10, slotCall, asm.R2, asm.DWord),
 		asm.FnGetCurrentTaskBtf.Call(),

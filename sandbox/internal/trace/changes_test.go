@@ -111,8 +111,8 @@ func TestEBPFTellsConnections(t *testing.T) {
 		}
 	}
 	server := byKind["listen"][0].Params["local"]
-	connect, accept := byKind["connect"][0].Params, byKind["accept"][0].Params
-	if connect["remote"] != server || accept["local"] != server || connect["local"] != accept["remote"] || byKind["connectFailed"][0].Params["remote"] != server {
+	connect, accept, failed := byKind["connect"][0].Params, byKind["accept"][0].Params, byKind["connectFailed"][0].Params
+	if connect["remote"] != server || accept["local"] != server || connect["local"] != accept["remote"] || failed["remote"] != server || failed["error"] != "ECONNREFUSED" {
 		t.Errorf("%+v", some)
 	}
 }

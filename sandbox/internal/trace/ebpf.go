@@ -27,7 +27,9 @@ const quiet = 200 * time.Millisecond
 type kernelSource struct {
 	nodes   *ebpf.Map
 	owners  *ebpf.Map // of sockets
-	told    *ebpf.Map // UDP and Unix sockets that are open, by the address of their struct sock: the inode's number
+	told    *ebpf.Map // UDP and Unix sockets that are open, by the address of their dentry: what was told of each last
+	marks   *ebpf.Map // where in memory they may be
+	draft   *ebpf.Map // room for a record, of each processor
 	reader  *ringbuf.Reader
 	untold  []string
 	partial error          // why this kernel's programs tell less than they could
@@ -67,7 +69,7 @@ func openKernel(at offsets, lim limits) (_ *kernelSource, err error) {
 	if err != nil {
 		return nil, err
 	}
-	fds := mapFDs{nodes: s.nodes.FD(), ring: ring.FD(), owners: s.owners.FD(), told: s.told.FD()}
+	fds := mapFDs{nodes: s.nodes.FD(), ring: ring.FD(), owners: s.owners.FD(), told: s.told.FD(), marks: s.marks.FD(), draft: s.draft.FD()}
 	assembled := func(program func(*assembly)) asm.Instructions { return assemble(program, at, fds, lim) }
 	var calls, sockets error
 	if calls = s.attachCalls(assembled); calls != nil {
@@ -113,26 +115,23 @@ func programs(at offsets) []attachment {
 }
 
 func (s *kernelSource) openMaps(ringSize uint32) (ring *ebpf.Map, err error) {
-	s.nodes, err = ebpf.NewMap(&ebpf.MapSpec{Name: "podlab_nodes", Type: ebpf.Hash, KeySize: 4, ValueSize: entrySize, MaxEntries: maxNodes})
-	if err != nil {
-		return nil, fmt.Errorf("map of nodes: %w", err)
+	const record = uint32(recordSize + socketSize)
+	for _, m := range []struct {
+		into **ebpf.Map
+		spec ebpf.MapSpec
+	}{
+		{&s.nodes, ebpf.MapSpec{Name: "podlab_nodes", Type: ebpf.Hash, KeySize: 4, ValueSize: entrySize, MaxEntries: maxNodes}},
+		{&s.owners, ebpf.MapSpec{Name: "podlab_sockets", Type: ebpf.LRUHash, KeySize: 8, ValueSize: ownerSize, MaxEntries: maxOwners}},
+		{&s.told, ebpf.MapSpec{Name: "podlab_told", Type: ebpf.LRUHash, KeySize: 8, ValueSize: record, MaxEntries: maxTold}},
+		{&s.marks, ebpf.MapSpec{Name: "podlab_marks", Type: ebpf.Array, KeySize: 4, ValueSize: 4 * maxMarks, MaxEntries: 1}},
+		{&s.draft, ebpf.MapSpec{Name: "podlab_draft", Type: ebpf.PerCPUArray, KeySize: 4, ValueSize: record, MaxEntries: 1}},
+		{&ring, ebpf.MapSpec{Name: "podlab_events", Type: ebpf.RingBuf, MaxEntries: ringSize}},
+	} {
+		if *m.into, err = ebpf.NewMap(&m.spec); err != nil {
+			return nil, fmt.Errorf("map %s: %w", m.spec.Name, err)
+		}
+		s.closer = append(s.closer, (*m.into).Close)
 	}
-	s.closer = append(s.closer, s.nodes.Close)
-	s.owners, err = ebpf.NewMap(&ebpf.MapSpec{Name: "podlab_sockets", Type: ebpf.LRUHash, KeySize: 8, ValueSize: ownerSize, MaxEntries: maxOwners})
-	if err != nil {
-		return nil, fmt.Errorf("map of sockets: %w", err)
-	}
-	s.closer = append(s.closer, s.owners.Close)
-	s.told, err = ebpf.NewMap(&ebpf.MapSpec{Name: "podlab_told", Type: ebpf.LRUHash, KeySize: 8, ValueSize: 8, MaxEntries: maxTold})
-	if err != nil {
-		return nil, fmt.Errorf("map of told sockets: %w", err)
-	}
-	s.closer = append(s.closer, s.told.Close)
-	ring, err = ebpf.NewMap(&ebpf.MapSpec{Name: "podlab_events", Type: ebpf.RingBuf, MaxEntries: ringSize})
-	if err != nil {
-		return nil, fmt.Errorf("ring of events: %w", err)
-	}
-	s.closer = append(s.closer, ring.Close)
 	if s.reader, err = ringbuf.NewReader(ring); err != nil {
 		return nil, fmt.Errorf("ring of events: %w", err)
 	}

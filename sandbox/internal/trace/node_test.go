@@ -69,6 +69,15 @@ func runThreads(how string) {
 	case "sockets":
 		runSockets(os.Args[2])
 		return
+	case "closings":
+		runClosings(os.Args[2])
+		return
+	case "exec":
+		runExec()
+		return
+	case "refused":
+		runRefused(os.Args[2])
+		return
 	case "flood":
 		runFlood(os.Args[2])
 		return

@@ -31,7 +31,7 @@ type offsets struct {
 	nsproxy, inums [len(namespaceKinds)]uint32
 	// sock
 	sockProtocol, sockFamily, sockPort, sockPeerPort, sockNet, netInum uint32
-	sockAddr, sockPeer, sockAddr6, sockPeer6                           uint32
+	sockAddr, sockPeer, sockAddr6, sockPeer6, sockError                uint32
 	// UDP and Unix sockets, or why they cannot be told of
 	sockets   socketOffsets
 	noSockets error
@@ -77,6 +77,7 @@ func findOffsets(spec *btf.Spec) (o offsets, err error) {
 		{&o.sockAddr, "sock", []string{"__sk_common", "skc_rcv_saddr"}},
 		{&o.sockPeer, "sock", []string{"__sk_common", "skc_daddr"}},
 		{&o.sockAddr6, "sock", []string{"__sk_common", "skc_v6_rcv_saddr"}},
+		{&o.sockError, "sock", []string{"sk_err"}},
 		{&o.sockPeer6, "sock", []string{"__sk_common", "skc_v6_daddr"}},
 	}
 	for i, kind := range namespaceKinds {

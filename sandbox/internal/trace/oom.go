@@ -9,7 +9,7 @@ import (
 // oomProgram is for mark_victim(task, uid): the kernel has chosen a process that must go.
 func oomProgram(a *assembly) {
 	a.begin(0, -1)
-	a.findNode()
+	a.findNode("end")
 	a.allow()
 	a.reserve(recordOOM, recordSize)
 	a.task()

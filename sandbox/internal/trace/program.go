@@ -38,17 +38,16 @@ const maxLevel = 32
 type assembly struct {
 	ins    asm.Instructions
 	symbol string
-	full   string // where events go that cannot be kept
 	at     offsets
 	mapFDs
 	lim limits
 }
 
 // mapFDs are the descriptors of the programs' maps.
-type mapFDs struct{ nodes, ring, owners, told int }
+type mapFDs struct{ nodes, ring, owners, told, marks, draft int }
 
 func assemble(program func(*assembly), at offsets, m mapFDs, lim limits) asm.Instructions {
-	a := &assembly{full: "lost", at: at, mapFDs: m, lim: lim}
+	a := &assembly{at: at, mapFDs: m, lim: lim}
 	program(a)
 	return a.ins
 }
@@ -92,8 +91,8 @@ func (a *assembly) number(slot int16, level asm.Register, into int16) {
 	a.read(asm.R10, into, int32(a.at.upidSize), asm.R3, a.at.pidNumbers)
 }
 
-// findNode leaves the node's level in R7, its entry in R8 and its inode in slotKey, or ends the program.
-func (a *assembly) findNode() {
+// findNode leaves the node's level in R7, its entry in R8 and its inode in slotKey, or goes elsewhere when the task in R6 is on none.
+func (a *assembly) findNode(otherwise string) {
 	a.add(asm.Mov.Imm(asm.R1, 0), asm.StoreMem(asm.R10, slotLevel, asm.R1, asm.DWord))
 	a.read(asm.R10, slotPID, 8, asm.R6, a.at.taskThreadPID)
 	a.follow(slotPID, a.at.pidLevel, asm.R10, slotLevel, 4)
@@ -101,8 +100,8 @@ func (a *assembly) findNode() {
 	a.label("level")
 	a.add(
 		asm.LoadMem(asm.R1, asm.R10, slotLevel, asm.DWord),
-		asm.JGT.Reg(asm.R7, asm.R1, "end"),
-		asm.JGT.Imm(asm.R7, maxLevel, "end"),
+		asm.JGT.Reg(asm.R7, asm.R1, otherwise),
+		asm.JGT.Imm(asm.R7, maxLevel, otherwise),
 	)
 	a.number(slotPID, asm.R7, slotUpid)
 	a.follow(slotUpid+int16(a.at.upidNS), a.at.nsInum, asm.R10, slotKey, 4)
@@ -135,20 +134,19 @@ func (a *assembly) allowSocket() {
 
 // stretch begins a new stretch of time when the old one is over.
 func (a *assembly) stretch() {
-	again := "stretch" + strconv.Itoa(len(a.ins)) // some programs tell in two places
 	a.add(
 		asm.FnKtimeGetBootNs.Call(),
 		asm.StoreMem(asm.R10, slotTime, asm.R0, asm.DWord),
 		asm.LoadMem(asm.R1, asm.R8, entrySince, asm.DWord),
 		asm.Mov.Reg(asm.R2, asm.R0),
 		asm.Sub.Reg(asm.R2, asm.R1),
-		asm.JLT.Imm(asm.R2, int32(allowanceTime.Nanoseconds()), again),
+		asm.JLT.Imm(asm.R2, int32(allowanceTime.Nanoseconds()), "stretch"),
 		asm.StoreMem(asm.R8, entrySince, asm.R0, asm.DWord),
 		asm.Mov.Imm(asm.R1, 0),
 		asm.StoreMem(asm.R8, entryCount, asm.R1, asm.DWord),
 		asm.StoreMem(asm.R8, entrySockets, asm.R1, asm.DWord),
 	)
-	a.label(again)
+	a.label("stretch")
 }
 
 func (a *assembly) count(counter int16, most int32) {
@@ -156,7 +154,7 @@ func (a *assembly) count(counter int16, most int32) {
 		asm.LoadMem(asm.R1, asm.R8, counter, asm.DWord),
 		asm.Add.Imm(asm.R1, 1),
 		asm.StoreMem(asm.R8, counter, asm.R1, asm.DWord),
-		asm.JGT.Imm(asm.R1, most, a.full),
+		asm.JGT.Imm(asm.R1, most, "lost"),
 	)
 }
 
@@ -167,12 +165,26 @@ func (a *assembly) reserve(kind, size int32) {
 		asm.Mov.Imm(asm.R2, size),
 		asm.Mov.Imm(asm.R3, 0),
 		asm.FnRingbufReserve.Call(),
-		asm.JEq.Imm(asm.R0, 0, a.full),
+		asm.JEq.Imm(asm.R0, 0, "lost"),
 		asm.Mov.Reg(asm.R9, asm.R0),
+	)
+	a.stamp()
+	a.head(kind)
+}
+
+// stamp writes when it was, and how many events of the node were lost before.
+func (a *assembly) stamp() {
+	a.add(
 		asm.LoadMem(asm.R1, asm.R10, slotTime, asm.DWord),
 		asm.StoreMem(asm.R9, recTime, asm.R1, asm.DWord),
 		asm.LoadMem(asm.R1, asm.R8, entryLost, asm.DWord),
 		asm.StoreMem(asm.R9, recLost, asm.R1, asm.DWord),
+	)
+}
+
+// head writes what findNode has found.
+func (a *assembly) head(kind int32) {
+	a.add(
 		asm.LoadMem(asm.R1, asm.R10, slotKey, asm.Word),
 		asm.StoreMem(asm.R9, recNode, asm.R1, asm.Word),
 		asm.LoadMem(asm.R1, asm.R10, slotUpid+int16(a.at.upidNr), asm.Word),
@@ -237,21 +249,16 @@ func (a *assembly) relative(into int16) {
 
 // finish hands the record over; "lost" is where events go that cannot be kept.
 func (a *assembly) finish() {
-	a.submit("end")
-	a.label("lost")
-	a.lose()
-	a.label("end")
-	a.add(asm.Mov.Imm(asm.R0, 0), asm.Return())
-}
-
-// submit hands the record over and goes on elsewhere.
-func (a *assembly) submit(then string) {
 	a.add(
 		asm.Mov.Reg(asm.R1, asm.R9),
 		asm.Mov.Imm(asm.R2, 0),
 		asm.FnRingbufSubmit.Call(),
-		asm.Ja.Label(then),
+		asm.Ja.Label("end"),
 	)
+	a.label("lost")
+	a.lose()
+	a.label("end")
+	a.add(asm.Mov.Imm(asm.R0, 0), asm.Return())
 }
 
 // lose counts an event that is lost: entryLost is at 0.
@@ -274,7 +281,7 @@ func (a *assembly) begin(task, other int16) {
 // forkProgram is for sched_process_fork(parent, child).
 func forkProgram(a *assembly) {
 	a.begin(1, 0)
-	a.findNode()
+	a.findNode("end")
 	a.allow()
 	a.reserve(recordFork, recordSize)
 	a.task()
@@ -285,7 +292,7 @@ func forkProgram(a *assembly) {
 // execProgram is for sched_process_exec(task, old pid, bprm).
 func execProgram(a *assembly) {
 	a.begin(0, 2)
-	a.findNode()
+	a.findNode("end")
 	a.allow()
 	a.reserve(recordExec, recordSize+pathSize)
 	a.task()
@@ -310,7 +317,7 @@ func exitProgram(a *assembly) {
 		dead = 1
 	}
 	a.begin(0, dead)
-	a.findNode()
+	a.findNode("end")
 	a.allow()
 	a.reserve(recordExit, recordSize)
 	if a.at.exitHasGroupDead {

@@ -11,20 +11,18 @@ import (
 	"podlab/sandbox/text"
 )
 
-// UDP and Unix sockets: who gives one an address, listens at it or connects it, and when it is gone. No tracepoint tells of them, so they
-// are met where their processes act: bind, listen and connect when they have succeeded; the last close(2), and the end of a process that
-// holds one. The end of one that dup2(2), close_range(2) or exec(2) closes is not told of.
+// UDP and Unix sockets: who gives one an address, listens at it or connects it. No tracepoint tells of them, so they are met where their
+// processes act: at the ends of bind, listen and connect. When one is gone is met where its last holder lets it go: closed.go.
 
-// Layout of a socket's record after the common part, in bytes. Family, ports and addresses lie as in one of TCP.
+// Layout of a socket's record after the common part, in bytes. Family, ports, addresses and the error lie as in one of TCP.
 const (
-	recSockType  int16 = recordSize + 10 // SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET, u16
 	recAct       int16 = recordSize + 12
-	recNameLen   int16 = recordSize + 52 // bytes of the names of a Unix socket and of its other end
-	recOtherLen  int16 = recordSize + 56
-	recServer    int16 = recordSize + 60 // the process that listens at a Unix socket's other end: the node's pid
-	recServerIn  int16 = recordSize + 64 // in its innermost pid namespace
-	recServerNS  int16 = recordSize + 68 // that namespace
-	recServerCom int16 = recordSize + 72
+	recNameLen   int16 = recordSize + 56 // bytes of the names of a Unix socket and of its other end
+	recOtherLen  int16 = recordSize + 60
+	recServer    int16 = recordSize + 64 // the process that listens at a Unix socket's other end: the node's pid
+	recServerIn  int16 = recordSize + 68 // in its innermost pid namespace
+	recServerNS  int16 = recordSize + 72 // that namespace
+	recServerCom int16 = recordSize + 76
 	recName      int16 = recServerCom + commSize
 	recOther     int16 = recName + unixNameMax
 	socketSize         = int(recOther) + unixNameMax - recordSize
@@ -40,10 +38,8 @@ const (
 	actClose
 )
 
-const (
-	maxTold   = 16384 // sockets whose opening was told; the longest unused are forgotten
-	maxEndFDs = 64    // descriptors of a process that are looked at when it ends: a word of the table of open ones
-)
+// lastErrno is the highest error that a program may see; those above are the kernel's own, of a call that begins anew (linux/errno.h).
+const lastErrno = 511
 
 // More slots on the stack: see program.go and calls.go.
 const (
@@ -51,20 +47,20 @@ const (
 	slotFile   int16 = -176 // struct file *
 	slotFD     int16 = -184
 	slotAct    int16 = -192
-	slotInode  int16 = -200 // number of the socket's inode: what the map of told sockets holds
-	slotOpen   int16 = -208 // bits of the descriptors that are open, the one in slotFD the lowest
-	slotFamily int16 = -216
-	slotName   int16 = -224 // struct unix_address *
-	slotPeer   int16 = -232 // struct sock * of a Unix socket's other end
+	slotError  int16 = -200 // errno of a call that failed, 0 of one that has not
+	slotFamily int16 = -208
+	slotName   int16 = -216 // struct unix_address *, or struct sockaddr * of the process
+	slotPeer   int16 = -224 // struct sock * of a Unix socket's other end
+	slotDentry int16 = -232 // struct dentry *: see closed.go
+	slotHome   int16 = -240 // inode of the node whose socket it was
 )
 
 // socketOffsets are where this kernel keeps what tells of UDP and Unix sockets.
 type socketOffsets struct {
-	taskFiles, filesTable, tableMax, tableFiles, tableOpen uint32
-	fileInode, fileData, fileRefs, inodeMode, inodeNumber  uint32
-	oneRef                                                 int32 // what fileRefs holds for a file that is open once
-	socketSk, skType, unixAddr, unixPeer, nameLen, name    uint32
-	skPeerPID, pidTasks, taskPIDLinks                      uint32
+	taskFiles, filesTable, tableMax, tableFiles         uint32
+	fileInode, fileData, fileDentry, inodeMode          uint32
+	socketSk, skType, unixAddr, unixPeer, nameLen, name uint32
+	skPeerPID, pidTasks, taskPIDLinks                   uint32
 }
 
 func findSocketOffsets(spec *btf.Spec) (o socketOffsets, err error) {
@@ -73,11 +69,10 @@ func findSocketOffsets(spec *btf.Spec) (o socketOffsets, err error) {
 		{&o.filesTable, "files_struct", []string{"fdt"}},
 		{&o.tableMax, "fdtable", []string{"max_fds"}},
 		{&o.tableFiles, "fdtable", []string{"fd"}},
-		{&o.tableOpen, "fdtable", []string{"open_fds"}},
 		{&o.fileInode, "file", []string{"f_inode"}},
 		{&o.fileData, "file", []string{"private_data"}},
+		{&o.fileDentry, "file", []string{"f_path", "dentry"}},
 		{&o.inodeMode, "inode", []string{"i_mode"}},
-		{&o.inodeNumber, "inode", []string{"i_ino"}},
 		{&o.socketSk, "socket", []string{"sk"}},
 		{&o.skType, "sock", []string{"sk_type"}},
 		{&o.unixAddr, "unix_sock", []string{"addr"}},
@@ -92,118 +87,82 @@ func findSocketOffsets(spec *btf.Spec) (o socketOffsets, err error) {
 			return o, err
 		}
 	}
-	// Since Linux 6.13 a file counts its references from 0 (include/linux/file_ref.h).
-	if o.fileRefs, err = offsetIn(spec, "file", "f_ref"); err != nil {
-		o.oneRef = 1
-		o.fileRefs, err = offsetIn(spec, "file", "f_count")
-	}
-	return o, err
+	return o, nil
 }
 
-// actProgram is for the end of bind, listen or connect.
+// actProgram is for the end of bind, listen or connect. Of these connect is told of when it failed, too.
 func actProgram(act int32) func(*assembly) {
 	return func(a *assembly) {
-		a.succeeded()
+		if act == actConnect {
+			a.result(lastErrno)
+		} else {
+			a.result(0)
+		}
+		a.arguments()
 		a.add(
 			asm.Mov.Imm(asm.R1, 0), asm.StoreMem(asm.R10, slotFD, asm.R1, asm.DWord),
 			asm.Mov.Imm(asm.R1, act), asm.StoreMem(asm.R10, slotAct, asm.R1, asm.DWord),
 		)
 		a.read(asm.R10, slotFD, 4, asm.R7, a.at.regsArgs[0])
 		a.add(asm.FnGetCurrentTask.Call(), asm.Mov.Reg(asm.R6, asm.R0))
-		a.findNode()
-		a.heldSocket("end")
+		a.findNode("end")
+		a.heldSocket()
+		a.draftRecord()
+		a.describe()
+		a.add(asm.LoadMem(asm.R1, asm.R10, slotError, asm.DWord), asm.JNE.Imm(asm.R1, 0, "failed"))
 		a.called()
-		a.tellHeld()
-		a.finish()
+		a.keep()
+		a.add(asm.Ja.Label("tell"))
+		a.label("failed")
+		a.asked()
+		a.label("tell")
+		a.tellDraft("end")
+		a.label("end")
+		a.add(asm.Mov.Imm(asm.R0, 0), asm.Return())
 	}
 }
 
-// closeProgram is for the begin of close: the descriptor is its first argument (events/syscalls/sys_enter_close/format).
-func closeProgram(a *assembly) {
-	const firstArg = 16
+// draftRecord takes this processor's room for a record, its address in R9: what is told of a socket is kept as well (closed.go).
+func (a *assembly) draftRecord() {
 	a.add(
-		asm.LoadMem(asm.R1, asm.R1, firstArg, asm.Word),
-		asm.StoreMem(asm.R10, slotFD, asm.R1, asm.DWord),
-		asm.FnGetCurrentTask.Call(), asm.Mov.Reg(asm.R6, asm.R0),
+		asm.Mov.Imm(asm.R1, 0), asm.StoreMem(asm.R10, slotTmp, asm.R1, asm.DWord),
+		asm.LoadMapPtr(asm.R1, a.draft),
+		asm.Mov.Reg(asm.R2, asm.R10),
+		asm.Add.Imm(asm.R2, int32(slotTmp)),
+		asm.FnMapLookupElem.Call(),
+		asm.JEq.Imm(asm.R0, 0, "end"),
+		asm.Mov.Reg(asm.R9, asm.R0),
 	)
-	a.findNode()
-	a.heldSocket("end")
-	a.closing("end")
-	a.tellHeld()
-	a.finish()
 }
 
-// endProgram is for sched_process_exit, before the kernel closes what the process holds.
-func endProgram(a *assembly) {
-	if a.at.exitHasGroupDead {
-		a.begin(0, 1)
-		a.add(
-			asm.LoadMem(asm.R1, asm.R10, slotArg, asm.DWord),
-			asm.And.Imm(asm.R1, 0xff), // a bool
-			asm.JEq.Imm(asm.R1, 0, "end"),
-		)
-	} else {
-		a.begin(0, -1)
-		a.add(asm.Mov.Imm(asm.R1, 0), asm.StoreMem(asm.R10, slotArg, asm.R1, asm.DWord))
-		a.read(asm.R10, slotTmp, 8, asm.R6, a.at.taskSignal)
-		a.follow(slotTmp, a.at.signalLive, asm.R10, slotArg, 4)
-		a.add(asm.LoadMem(asm.R1, asm.R10, slotArg, asm.DWord), asm.JNE.Imm(asm.R1, 0, "end"))
-	}
-	a.findNode()
+// tellDraft copies the record in R9 to the ring, or counts it as lost, and goes on.
+func (a *assembly) tellDraft(then string) {
+	a.allowSocket()
+	a.stamp()
 	a.add(
-		asm.Mov.Imm(asm.R1, 0),
-		asm.StoreMem(asm.R10, slotFD, asm.R1, asm.DWord),
-		asm.StoreMem(asm.R10, slotOpen, asm.R1, asm.DWord),
+		asm.LoadMapPtr(asm.R1, a.ring),
+		asm.Mov.Reg(asm.R2, asm.R9),
+		asm.Mov.Imm(asm.R3, int32(recordSize+socketSize)),
+		asm.Mov.Imm(asm.R4, 0),
+		asm.FnRingbufOutput.Call(),
+		asm.JEq.Imm(asm.R0, 0, then),
 	)
-	a.table("end")
-	a.follow(slotTmp, a.at.sockets.tableOpen, asm.R10, slotTmp, 8)
-	a.follow(slotTmp, 0, asm.R10, slotOpen, 8)
-	a.label("descriptor")
-	a.add(
-		asm.LoadMem(asm.R1, asm.R10, slotOpen, asm.DWord),
-		asm.And.Imm(asm.R1, 1),
-		asm.JEq.Imm(asm.R1, 0, "next"),
-	)
-	a.heldSocket("next")
-	a.closing("next")
-	a.full = "missed"
-	a.tellHeld()
-	a.submit("next")
-	a.label("missed")
+	a.label("lost")
 	a.lose()
-	a.label("next")
-	a.add(
-		asm.FnGetCurrentTask.Call(), asm.Mov.Reg(asm.R6, asm.R0),
-		asm.LoadMem(asm.R1, asm.R10, slotFD, asm.DWord),
-		asm.Add.Imm(asm.R1, 1),
-		asm.StoreMem(asm.R10, slotFD, asm.R1, asm.DWord),
-		asm.LoadMem(asm.R2, asm.R10, slotOpen, asm.DWord),
-		asm.RSh.Imm(asm.R2, 1),
-		asm.StoreMem(asm.R10, slotOpen, asm.R2, asm.DWord),
-		asm.JEq.Imm(asm.R2, 0, "end"),
-		asm.JLT.Imm(asm.R1, maxEndFDs, "descriptor"),
-	)
-	a.label("end")
-	a.add(asm.Mov.Imm(asm.R0, 0), asm.Return())
 }
 
-// table leaves the struct fdtable of the task in R6 in slotTmp, or goes elsewhere when it has no descriptor slotFD.
-func (a *assembly) table(otherwise string) {
+// heldSocket finds the UDP or Unix socket that the task in R6 has open under the descriptor in slotFD, or ends the program.
+func (a *assembly) heldSocket() {
+	o := &a.at.sockets
 	a.add(asm.Mov.Imm(asm.R1, 0), asm.StoreMem(asm.R10, slotFile, asm.R1, asm.DWord))
-	a.read(asm.R10, slotTmp, 8, asm.R6, a.at.sockets.taskFiles)
-	a.follow(slotTmp, a.at.sockets.filesTable, asm.R10, slotTmp, 8)
-	a.follow(slotTmp, a.at.sockets.tableMax, asm.R10, slotFile, 4)
+	a.read(asm.R10, slotTmp, 8, asm.R6, o.taskFiles)
+	a.follow(slotTmp, o.filesTable, asm.R10, slotTmp, 8)
+	a.follow(slotTmp, o.tableMax, asm.R10, slotFile, 4)
 	a.add(
 		asm.LoadMem(asm.R1, asm.R10, slotFile, asm.DWord),
 		asm.LoadMem(asm.R2, asm.R10, slotFD, asm.DWord),
-		asm.JGE.Reg(asm.R2, asm.R1, otherwise),
+		asm.JGE.Reg(asm.R2, asm.R1, "end"),
 	)
-}
-
-// heldSocket finds the UDP or Unix socket that is open under the descriptor in slotFD, or goes elsewhere.
-func (a *assembly) heldSocket(otherwise string) {
-	o := &a.at.sockets
-	a.table(otherwise)
 	a.follow(slotTmp, o.tableFiles, asm.R10, slotTmp, 8)
 	a.add(
 		asm.LoadMem(asm.R3, asm.R10, slotTmp, asm.DWord),
@@ -218,9 +177,9 @@ func (a *assembly) heldSocket(otherwise string) {
 	a.add(
 		asm.LoadMem(asm.R1, asm.R10, slotTmp, asm.DWord),
 		asm.And.Imm(asm.R1, unix.S_IFMT),
-		asm.JNE.Imm(asm.R1, unix.S_IFSOCK, otherwise),
+		asm.JNE.Imm(asm.R1, unix.S_IFSOCK, "end"),
 	)
-	a.follow(slotOther, o.inodeNumber, asm.R10, slotInode, 8)
+	a.follow(slotFile, o.fileDentry, asm.R10, slotDentry, 8)
 	a.follow(slotFile, o.fileData, asm.R10, slotTmp, 8)
 	a.follow(slotTmp, o.socketSk, asm.R10, slotSk, 8)
 	a.add(
@@ -234,17 +193,17 @@ func (a *assembly) heldSocket(otherwise string) {
 		asm.LoadMem(asm.R1, asm.R10, slotFamily, asm.DWord),
 		asm.JEq.Imm(asm.R1, unix.AF_UNIX, "ours"),
 		asm.JEq.Imm(asm.R1, unix.AF_INET, "internet"),
-		asm.JNE.Imm(asm.R1, unix.AF_INET6, otherwise),
+		asm.JNE.Imm(asm.R1, unix.AF_INET6, "end"),
 	)
 	a.label("internet")
 	a.add(
 		asm.LoadMem(asm.R1, asm.R10, slotTmp, asm.DWord),
-		asm.JNE.Imm(asm.R1, unix.IPPROTO_UDP, otherwise),
+		asm.JNE.Imm(asm.R1, unix.IPPROTO_UDP, "end"),
 	)
 	a.label("ours")
 }
 
-// called goes to "end" when the call in slotAct has not done what it is told for; else it remembers the socket.
+// called ends the program when the call in slotAct has not done what it is told for.
 func (a *assembly) called() {
 	o := &a.at.sockets
 	a.add(
@@ -277,53 +236,16 @@ func (a *assembly) called() {
 		asm.JNE.Imm(asm.R1, unix.SOCK_DGRAM, "end"),
 	)
 	a.label("remember")
-	a.toldOf(asm.FnMapUpdateElem)
 }
 
-// closing goes elsewhere unless the socket was told of, and this is the last descriptor of it.
-func (a *assembly) closing(otherwise string) {
-	a.follow(slotFile, a.at.sockets.fileRefs, asm.R10, slotTmp, 8)
-	a.add(
-		asm.LoadMem(asm.R1, asm.R10, slotTmp, asm.DWord),
-		asm.JNE.Imm(asm.R1, a.at.sockets.oneRef, otherwise),
-	)
-	a.toldOf(asm.FnMapLookupElem)
-	a.add(
-		asm.JEq.Imm(asm.R0, 0, otherwise),
-		asm.LoadMem(asm.R1, asm.R0, 0, asm.DWord),
-		asm.LoadMem(asm.R2, asm.R10, slotInode, asm.DWord),
-		asm.JNE.Reg(asm.R1, asm.R2, otherwise), // of a socket that was here before
-	)
-	a.toldOf(asm.FnMapDeleteElem)
-	a.add(asm.Mov.Imm(asm.R1, actClose), asm.StoreMem(asm.R10, slotAct, asm.R1, asm.DWord))
-}
-
-// toldOf calls a function of the map of told sockets with the one in slotSk.
-func (a *assembly) toldOf(call asm.BuiltinFunc) {
-	a.add(
-		asm.LoadMapPtr(asm.R1, a.told),
-		asm.Mov.Reg(asm.R2, asm.R10),
-		asm.Add.Imm(asm.R2, int32(slotSk)),
-	)
-	if call == asm.FnMapUpdateElem {
-		a.add(
-			asm.Mov.Reg(asm.R3, asm.R10),
-			asm.Add.Imm(asm.R3, int32(slotInode)),
-			asm.Mov.Imm(asm.R4, 0),
-		)
-	}
-	a.add(call.Call())
-}
-
-// tellHeld writes the record of the socket in slotSk and of the task in R6, which is lost to it.
-func (a *assembly) tellHeld() {
-	a.allowSocket()
-	a.reserve(recordSocket, int32(recordSize+socketSize))
+// describe writes the record in R9 of the socket in slotSk and of the task in R6, which is lost to it.
+func (a *assembly) describe() {
+	a.head(recordSocket)
 	a.task()
 	a.follow(slotSk, a.at.sockNet, asm.R10, slotTmp, 8)
 	a.follow(slotTmp, a.at.netInum, asm.R9, recNetNS, 4)
 	a.copyWord(slotAct, recAct)
-	a.follow(slotSk, a.at.sockets.skType, asm.R9, recSockType, 2)
+	a.copyWord(slotError, recError)
 	a.add(
 		asm.StoreImm(asm.R9, recNameLen, 0, asm.Word),
 		asm.StoreImm(asm.R9, recOtherLen, 0, asm.Word),
@@ -342,6 +264,62 @@ func (a *assembly) tellHeld() {
 	a.unixName(slotPeer, recOtherLen, recOther)
 	a.server()
 	a.label("told")
+}
+
+// asked writes whom a connect that failed was for: the address is the process's, its second argument, as long as its third says.
+func (a *assembly) asked() {
+	const port, addr4, addr6, path = 2, 4, 8, 2 // of struct sockaddr_in, sockaddr_in6, sockaddr_un
+	a.add(
+		asm.StoreImm(asm.R9, recPeer, 0, asm.Half),
+		asm.StoreImm(asm.R9, recOtherLen, 0, asm.Word),
+		asm.StoreImm(asm.R9, recServer, 0, asm.Word),
+		asm.Mov.Imm(asm.R1, 0),
+		asm.StoreMem(asm.R10, slotPeer, asm.R1, asm.DWord),
+		asm.StoreMem(asm.R10, slotTmp, asm.R1, asm.DWord),
+	)
+	a.follow(slotArg, a.at.regsArgs[1], asm.R10, slotName, 8)
+	a.follow(slotArg, a.at.regsArgs[2], asm.R10, slotTmp, 4)
+	a.add(asm.Mov.Imm(asm.R2, 2))
+	a.userBytes(asm.R10, slotPeer, 0)
+	a.add(
+		asm.LoadMem(asm.R1, asm.R10, slotPeer, asm.DWord),
+		asm.LoadMem(asm.R2, asm.R10, slotFamily, asm.DWord),
+		asm.JNE.Reg(asm.R1, asm.R2, "tell"), // an address of another kind
+		asm.JEq.Imm(asm.R1, unix.AF_UNIX, "socket"),
+		asm.Mov.Imm(asm.R2, 2),
+	)
+	a.userBytes(asm.R9, recPeer, port)
+	a.add(
+		asm.LoadMem(asm.R1, asm.R10, slotFamily, asm.DWord),
+		asm.JEq.Imm(asm.R1, unix.AF_INET6, "long"),
+		asm.Mov.Imm(asm.R2, 4),
+	)
+	a.userBytes(asm.R9, recPeerIP, addr4)
+	a.add(asm.Ja.Label("tell"))
+	a.label("long")
+	a.add(asm.Mov.Imm(asm.R2, addressLen))
+	a.userBytes(asm.R9, recPeerIP, addr6)
+	a.add(asm.Ja.Label("tell"))
+	a.label("socket")
+	a.add(
+		asm.LoadMem(asm.R2, asm.R10, slotTmp, asm.Word),
+		asm.JLE.Imm(asm.R2, path, "tell"),
+		asm.Sub.Imm(asm.R2, path),
+		asm.JGT.Imm(asm.R2, unixNameMax, "tell"),
+		asm.StoreMem(asm.R9, recOtherLen, asm.R2, asm.Word),
+	)
+	a.userBytes(asm.R9, recOther, path)
+}
+
+// userBytes copies as many bytes as R2 says of the process's memory, at an offset from the address in slotName.
+func (a *assembly) userBytes(dst asm.Register, at int16, offset int32) {
+	a.add(
+		asm.Mov.Reg(asm.R1, dst),
+		asm.Add.Imm(asm.R1, int32(at)),
+		asm.LoadMem(asm.R3, asm.R10, slotName, asm.DWord),
+		asm.Add.Imm(asm.R3, offset),
+		asm.FnProbeReadUser.Call(),
+	)
 }
 
 // unixName copies the name of the Unix socket in a slot, without its family (unix(7)).
@@ -421,8 +399,14 @@ func (r record) sockets() []sandbox.Moment {
 	default:
 		m.Kind = sandbox.MomentClose
 	}
+	if m.Kind == sandbox.MomentConnect {
+		r.failed(&m)
+	}
 	if r.u16(recFamily) != unix.AF_UNIX {
-		m.Params["proto"], m.Params["local"] = "udp", r.address(recAddr, recPort)
+		m.Params["proto"] = "udp"
+		if r.u16(recPort) != 0 {
+			m.Params["local"] = r.address(recAddr, recPort)
+		}
 		if r.u16(recPeer) != 0 {
 			m.Params["remote"] = r.address(recPeerIP, recPeer)
 		}

@@ -1,9 +1,11 @@
 package trace
 
 import (
+	"cmp"
 	"encoding/binary"
 	"net/netip"
 	"strconv"
+	"syscall"
 
 	"github.com/cilium/ebpf/asm"
 	"golang.org/x/sys/unix"
@@ -25,7 +27,8 @@ const (
 	recAfter   int16 = recordSize + 16
 	recAddr    int16 = recordSize + 20 // 16 bytes each; of IPv4 the first four
 	recPeerIP  int16 = recordSize + 36
-	tcpSize          = 52
+	recError   int16 = recordSize + 52 // errno of a connection that failed, 0 where nothing is known of it
+	tcpSize          = 56
 	addressLen       = 16
 )
 
@@ -101,7 +104,7 @@ func (a *assembly) listenerKey() {
 // ownSocket remembers the process that begins to listen or to connect, and goes on to "tell" or to "end".
 func (a *assembly) ownSocket() {
 	a.add(asm.FnGetCurrentTask.Call(), asm.Mov.Reg(asm.R6, asm.R0))
-	a.findNode()
+	a.findNode("end")
 	a.read(asm.R10, slotOwner+ownerComm, commSize, asm.R6, a.at.taskComm)
 	a.read(asm.R10, slotLeader, 8, asm.R6, a.at.taskLeader)
 	a.follow(slotLeader, a.at.taskThreadPID, asm.R10, slotOther, 8)
@@ -210,6 +213,7 @@ func (a *assembly) tellSocket() {
 	a.copyWord(slotBefore, recBefore)
 	a.copyWord(slotAfter, recAfter)
 	a.add(asm.LoadMem(asm.R6, asm.R10, slotSock, asm.DWord))
+	a.read(asm.R9, recError, 4, asm.R6, a.at.sockError)
 	a.endpoints()
 }
 
@@ -267,10 +271,20 @@ func (r record) tcp() sandbox.Moment {
 		m.Kind = sandbox.MomentAccept
 	case before == unix.BPF_TCP_SYN_SENT:
 		m.Kind, m.Reason = sandbox.MomentConnect, "Failed"
+		r.failed(&m)
 	default:
 		m.Kind = sandbox.MomentClose
 	}
 	return m
+}
+
+// failed says of a connect why it was none.
+func (r record) failed(m *sandbox.Moment) {
+	errno := syscall.Errno(r.u32(recError))
+	if errno == 0 {
+		return
+	}
+	m.Reason, m.Params["error"] = "Failed", cmp.Or(unix.ErrnoName(errno), strconv.Itoa(int(errno)))
 }
 
 // address is one end of a connection: 10.1.0.2:80, [::1]:80. An IPv4 address in an IPv6 socket is written as IPv4.

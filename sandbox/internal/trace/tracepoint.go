@@ -26,8 +26,7 @@ func (s *kernelSource) attachCalls(assembled func(func(*assembly)) asm.Instructi
 // attachSockets attaches what tells of UDP and Unix sockets.
 func (s *kernelSource) attachSockets(assembled func(func(*assembly)) asm.Instructions) error {
 	return errors.Join(
-		s.attachCall(assembled(closeProgram), "sys_enter_close"),
-		s.attach("sched_process_exit", assembled(endProgram)),
+		s.attach(letGo, assembled(goneProgram)),
 		s.attachCall(assembled(actProgram(actBind)), "sys_exit_bind"),
 		s.attachCall(assembled(actProgram(actListen)), "sys_exit_listen"),
 		s.attachCall(assembled(actProgram(actConnect)), "sys_exit_connect"),

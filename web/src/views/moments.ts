@@ -41,6 +41,14 @@ function closed(ends: Record<string, string>): string {
   return ends["proto"] === "unix" ? "moment.close.unix" : "moment.close.listen";
 }
 
+/** A connection that was none, and why, as far as the kernel said. */
+function refused(m: Moment): string {
+  const { error: name, remote } = m.params ?? {};
+  const params = { ...about(m), remote: remote || t("moment.connect.nowhere") };
+  if (!name) return t("moment.connect.Failed", params);
+  return t("moment.connect.Failed.why", { ...params, why: has(`errno.${name}`) ? t(`errno.${name}`, { name }) : name });
+}
+
 /** One moment in a sentence. */
 export function say(m: Moment): string {
   const who = m.name || (m.path ? file(m.path) : "") || String(m.pid ?? "");
@@ -63,7 +71,7 @@ export function say(m: Moment): string {
     case "setns":
       return t(m.params?.kinds ? "moment.setns" : "moment.setns.unnamed", about(m));
     case "connect":
-      return t(m.reason ? "moment.connect.Failed" : m.params?.proto === "udp" ? "moment.connect.udp" : "moment.connect", about(m));
+      return m.reason ? refused(m) : t(m.params?.proto === "udp" ? "moment.connect.udp" : "moment.connect", about(m));
     case "close":
       return t(closed(m.params ?? {}), about(m));
     default: {
