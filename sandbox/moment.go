@@ -22,12 +22,12 @@ const (
 
 	// Of sockets: Params "proto" tcp, udp or unix, "net" inode of the network, "local" and "remote" 0.0.0.0:80, a path or @name; a Unix
 	// socket may have neither. Of UDP and Unix, PID is the process that did it; of TCP the one that listened or connected. Of Unix,
-	// "net" of both ends is who connected's.
+	// "net" of both ends is who connected's. "error" is the name of the kernel's error where a connect failed: ECONNREFUSED.
 	MomentBind    = "bind"    // a socket for datagrams has an address: UDP and Unix
 	MomentListen  = "listen"  // TCP and Unix
-	MomentConnect = "connect" // Reason Failed, of TCP: refused, or nobody answered
+	MomentConnect = "connect" // Reason Failed: refused, or nobody answered; Params "error", unless a TCP socket was closed before that
 	MomentAccept  = "accept"  // the other end of a connection, of the process that listens: TCP and Unix
-	MomentClose   = "close"   // what was told of is gone: nobody has it open any more
+	MomentClose   = "close"   // what was told of is gone: nobody has it open any more. Of UDP and Unix, PID is who had it last; not of Unix's accept
 )
 
 // What a tracer may be unable to tell of (HostInfo.Untold).

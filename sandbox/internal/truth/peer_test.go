@@ -22,6 +22,10 @@ import (
 // A peer is this test's program in a container: it opens sockets as it is told, a line for each, and answers with what it knows of them.
 
 func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == "drop" {
+		drop()
+		return
+	}
 	if len(os.Args) > 1 && os.Args[1] == "peer" {
 		if err := obey(); err != nil {
 			fmt.Println("peer:", err)
@@ -38,12 +42,12 @@ func obey() error {
 	lines := bufio.NewScanner(os.Stdin)
 	for lines.Scan() {
 		words := strings.Fields(lines.Text())
-		if words[0] == "fork" {
-			pid, err := fork(open[number(words[1])])
+		if act := acts[words[0]]; act != nil {
+			answer, err := act(words[1:], open)
 			if err != nil {
-				return err
+				return fmt.Errorf("%v: %w", words, err)
 			}
-			fmt.Println(pid)
+			fmt.Println(answer)
 			continue
 		}
 		socket, err := do(words, open)
@@ -62,6 +66,13 @@ func obey() error {
 		fmt.Println(answer)
 	}
 	return lines.Err()
+}
+
+// acts are what answers with a word of its own.
+var acts = map[string]func(args []string, open []any) (any, error){
+	"fork":   func(args []string, open []any) (any, error) { return fork(open[number(args[0])]) },
+	"end":    func(args []string, open []any) (any, error) { return end(open[number(args[0])], args[1]) },
+	"refuse": func(args []string, _ []any) (any, error) { return refuse(args[0], args[1]) },
 }
 
 func number(word string) int {
@@ -106,6 +117,84 @@ func fork(socket any) (pid int, err error) {
 		return 0, err
 	}
 	return cmd.Process.Pid, nil
+}
+
+// ways are how a process may let a socket go.
+var ways = []string{"close", "dup3", "range", "message", "exec"}
+
+// end lets a socket go. It returns the process that is the last to have it.
+func end(socket any, way string) (pid int, err error) {
+	raw, err := socket.(syscall.Conn).SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	if way == "exec" {
+		return endByExec(socket)
+	}
+	err = errors.Join(raw.Control(func(fd uintptr) { err = endHere(int(fd), way) }), err)
+	return os.Getpid(), err
+}
+
+// endHere closes a descriptor behind the Go runtime's back: who has it does nothing with it any more.
+func endHere(fd int, way string) error {
+	switch way {
+	case "close":
+		return unix.Close(fd)
+	case "dup3":
+		null, err := os.Open(os.DevNull)
+		if err != nil {
+			return err
+		}
+		defer null.Close()
+		return unix.Dup3(int(null.Fd()), fd, unix.O_CLOEXEC)
+	case "range":
+		return unix.CloseRange(uint(fd), uint(fd), 0) //nolint:gosec // a descriptor
+	}
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	err = unix.Sendmsg(pair[0], []byte{0}, unix.UnixRights(fd), nil, 0) // that nobody receives
+	return errors.Join(err, unix.Close(fd), unix.Close(pair[0]), unix.Close(pair[1]))
+}
+
+// endByExec leaves a socket to a child, which executes another program without it.
+func endByExec(socket any) (pid int, err error) {
+	file, err := socket.(interface{ File() (*os.File, error) }).File()
+	if err != nil {
+		return 0, err
+	}
+	cmd := exec.Command("/proc/self/exe", "drop")
+	cmd.ExtraFiles = []*os.File{file}
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		return 0, err
+	}
+	if l, ok := socket.(*net.UnixListener); ok {
+		l.SetUnlinkOnClose(false)
+	}
+	err = errors.Join(cmd.Start(), file.Close(), socket.(io.Closer).Close(), in.Close())
+	return cmd.Process.Pid, errors.Join(err, cmd.Wait())
+}
+
+// drop is that child.
+func drop() {
+	_, _ = os.Stdin.Read(make([]byte, 1)) // ends when the parent has closed the socket
+	unix.CloseOnExec(3)
+	panic(syscall.Exec("/bin/true", []string{"true"}, nil))
+}
+
+// refuse tries to connect where that fails. It returns the name of the error.
+func refuse(network, address string) (string, error) {
+	conn, err := net.Dial(network, address)
+	if err == nil {
+		return "", errors.Join(errors.New("is connected"), conn.Close())
+	}
+	var errno syscall.Errno
+	if !errors.As(err, &errno) {
+		return "", err
+	}
+	return unix.ErrnoName(errno), nil
 }
 
 // describe asks the kernel for a socket's inode and its two names, "-" for none.
@@ -157,6 +246,7 @@ type claim struct {
 	other         uint64 // inode of the other end
 	client        *peer  // who is there, of a connection that was accepted
 	sent          int64  // bytes to the other end
+	ended         bool   // who opened it has let it go
 }
 
 func (c claim) String() string {

@@ -50,8 +50,16 @@ func TestEverySocketHasItsOwner(t *testing.T) {
 		t.Error("the host's tables were not read")
 	}
 	for _, c := range claims {
-		told.until(t, c, s)
+		told.until(t, c.moment(s))
 	}
+	left := endSome(t, random, told, s, claims)
+	t.Logf("%d sockets ended", len(claims)-len(left))
+	agreed(ctx, t, agent, n, left)
+	for _, nowhere := range []string{"unix /nowhere", "unix @nowhere", "unixgram /nowhere", "unixpacket /peer/peer", "udp6 [ff02::1]:9"} {
+		network, address, _ := strings.Cut(nowhere, " ")
+		all[random.IntN(len(all))].refused(t, told, s, network, address)
+	}
+	told.onlyOnce(t)
 	if told.lost > 0 {
 		t.Errorf("%d moments were lost", told.lost)
 	}
@@ -222,23 +230,23 @@ func againstClaims(s sandbox.Snapshot, seen map[uint64]sandbox.Socket, claims []
 // holders are the node's pids of those who have the socket open.
 func (c *claim) holders(s sandbox.Snapshot) (pids []int) {
 	for _, p := range s.Processes {
-		if p.Container == c.by.container && (p.Inside == c.by.pid || p.Inside == c.heir) {
+		if p.Container == c.by.container && (p.Inside == c.by.pid && !c.ended || p.Inside == c.heir) {
 			pids = append(pids, p.PID)
 		}
 	}
 	return pids
 }
 
-// story collects a node's moments, by what makes that of a socket the only one of its kind.
+// story counts a node's moments of sockets, by what makes each the only one of its kind.
 type story struct {
-	news chan sandbox.Moments
-	told map[string]bool
-	lost uint64
+	news         chan sandbox.Moments
+	told, wanted map[string]int
+	lost         uint64
 }
 
 func follow(ctx context.Context, t *testing.T, d *sandboxtest.Daemon, node string) *story {
 	t.Helper()
-	st := &story{news: make(chan sandbox.Moments, 1<<16), told: map[string]bool{}}
+	st := &story{news: make(chan sandbox.Moments, 1<<16), told: map[string]int{}, wanted: map[string]int{}}
 	done := make(chan struct{})
 	ctx, stop := context.WithCancel(ctx)
 	go func() {
@@ -252,44 +260,58 @@ func follow(ctx context.Context, t *testing.T, d *sandboxtest.Daemon, node strin
 	return st
 }
 
-// until waits for the moment of a socket's opening.
-func (st *story) until(t *testing.T, c *claim, s sandbox.Snapshot) {
+// until waits for a moment, as often as it is wanted.
+func (st *story) until(t *testing.T, want string) {
 	t.Helper()
-	want := c.moment(s)
+	st.wanted[want]++
 	end := time.After(sandboxtest.Within(10 * time.Second))
-	for !st.told[want] {
+	for st.told[want] < st.wanted[want] {
 		select {
 		case run := <-st.news:
 			st.lost += run.Lost
 			for _, m := range run.Items {
-				st.told[key(m.Kind, m.PIDNS, m.PIDInside, m.Params)] = true
+				st.told[key(m.Kind, m.PIDNS, m.PIDInside, m.Params)]++
 			}
 		case <-end:
-			t.Errorf("%v: not told: %s", c, want)
+			t.Errorf("told %d times, not %d: %s", st.told[want], st.wanted[want], want)
 			return
 		}
 	}
 }
 
 func key(kind string, pidns uint64, pid int, params map[string]string) string {
-	return fmt.Sprintf("%s %s of %d in %d, network %s, from %q to %q", params["proto"], kind, pid, pidns, params["net"], params["local"], params["remote"])
+	local := params["local"]
+	if params["error"] != "" {
+		local = "" // the kernel may have given it a port by then
+	}
+	return fmt.Sprintf("%s %s %s of %d in %d, network %s, from %q to %q",
+		params["proto"], kind, params["error"], pid, pidns, params["net"], local, params["remote"])
 }
 
-// moment is what the kernel should have told of a socket. It makes the server's end of a Unix connection in the client's network.
+// proto is a network of package net as moments name it.
+func proto(network string) string {
+	if strings.HasPrefix(network, "unix") {
+		return "unix"
+	}
+	return strings.TrimRight(network, "46")
+}
+
+// moment is what the kernel should have told of a socket.
 func (c *claim) moment(s sandbox.Snapshot) string {
 	kinds := map[string]string{"listen": sandbox.MomentListen, "packets": sandbox.MomentBind, "dial": sandbox.MomentConnect, "accept": sandbox.MomentAccept}
-	namespaces := func(p *peer) sandbox.Namespaces {
-		return s.Containers[slices.IndexFunc(s.Containers, func(x sandbox.Container) bool { return x.ID == p.container })].NS
-	}
-	ns, network := namespaces(c.by), namespaces(c.by).Net
+	return key(kinds[c.kind], c.by.namespaces(s).PID, c.by.pid, c.params(s))
+}
+
+func (p *peer) namespaces(s sandbox.Snapshot) sandbox.Namespaces {
+	return s.Containers[slices.IndexFunc(s.Containers, func(x sandbox.Container) bool { return x.ID == p.container })].NS
+}
+
+// params are the ends of a socket in its moments. The kernel makes the server's end of a Unix connection in the client's network.
+func (c *claim) params(s sandbox.Snapshot) map[string]string {
+	network := c.by.namespaces(s).Net
 	name := func(text string) string { return strings.TrimPrefix(text, "-") }
-	proto := strings.TrimRight(c.network, "46")
-	if strings.HasPrefix(proto, "unix") {
-		proto = "unix"
-		if c.client != nil {
-			network = namespaces(c.client).Net
-		}
+	if proto(c.network) == "unix" && c.client != nil {
+		network = c.client.namespaces(s).Net
 	}
-	params := map[string]string{"proto": proto, "net": strconv.FormatUint(network, 10), "local": name(c.local), "remote": name(c.remote)}
-	return key(kinds[c.kind], ns.PID, c.by.pid, params)
+	return map[string]string{"proto": proto(c.network), "net": strconv.FormatUint(network, 10), "local": name(c.local), "remote": name(c.remote)}
 }
