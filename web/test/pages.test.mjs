@@ -65,6 +65,18 @@ test("UDP and Unix connections between containers, and what a tracer cannot tell
   }
 });
 
+test("a connection that failed: who, where to, and the kernel's reason, in plain words", async () => {
+  const said = { en: /nginx \(2431\) could not connect to \/shared\/app\.sock: connection refused \(ECONNREFUSED\)/, zh: /nginx（2431）无法连接到 \/shared\/app\.sock：连接被拒绝（ECONNREFUSED）/ };
+  for (const lang of ["en", "zh"]) {
+    const page = await open(browser, site.base, lab("sides", lang));
+    await settled(page);
+    await page.click("#tab-timeline");
+    await page.waitForTimeout(400);
+    assert.match(await page.locator("#view-timeline .moments").innerText(), said[lang]);
+    await page.context().close();
+  }
+});
+
 test("the legend shows every name whole, however many there are", async () => {
   for (const [frames, width, lines] of [["sides", 1440, 1], ["volumes", 1440, 1], ["crowd", 1440, 4], ["crowd", 1024, 6], ["crowd", 390, 8]]) {
     const page = await open(browser, site.base, lab(frames), { width });

@@ -129,6 +129,7 @@ func TestEBPFTellsEveryEndOfASocket(t *testing.T) {
 	name := filepath.Base(t.TempDir()) + strconv.Itoa(os.Getpid())
 	node.run(t, "/proc/self/exe\tclosings\t"+name+"\ntrue\n")
 	all := got.until(t, node.inode, ends("true", 3)) // two of them in its course
+	here := namespaceOf(t, "net")
 	story, comms := map[string][]string{}, map[int]string{}
 	for _, m := range all {
 		if m.Kind == sandbox.MomentExec {
@@ -139,7 +140,8 @@ func TestEBPFTellsEveryEndOfASocket(t *testing.T) {
 			continue
 		}
 		story[way] = append(story[way], m.Kind+" "+m.Name)
-		if m.Kind == sandbox.MomentClose && (comms[m.PID] != closers[way] || m.Thread || m.PIDNS != node.inode || m.PIDInside != m.PID || m.Params["net"] != namespaceOf(t, "net")) {
+		right := comms[m.PID] == closers[way] && !m.Thread && m.PIDNS == node.inode && m.PIDInside == m.PID && m.Params["net"] == here
+		if m.Kind == sandbox.MomentClose && !right {
 			t.Errorf("%s, of %s: %+v", way, comms[m.PID], m)
 		}
 	}
