@@ -90,7 +90,7 @@ func (s *Subscription) wait() time.Duration {
 func (s *Subscription) gap(ctx context.Context) error {
 	timer := time.NewTimer(s.wait())
 	defer timer.Stop()
-	for s.told.Session.Phase == s.now() {
+	for s.told.Session.Phase == s.phase() {
 		select {
 		case <-timer.C:
 			return nil
@@ -102,8 +102,8 @@ func (s *Subscription) gap(ctx context.Context) error {
 	return nil
 }
 
-// now is the phase of the session, as this page is shown it.
-func (s *Subscription) now() string {
+// phase is that of the session now, as this page is shown it.
+func (s *Subscription) phase() string {
 	s.learner.mu.Lock()
 	defer s.learner.mu.Unlock()
 	return s.learner.phase(s.lab)

@@ -101,8 +101,14 @@ func newPaces() paces { return paces{looks: rate.NewLimiter(rate.Every(pace), bu
 
 // wait waits for the next look.
 func (p *paces) wait(ctx context.Context) error {
-	time.Sleep(time.Until(p.rest))
-	return p.looks.Wait(ctx)
+	rest := time.NewTimer(time.Until(p.rest))
+	defer rest.Stop()
+	select {
+	case <-rest.C:
+		return p.looks.Wait(ctx)
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // looked ends a look that began then.
