@@ -43,7 +43,7 @@ func skeleton(rootfs, cgroup string) *configs.Config {
 
 // infraConfig is the configuration of a pod's pause container: it only holds namespaces. Whatever is mounted or masked for it is time before
 // the pod's first container, so it has no devices, and a /proc of processes alone (proc(5), subset=pid: Linux 5.8) with nothing to mask.
-func (u *unit) infraConfig(rootfs string, shared fresh) *configs.Config {
+func (u *unit) infraConfig(rootfs string, shared heldNamespaces) *configs.Config {
 	c := skeleton(rootfs, u.cgroup(infraName))
 	c.OomScoreAdj = &infraOOMScore
 	c.Capabilities = sets(nil)

@@ -9,6 +9,18 @@
 // Goroutines: one for each unit until it is gone or the engine closes; one for each process that this agent started, one for its
 // memory events, and one for each of its probes and running hooks, until it ends; two for each log, until its writers are gone; a short
 // one at the beginning (learnTypes).
+//
+// Files, by what they are about:
+//
+//	what comes in     apply; object, configured, lifecycle: what is valid on a node, beyond package manifest; data: ConfigMaps and Secrets
+//	a unit            unit: its goroutine; pod, plain: the two sorts; making, namespaces, telling: its sandbox; init: whose turn it is;
+//	                  ephemeral; stop, deadline, evict: its end
+//	a container       container: its state; launch: from nothing until it runs; config and what goes into it: rootfs, cgroup, capability,
+//	                  seccomp, syscalls, user, environment, files, console; pull: an image that is not there yet
+//	its volumes       volume, subpath; projection, fieldref, atomic: those that are written from data
+//	while it runs     probe, hook, and what both do: command, request, askprogram; exec, attach, output, past; log, logread, logtext; oom
+//	what is told      status, condition, qos, message
+//	the next agent    record, adopt, stray: what an earlier life left
 package engine
 
 import (

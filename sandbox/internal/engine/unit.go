@@ -32,7 +32,7 @@ type unit struct {
 
 	// shared is the sandbox's namespaces, held after its end as a CRI does: the kernel gives the number of a namespace that is gone to the next
 	// one, and who looks at the next sandbox shall see that it is another.
-	shared   fresh
+	shared   heldNamespaces
 	shmPath  string    // of its IPC namespace's /dev/shm
 	prepared bool      // volumes, files and address are there
 	retryAt  time.Time // of making the sandbox
