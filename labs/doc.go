@@ -14,6 +14,16 @@
 //
 // Locks are taken in the order learner.mu, that of the pool, Sessions.mu; the queue's lock is held over nothing else.
 //
+// Files, by what they are about:
+//
+//	the course      load, and what reads a lab's folder: labyaml (the shape of lab.yaml), labfile, fieldfile, actionfile, sections, prose,
+//	                render, text, images; problem: mistakes by file and line; lab, course: what was read; scaffold: a new lab
+//	a session       sessions, requests (what a learner asks for), acquire, learner, session, queue, ahead, node, stepstart, rest, using;
+//	                record, store, memory: what outlives the server; clock, retry
+//	what is seen    watch, merger, momentlog; subscription, frame: what pages are told
+//	what is judged  attempt, probe; tape, judge: of a recording
+//	what is done    actions, apart; prove: a lab on real nodes
+//
 // What comes out of a node is hostile: snapshots are bounded by the wire, expressions and their values by package expr, probes by
 // time and size, moments by maxLog.
 package labs
