@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/url"
 	"os"
-	"os/exec"
 	"strconv"
 	"strings"
 	"sync"
@@ -118,10 +117,8 @@ func drain(live *websocket.Conn) {
 
 // inPage runs the browser's part, whose lines are figures, and counts what is computed between its lines "begin" and "end".
 func (b *bench) inPage(ctx context.Context) error {
-	cmd := exec.CommandContext(ctx, "node", "web/bench/dom.mjs", "http://"+b.host.addr, b.lab, strconv.FormatInt(sleptFor().Nanoseconds(), 10))
-	cmd.Cancel = func() error { return cmd.Process.Signal(unix.SIGTERM) }
+	cmd := pageProgram(ctx, "web/bench/dom.mjs", b.site(), b.lab, strconv.FormatInt(sleptFor().Nanoseconds(), 10))
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Stderr = os.Stderr
 	lines, err := cmd.StdoutPipe()
 	if err != nil {
 		return err
@@ -137,7 +134,7 @@ func (b *bench) inPage(ctx context.Context) error {
 		case "end":
 			var now bill
 			if now, err = b.bill(ctx); err == nil {
-				now.since(before).print(b.active)
+				now.print(before, b.active)
 			}
 		default:
 			fmt.Println(out.Text())
@@ -186,17 +183,13 @@ func nodeTime(node sandbox.Node) (time.Duration, error) {
 	return m.read()
 }
 
-func (b bill) since(before bill) bill {
-	return bill{at: time.Time{}.Add(b.at.Sub(before.at)), server: b.server - before.server, daemon: b.daemon - before.daemon, nodes: b.nodes - before.nodes}
-}
-
-// print tells what part of a core each of so many learners took.
-func (b bill) print(learners int) {
-	took := b.at.Sub(time.Time{}) * time.Duration(learners)
+// print tells what part of a core each of so many learners took since an earlier bill.
+func (b bill) print(before bill, learners int) {
+	took := b.at.Sub(before.at) * time.Duration(learners)
 	for _, part := range []struct {
 		name string
 		used time.Duration
-	}{{"server", b.server}, {"daemon", b.daemon}, {"node", b.nodes}} {
+	}{{"server", b.server - before.server}, {"daemon", b.daemon - before.daemon}, {"node", b.nodes - before.nodes}} {
 		figure("dom.cpu."+part.name, 100*part.used.Seconds()/took.Seconds(), "%")
 	}
 }

@@ -33,7 +33,7 @@ func (b *bench) enter(ctx context.Context) (*learner, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &learner{origin: "http://" + b.host.addr, host: b.host.addr, lab: b.lab, http: &http.Client{Jar: jar, Timeout: 30 * time.Second}}
+	l := &learner{origin: b.site(), host: b.host.addr, lab: b.lab, http: &http.Client{Jar: jar, Timeout: 30 * time.Second}}
 	led, err := l.do(ctx, http.MethodGet, "/en/l/"+b.lab, "")
 	if err != nil {
 		return nil, err

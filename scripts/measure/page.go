@@ -18,10 +18,28 @@ func benchLighthouse(ctx context.Context, b *bench) error {
 	return b.browse(ctx, "web/bench/lighthouse.mjs", b.lab)
 }
 
-// browse runs a program that drives Chromium and prints figures of its own: the site's address comes first among its arguments.
+// benchFrames opens the development page with 300 busy processes in a browser.
+func benchFrames(ctx context.Context, _ *bench) error {
+	return printed(pageProgram(ctx, "web/bench/frames.mjs"))
+}
+
+// browse runs a program of web/bench: the site's address comes first among its arguments.
 func (b *bench) browse(ctx context.Context, program string, args ...string) error {
-	cmd := exec.CommandContext(ctx, "node", append([]string{program, "http://" + b.host.addr}, args...)...)
+	return printed(pageProgram(ctx, program, append([]string{b.site()}, args...)...))
+}
+
+func (b *bench) site() string { return "http://" + b.host.addr }
+
+// pageProgram is a program that drives Chromium and writes figures of its own. It ends in good order with ctx, so that its browser does, too.
+func pageProgram(ctx context.Context, program string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, "node", append([]string{program}, args...)...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(unix.SIGTERM) }
-	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	cmd.Stderr = os.Stderr
+	return cmd
+}
+
+// printed runs a program whose lines are figures as they are.
+func printed(cmd *exec.Cmd) error {
+	cmd.Stdout = os.Stdout
 	return cmd.Run()
 }
