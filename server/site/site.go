@@ -106,7 +106,7 @@ func (s *Site) Close() { s.sockets.close() }
 // routes is the list of everything that can be asked for.
 func (s *Site) routes() http.Handler {
 	r := chi.NewRouter()
-	r.Use(Addresses(s.Proxies), s.record, s.recover)
+	r.Use(Addresses(s.Proxies), s.count, s.recover)
 	r.Get("/healthz", s.healthz)
 	r.Get("/readyz", s.readyz)
 	r.Group(func(r chi.Router) {

@@ -38,9 +38,9 @@ func newMeter(registry prometheus.Registerer) *meter {
 	return m
 }
 
-// record logs and counts each request. Of the address only the path is logged, and of a recording's only the route: queries, and a
+// count logs and counts each request. Of the address only the path is logged, and of a recording's only the route: queries, and a
 // recording's id, may carry what is nobody's business.
-func (s *Site) record(next http.Handler) http.Handler {
+func (s *Site) count(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began := time.Now()
 		ww := middleware.NewWrapResponseWriter(w, r.ProtoMajor)
