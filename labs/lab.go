@@ -59,6 +59,9 @@ const (
 	ViewCompare    = "compare"
 )
 
+// ViewNames are all views, in the order of their tabs.
+var ViewNames = []string{ViewNamespaces, ViewProcesses, ViewNetwork, ViewVolumes, ViewResources, ViewTimeline, ViewCompare}
+
 // Views says which views a step shows, the first one opened, and what is set side by side in them.
 type Views struct {
 	Open    []string

@@ -11,8 +11,6 @@ import (
 	"podlab/sandbox/manifest"
 )
 
-var viewNames = []string{ViewNamespaces, ViewProcesses, ViewNetwork, ViewVolumes, ViewResources, ViewTimeline, ViewCompare}
-
 // labReader reads one lab.yaml.
 type labReader struct {
 	*sheet
@@ -219,8 +217,8 @@ func (r *labReader) views(p fieldPath, raw viewsYAML) Views {
 		r.at(p.to("open"), "a step opens at least one view")
 	}
 	for i, name := range raw.Open {
-		if !slices.Contains(viewNames, name) {
-			r.at(p.to("open", i), "%q is not one of %s", name, strings.Join(viewNames, ", "))
+		if !slices.Contains(ViewNames, name) {
+			r.at(p.to("open", i), "%q is not one of %s", name, strings.Join(ViewNames, ", "))
 		}
 	}
 	return Views{Open: raw.Open, Compare: Compare{Left: raw.Compare.Left, Right: raw.Compare.Right}}

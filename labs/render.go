@@ -141,7 +141,7 @@ func (p *page) linkFault(to string) string {
 		return fmt.Sprintf("obj:%s: %q is no kind of object", obj, kind)
 	case named && !objName.MatchString(name), !named && name != "":
 		return fmt.Sprintf("obj:%s: the name is malformed", obj)
-	case kind == "view" && !slices.Contains(viewNames, name):
+	case kind == "view" && !slices.Contains(ViewNames, name):
 		return fmt.Sprintf("obj:%s: there is no such view", obj)
 	case kind == "manifest" && !slices.ContainsFunc(p.step.Manifests, func(m Manifest) bool { return m.File == name }):
 		return fmt.Sprintf("obj:%s: the step has no such manifest", obj)

@@ -150,9 +150,7 @@ func (l Lesson) neighbour(d int) *StepLink {
 func (l Lesson) url(step string) string { return "/" + l.Lang + "/l/" + l.Lab + "/" + step }
 
 // Views are the ids of all views, in the order of their tabs.
-var Views = []string{
-	labs.ViewNamespaces, labs.ViewProcesses, labs.ViewNetwork, labs.ViewVolumes, labs.ViewResources, labs.ViewTimeline, labs.ViewCompare,
-}
+var Views = labs.ViewNames
 
 // other is the language that the switch leads to.
 func other(lang string) string {

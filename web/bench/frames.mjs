@@ -1,12 +1,12 @@
 // How smooth the views are with 300 processes at ten updates a second (frames "busy" of the development page): one `name value unit` a
-// line. PODLAB_DEV is the address of a development server that runs already; arguments name views, all by default.
+// line. PODLAB_DEV is the address of a development server that runs already; arguments name views, all but compare by default.
 
-import { launch, open, serve } from "../test/browser.mjs";
+import { launch, open, serve, views as all } from "../test/browser.mjs";
 import { figure, mainThreads, percentile } from "./figure.mjs";
 
 const WARM = 2000; // ms until what a page does only once is over
 const SECONDS = 6;
-const views = process.argv.length > 2 ? process.argv.slice(2) : ["processes", "namespaces", "network", "volumes", "resources", "timeline"];
+const views = process.argv.length > 2 ? process.argv.slice(2) : all.filter((name) => name !== "compare");
 
 /** Times between the page's frames, and its long tasks (over 50 ms), in ms. */
 const watch = (seconds) =>

@@ -12,6 +12,9 @@ export const axeSource = readFileSync(new URL("../node_modules/axe-core/axe.min.
 
 export const flags = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
 
+/** The names of all views, in the order of their tabs: labs.ViewNames. */
+export const views = [...readFileSync(new URL("../../labs/lab.go", import.meta.url), "utf8").matchAll(/^\tView\w+ += "(\w+)"$/gm)].map(([, name]) => name);
+
 async function freePort() {
   const probe = createServer().listen(0, "127.0.0.1");
   await once(probe, "listening");

@@ -4,8 +4,8 @@
 
 import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { launch, open, serve } from "./browser.mjs";
-import { drawn, golden, staged, views } from "./staged.mjs";
+import { launch, open, serve, views } from "./browser.mjs";
+import { drawn, golden, staged } from "./staged.mjs";
 
 const [dir, ...words] = process.argv.slice(2);
 if (!dir) throw new Error("usage: node web/test/looks.mjs DIR [WORD…]");

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { axe, launch, open, serve } from "./browser.mjs";
+import { axe, launch, open, serve, views } from "./browser.mjs";
 
 let site, browser;
 before(async () => {
@@ -135,7 +135,7 @@ test("hostile names are text in every view, and no program", async () => {
   const page = await open(browser, site.base, lab("hostile"));
   await page.evaluate(() => { window.scripted = () => { window.ran = true; }; });
   await settled(page);
-  for (const view of ["namespaces", "processes", "network", "volumes", "resources", "timeline", "compare"]) {
+  for (const view of views) {
     for (const form of ["picture", "table"]) {
       await page.click(form === "picture" ? `#tab-${view}` : ".legend button");
       await page.waitForTimeout(300);
@@ -426,7 +426,7 @@ test("a container's role in its pod stands in every view, and in its table", asy
   for (const [lang, theme] of [["en", "light"], ["zh", "dark"]]) {
     const page = await open(browser, site.base, lab("roles", lang), { theme });
     await settled(page);
-    for (const view of ["namespaces", "processes", "network", "volumes", "resources", "timeline"]) {
+    for (const view of views.filter((name) => name !== "compare")) {
       await page.click(`#tab-${view}`);
       const [init, sidecar, ephemeral] = words[lang]; // init has ended: it has no process; only the sidecar has a socket
       for (const table of [false, true]) {

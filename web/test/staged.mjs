@@ -3,8 +3,6 @@
 import { readFileSync } from "node:fs";
 import { open } from "./browser.mjs";
 
-export const views = ["namespaces", "processes", "network", "volumes", "resources", "timeline", "compare"];
-
 export const golden = (name) => JSON.parse(readFileSync(new URL(`../testdata/frames/${name}.json`, import.meta.url), "utf8"));
 
 /** Three pictures later all that a frame changed is drawn. */

@@ -3,9 +3,9 @@
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { axe, launch, open, serve } from "./browser.mjs";
+import { axe, launch, open, serve, views } from "./browser.mjs";
 import { misplaced } from "./geometry.mjs";
-import { drawn, golden, staged, views } from "./staged.mjs";
+import { drawn, golden, staged } from "./staged.mjs";
 
 const change = golden("change");
 const [plain] = golden("plain");
