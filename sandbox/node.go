@@ -154,7 +154,7 @@ type TerminalSpec struct {
 	Argv   []string `json:"argv,omitempty"`
 	Size   Size     `json:"size"`
 	Lang   string   `json:"lang,omitempty"` // the learner's language, en or zh: what the node's own commands speak
-	// Watch only looks at a terminal that is there, and leaves its size: not_found when it is not, or ended.
+	// Watch only looks at a terminal that is there, and leaves its size: not_found when it is not, or ended. What it types is denied.
 	Watch bool `json:"watch,omitempty"`
 }
 
@@ -164,6 +164,10 @@ type Terminal interface {
 	// program, it never costs more than a bounded buffer. io.EOF when the program ended: Exit then tells how.
 	io.Reader
 	io.Writer // what is typed
+	// Answer types what a screen says by itself because its program asked it: where the cursor is, which terminal it is, its colours. Where
+	// several are attached, each says so: the one that typed last is heard, or, when nobody did, the one that came first; the others are not,
+	// nor who only watches.
+	Answer(p []byte) error
 	io.Closer // detaches; the program goes on
 	Replay() int
 	Resize(Size) error

@@ -56,12 +56,19 @@ func (t *terminal) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-func (t *terminal) Write(p []byte) (int, error) {
+func (t *terminal) Write(p []byte) (int, error) { return t.send(wire.Stdin, p) }
+
+func (t *terminal) Answer(p []byte) error {
+	_, err := t.send(wire.Answered, p)
+	return err
+}
+
+func (t *terminal) send(kind byte, p []byte) (int, error) {
 	t.sending.Lock()
 	defer t.sending.Unlock()
 	for sent := 0; sent < len(p); {
 		chunk := p[sent:min(sent+wire.MaxData, len(p))]
-		if err := wire.Write(t.conn, wire.Stdin, chunk); err != nil {
+		if err := wire.Write(t.conn, kind, chunk); err != nil {
 			return sent, ended(t.ctx, err)
 		}
 		sent += len(chunk)

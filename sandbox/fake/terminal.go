@@ -232,6 +232,9 @@ func (t *attachment) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// Answer is dropped: no program here reads one.
+func (t *attachment) Answer([]byte) error { return nil }
+
 func (t *attachment) Resize(size sandbox.Size) error {
 	t.screen.mu.Lock()
 	t.screen.size = size

@@ -13,7 +13,7 @@
 //	exec       ◄── '1' stdout '2' stderr   ──► '0' stdin 'c' stdin ends 'r' Size     ◄── 'x' Exit, last
 //	attach     as exec
 //	logs       ◄── '1' …
-//	terminal   ◄── '1' output              ──► '0' typed 'r' Size                    ◄── 'x' Exit, last
+//	terminal   ◄── '1' output              ──► '0' typed 'a' answered 'r' Size       ◄── 'x' Exit, last
 //	dial       both directions are raw bytes after the reply, no frames
 //
 // The Reply's result of terminal is TerminalOpened. Back-pressure is the socket's own.
@@ -32,19 +32,20 @@ import (
 
 // Kinds of frame.
 const (
-	JSON   byte = 'j'
-	Stdin  byte = '0'
-	Stdout byte = '1'
-	Stderr byte = '2'
-	Close  byte = 'c'
-	Resize byte = 'r'
-	Poke   byte = 'p'
-	Exit   byte = 'x'
+	JSON     byte = 'j'
+	Stdin    byte = '0'
+	Stdout   byte = '1'
+	Stderr   byte = '2'
+	Close    byte = 'c'
+	Resize   byte = 'r'
+	Answered byte = 'a' // by a screen, of itself
+	Poke     byte = 'p'
+	Exit     byte = 'x'
 )
 
 // Limits of one frame's payload, in bytes.
 const (
-	MaxData = 32 << 10
+	MaxData = 64 << 10
 	MaxJSON = 4 << 20
 )
 

@@ -17,9 +17,15 @@ type strict struct{ *testing.T }
 
 func (s strict) Read([]byte) (int, error)    { return 0, io.EOF }
 func (s strict) Write(p []byte) (int, error) { return len(p), nil }
-func (s strict) Replay() int                 { return 0 }
-func (s strict) Close() error                { return nil }
-func (s strict) Exit() (sandbox.Exit, bool)  { return sandbox.Exit{}, false }
+func (s strict) Answer(p []byte) error {
+	if len(p) == 0 || len(p) > maxMessage {
+		s.Errorf("an answer of %d bytes", len(p))
+	}
+	return nil
+}
+func (s strict) Replay() int                { return 0 }
+func (s strict) Close() error               { return nil }
+func (s strict) Exit() (sandbox.Exit, bool) { return sandbox.Exit{}, false }
 func (s strict) Resize(size sandbox.Size) error {
 	if !sane(size) {
 		s.Errorf("resized to %+v", size)
@@ -30,7 +36,7 @@ func (s strict) Resize(size sandbox.Size) error {
 // FuzzMessages takes any messages of a browser on a terminal's socket, while output is sent: never is more on its way than the window holds.
 func FuzzMessages(f *testing.F) {
 	for _, seed := range []string{
-		`{"cols":80,"rows":24}`, `{"ack":1}`, `{"ack":-1}`, `{"ack":9223372036854775807}`, `{"ack":1e3}`, `{"Cols":65535,"ROWS":1}`, `{"cols":80,"ack":3}`, `[]`, `null`, ``, `{"ack":"1"}`,
+		`{"cols":80,"rows":24}`, `{"ack":1}`, `{"ack":-1}`, `{"ack":9223372036854775807}`, `{"ack":1e3}`, `{"Cols":65535,"ROWS":1}`, `{"cols":80,"ack":3}`, `[]`, `null`, ``, `{"ack":"1"}`, `{"answer":"\u001b[1;1R"}`, `{"answer":""}`,
 	} {
 		f.Add(websocket.TextMessage, []byte(seed), []byte(`{"ack":16384}`), uint16(100))
 		f.Add(websocket.BinaryMessage, []byte(seed), []byte(seed), uint16(65535))

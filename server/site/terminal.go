@@ -18,8 +18,8 @@ import (
 
 // Limits of one terminal socket.
 const (
-	maxUnacked = 256 << 10 // bytes sent that the browser has not said it consumed
-	chunk      = 32 << 10
+	maxUnacked = 384 << 10 // bytes sent that the browser has not said it consumed
+	chunk      = 64 << 10
 	maxCols    = 1000
 	maxRows    = 500
 )
@@ -90,7 +90,7 @@ func sane(size sandbox.Size) bool {
 	return size.Cols > 0 && size.Cols <= maxCols && size.Rows > 0 && size.Rows <= maxRows
 }
 
-// typed takes one message of the browser: binary is typed, text is {"cols","rows"} or {"ack"}.
+// typed takes one message of the browser: binary is typed, text is {"cols","rows"}, {"ack"} or {"answer"}.
 func typed(term sandbox.Terminal, flow *window, kind int, data []byte) error {
 	if kind == websocket.BinaryMessage {
 		_, err := term.Write(data)
@@ -99,12 +99,16 @@ func typed(term sandbox.Terminal, flow *window, kind int, data []byte) error {
 	var said struct {
 		Cols, Rows uint16
 		Ack        int64
+		Answer     string
 	}
 	if err := json.Unmarshal(data, &said); err != nil {
 		return err
 	}
 	if said.Ack > 0 {
 		return flow.ack(said.Ack)
+	}
+	if said.Answer != "" {
+		return term.Answer([]byte(said.Answer))
 	}
 	if size := (sandbox.Size{Cols: said.Cols, Rows: said.Rows}); sane(size) {
 		return term.Resize(size)

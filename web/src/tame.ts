@@ -30,6 +30,7 @@ function fewMarks(term: Terminal): void {
   let widths!: IUnicodeVersionProvider;
   new Unicode11Addon().activate({ unicode: { register: (p: IUnicodeVersionProvider) => (widths = p) } } as unknown as Terminal);
   const charProperties = (code: number, before: number): number => {
+    if (code >= 0x20 && code < 0x7f) return 1 << 1; // one cell, joins nothing: most of what is printed
     const all = widths.charProperties(code, before); // bit 0: joins the cell before; 1 and 2: width; from 3 on the provider's own (UnicodeService)
     const marks = (before >>> 3) + 1;
     if (!(all & 1)) return all;

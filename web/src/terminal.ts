@@ -2,7 +2,7 @@
 // - After (re)connecting the screen is rebuilt from a replay; what xterm answers while it reads the replay is not sent, so that
 //   nothing is typed twice.
 // - What is typed while there is no connection is dropped and said so, never sent later.
-// - Output is acknowledged once it is drawn: the server sends at most 256 KiB ahead.
+// - Output is acknowledged once it is drawn: the server sends at most 384 KiB ahead.
 
 import { effect, signal } from "@preact/signals";
 import "./strict.ts";
@@ -10,6 +10,7 @@ import { FitAddon } from "@xterm/addon-fit";
 import { SearchAddon } from "@xterm/addon-search";
 import { WebLinksAddon } from "@xterm/addon-web-links";
 import { type ITerminalOptions, Terminal as XTerm } from "@xterm/xterm";
+import { listen } from "./answers.ts";
 import { Refused } from "./api.ts";
 import { plain, sure } from "./ask.ts";
 import { calm } from "./calm.ts";
@@ -22,7 +23,7 @@ import { lang } from "./words.ts";
 
 export type TerminalState = "connecting" | "open" | "away" | "exited" | "failed";
 
-const ACK = 64 << 10; // bytes drawn before the server is told
+const ACK = 96 << 10; // bytes drawn before the server is told
 const PAST = 512 << 10; // bytes of output that are remembered, for whoever looks back
 const LONGEST = 8000; // ms between tries
 
@@ -102,7 +103,7 @@ export class Terminal {
     this.term.loadAddon(this.fit);
     this.term.loadAddon(this.search);
     this.term.loadAddon(new WebLinksAddon((_e, uri) => openLink(uri)));
-    this.term.onData((data) => this.typed(new TextEncoder().encode(data)));
+    listen(this.term, (data) => this.typed(new TextEncoder().encode(data)), (answer) => this.typed(JSON.stringify({ answer })));
     this.term.onBinary((data) => this.typed(Uint8Array.from(data, (c) => c.charCodeAt(0))));
     this.term.attachCustomKeyEventHandler((e) => this.key(e));
     this.el.addEventListener("paste", (e) => void this.pasted(e), true);
@@ -250,7 +251,7 @@ export class Terminal {
     this.undone = 0;
   }
 
-  private typed(data: Uint8Array): void {
+  private typed(data: Uint8Array | string): void {
     if (this.muted || this.socket?.readyState !== WebSocket.OPEN) return;
     this.socket.send(data);
   }

@@ -130,3 +130,34 @@ for (const [name, p] of Object.entries(programs)) {
     await page.context().close();
   });
 }
+
+// Asks where the cursor is and which terminal this is, over and over, and says what it read: one answer to each, something else, or none.
+const ASKS = String.raw`bash -c 'stty raw -echo; r=0 w=0 l=0; while :; do printf "\e[6n"; IFS= read -rd R -t 3 a; x=$?; printf "\e[c"; IFS= read -rd c -t 3 b; y=$?; if ((x > 128 || y > 128)); then ((++l)); elif [[ $a =~ ^.\[[0-9]+\;[0-9]+$ && $b =~ ^.\[\?[0-9\;]+$ ]]; then ((++r)); else ((++w)); fi; ((r % 10)) || printf "\rright $r wrong $w lost $l. "; done'`;
+
+test("two pages on one terminal: a program that asks reads one answer to each, also after the first page is closed", async (t) => {
+  const line = await cable(site);
+  t.after(line.close);
+  const first = await shell(line.base);
+  const context = first.context();
+  const second = await context.newPage();
+  await second.goto(line.base + path);
+  await there(second);
+  const counted = async (page, more) => {
+    const count = () => page.evaluate(() => /right (\d+) wrong (\d+) lost (\d+)\. /.exec(document.querySelector('[data-group="0"] .xterm-rows').innerText)?.slice(1).map(Number) ?? [0, 0, 0]);
+    const [from] = await count();
+    await page.waitForFunction((n) => Number(/right (\d+) /.exec(document.querySelector('[data-group="0"] .xterm-rows').innerText)?.[1]) >= n, from + more, { timeout: 60_000 });
+    const [, wrong, lost] = await count();
+    return { wrong, lost };
+  };
+  await enter(first, ASKS);
+  assert.deepEqual(await counted(first, 100), { wrong: 0, lost: 0 }, "both look");
+  await first.close();
+  const after = await counted(second, 100);
+  assert.ok(after.wrong === 0 && after.lost <= 1, `the first is closed, perhaps before it answered: ${JSON.stringify(after)}`);
+  const third = await context.newPage();
+  await third.goto(line.base + path);
+  await there(third);
+  assert.deepEqual(await counted(third, 100), after, "another came");
+  assert.deepEqual(await counted(second, 20), after, "another came");
+  await context.close();
+});

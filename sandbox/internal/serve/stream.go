@@ -177,6 +177,8 @@ func typed(term sandbox.Terminal, kind byte, payload []byte) error {
 	case wire.Stdin:
 		_, err := term.Write(payload)
 		return err
+	case wire.Answered:
+		return term.Answer(payload)
 	case wire.Resize:
 		size, err := resized(payload)
 		if err != nil {

@@ -13,7 +13,7 @@ import (
 // behind a piece of at least streaming bytes, fewer than enough wait gather for more.
 const (
 	streaming = 2 << 10
-	enough    = 16 << 10
+	enough    = 32 << 10
 	gather    = 2 * time.Millisecond
 )
 
@@ -22,17 +22,21 @@ const typeFor = 2 * time.Second
 
 // attachment is one reader of a terminal.
 type attachment struct {
-	term   *term
-	length int // of replay at first
+	term    *term
+	length  int  // of replay at first
+	watches bool // and may not type
 
 	// under term.mu
 	replay []byte
 	at     uint64
+	wants  uint64 // waits until the ring's head is there
 	moved  time.Time
 	piece  int  // bytes read last
 	looks  bool // later is set
 	later  *time.Timer
 	cut    bool
+	came   uint64 // term.turn then
+	typed  uint64 // term.turn when it typed last; 0 when it did not
 }
 
 var _ sandbox.Terminal = (*attachment)(nil)
@@ -52,8 +56,13 @@ func (a *attachment) Read(p []byte) (int, error) {
 		if a.cut || !t.attached[a] {
 			return 0, sandbox.Errorf(sandbox.CodeUnavailable).Because(io.ErrClosedPipe)
 		}
-		if n := t.ring.head() - a.at; n > 0 && !a.gathers(int(n)) {
-			return a.take(p[:min(uint64(len(p)), n)]), nil
+		n := t.ring.head() - a.at
+		a.wants = a.at + 1
+		if n > 0 {
+			if !a.gathers(int(n)) {
+				return a.take(p[:min(uint64(len(p)), n)]), nil
+			}
+			a.wants = a.at + enough
 		}
 		switch {
 		case t.exit != nil:
@@ -98,9 +107,41 @@ func (a *attachment) look() {
 	a.term.wake.Broadcast()
 }
 
-// Write types. What a program does not take within typeFor is dropped.
+// Write types. What a program does not take within typeFor is dropped. Errors: denied to who only watches.
 func (a *attachment) Write(p []byte) (int, error) {
+	if a.watches {
+		return 0, sandbox.Errorf(sandbox.CodeDenied)
+	}
 	t := a.term
+	t.mu.Lock()
+	t.turn++
+	a.typed = t.turn
+	t.mu.Unlock()
+	return t.write(p)
+}
+
+// Answer types an answer where it is this attachment's turn to give it.
+func (a *attachment) Answer(p []byte) error {
+	if !a.answers() {
+		return nil
+	}
+	_, err := a.term.write(p)
+	return err
+}
+
+// answers reports whether of all who may type this one typed last, or came first where nobody has typed.
+func (a *attachment) answers() bool {
+	a.term.mu.Lock()
+	defer a.term.mu.Unlock()
+	for b := range a.term.attached {
+		if !b.watches && (b.typed > a.typed || b.typed == a.typed && b.came < a.came) {
+			return false
+		}
+	}
+	return !a.watches && a.term.attached[a]
+}
+
+func (t *term) write(p []byte) (int, error) {
 	t.typing.Lock()
 	defer t.typing.Unlock()
 	if err := t.master.SetWriteDeadline(time.Now().Add(typeFor)); err != nil {
@@ -113,8 +154,11 @@ func (a *attachment) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// Resize sets the size for everyone; a size without columns or rows leaves it as it is.
+// Resize sets the size for everyone; a size without columns or rows leaves it as it is. Errors: denied to who only watches.
 func (a *attachment) Resize(size sandbox.Size) error {
+	if a.watches {
+		return sandbox.Errorf(sandbox.CodeDenied)
+	}
 	if size.Cols > 0 && size.Rows > 0 {
 		SetSize(a.term.master, size)
 		a.term.set.cfg.Changed()
@@ -150,13 +194,14 @@ func (a *attachment) Close() error {
 }
 
 // attach adds a reader that first gets the screen; nil when the terminal is over and its ring gone.
-func (t *term) attach(size sandbox.Size) *attachment {
+func (t *term) attach(size sandbox.Size, watches bool) *attachment {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.left || t.unmapped {
 		return nil
 	}
-	a := &attachment{term: t, replay: t.ring.replay(), at: t.ring.head(), moved: time.Now()}
+	t.turn++
+	a := &attachment{term: t, watches: watches, replay: t.ring.replay(), at: t.ring.head(), moved: time.Now(), came: t.turn}
 	a.length = len(a.replay)
 	t.attached[a] = true
 	if t.exit == nil {
@@ -168,6 +213,17 @@ func (t *term) attach(size sandbox.Size) *attachment {
 		}
 	}
 	return a
+}
+
+// wanted reports whether an attachment waits for what is in the ring by now. The caller holds t.mu.
+func (t *term) wanted() bool {
+	head := t.ring.head()
+	for a := range t.attached {
+		if head >= a.wants {
+			return true
+		}
+	}
+	return false
 }
 
 // waitForSlowest blocks while an attachment is too far behind. The caller holds t.mu.

@@ -151,7 +151,7 @@ func (s *Set) Attach(ctx context.Context, spec sandbox.TerminalSpec) (sandbox.Te
 		if e.term.ring.label.Target != spec.Target {
 			return nil, sandbox.Errorf(sandbox.CodeNameTaken, "kind", "terminal", "name", spec.ID)
 		}
-		if a := e.term.attach(spec.Size); a != nil {
+		if a := e.term.attach(spec.Size, false); a != nil {
 			if _, over := a.Exit(); over { // told to this one, and to nobody else
 				s.remove(spec.ID, e)
 			}
@@ -169,7 +169,7 @@ func (s *Set) watch(spec sandbox.TerminalSpec) (sandbox.Terminal, error) {
 	if t == nil || t.ring.label.Target != spec.Target {
 		return nil, absent(spec.ID)
 	}
-	a := t.attach(sandbox.Size{})
+	a := t.attach(sandbox.Size{}, true)
 	if a == nil {
 		return nil, absent(spec.ID)
 	}

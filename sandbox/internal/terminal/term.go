@@ -32,6 +32,7 @@ type term struct {
 	wake     *sync.Cond // head moved, an attachment moved, or an end
 	ring     *ring
 	attached map[*attachment]bool
+	turn     uint64        // counts who comes and who types
 	ended    bool          // the program ended
 	drained  int           // bytes read since
 	exit     *sandbox.Exit // set after the last output is in the ring
@@ -126,7 +127,9 @@ func (t *term) wrote(n int, err error) bool {
 		if t.ended {
 			t.drained += n
 		}
-		t.wake.Broadcast()
+		if t.wanted() { // waking up costs more than reading
+			t.wake.Broadcast()
+		}
 		return true
 	}
 	switch {
