@@ -114,3 +114,11 @@ func (w Words) SayError(code string, params map[string]string) (what, next strin
 
 // say is for the templates.
 func say(lang, key string, kv ...any) string { return WordsOf(lang).Say(key, kv...) }
+
+// gap is what stands between two sentences, as in src/words.ts.
+func gap(lang string) string {
+	if lang == "zh" {
+		return ""
+	}
+	return " "
+}

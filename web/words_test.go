@@ -45,6 +45,17 @@ func TestLanguages(t *testing.T) {
 	}
 }
 
+// slips of Chinese typography: no space between Chinese and Latin, one between Chinese letters or beside full-width marks, half-width marks.
+var slips = regexp.MustCompile(`\p{Han}[A-Za-z0-9]|[A-Za-z0-9]\p{Han}|\p{Han} +\p{Han}|\p{Han}[,.;:?!"']| [，。：；、？（）“”]|[，。：；、？（）“”] `)
+
+func TestChineseTypography(t *testing.T) {
+	for key, text := range web.WordsOf("zh") {
+		if slip := slips.FindString(text.Other); slip != "" {
+			t.Errorf("%s: %q in %q", key, slip, text.Other)
+		}
+	}
+}
+
 // TestUse: every key that the sources ask for is there, and every key is used.
 func TestUse(t *testing.T) {
 	ts, err := keys.TypeScript("src")
@@ -125,6 +136,9 @@ func TestSay(t *testing.T) {
 	}
 	what, next := en.SayError("volume_not_found", map[string]string{"container": "nginx", "name": "{line}", "known": "shard-data", "line": "8"})
 	if what != "Container nginx mounts a volume {line} that the pod does not have." || next == "" {
+		t.Error(what, next)
+	}
+	if what, next = en.SayError("over_capacity", map[string]string{"resource": "disk", "detail": "full"}); params(what+next) != nil {
 		t.Error(what, next)
 	}
 	if what, _ := en.SayError("no such code", nil); what != en.Say("error.internal") {

@@ -28,7 +28,7 @@ var words = map[string]map[string]template.HTML{
 		"know": `<p>分别启动的两个容器各有<span class="obj" data-obj="ns:net:web" tabindex="0">自己的网络命名空间</span>，因此一个容器里的 <code>localhost</code> 并不是另一个容器里的 <code>localhost</code>。</p>`,
 		"q":    "在 Pod 里，<code>web</code> 位于哪个网络命名空间？",
 		"same": "pause 的那个", "other": "它自己的",
-		"predict": `<p><code>web</code> 在 <output data-param="web"></output>，pause 在 <output data-param="pause"></output>：号码相同，就是同一个命名空间。</p>`,
+		"predict": `<p><code>web</code> 在 <output data-param="web"></output>，pause 在 <output data-param="pause"></output>：数字相同，就是同一个命名空间。</p>`,
 		"do":      `<div class="run" data-run="web"><pre><code>readlink /proc/self/ns/net</code></pre></div>`,
 		"note":    `<p>在 Pod 中，<span class="obj" data-obj="container:demo/_infra" tabindex="0"><strong>pause</strong> 进程</span>持有 net、ipc 和 uts，两个容器都加入其中。右侧<strong>连成一块</strong>的就是同一个命名空间。</p>`,
 		"c1":      "读取 Pod 内两个容器的 net inode", "c2": "在 Pod 内通过 localhost 访问 redis", "c3": "让两个容器的主机名同时改变",

@@ -133,7 +133,7 @@ var chinese = words{
 	"error.unknown_image":                "这里没有镜像“{image}”。现有镜像：{known}",
 	"error.name_taken":                   "{kind}“{name}”已存在",
 	"error.immutable":                    "{field} 在运行期间不能修改。请先删除，再重新应用",
-	"error.over_capacity":                "节点的 {resource} 不足：需要 {asked}，剩余 {free}",
+	"error.over_capacity":                "节点的 {resource} 不足：请求 {asked}，剩余 {free}",
 	"error.machine_full":                 "机器已满",
 	"error.missing_feature":              "内核缺少 {feature}。{remedy}",
 	"error.not_found":                    "找不到{kind}“{name}”",

@@ -1,1 +1,0 @@
-globalThis.podlabWords=Object.assign(globalThis.podlabWords??{},{"key.apply":"应用清单","key.arrows":"在标签和树中移动；调整分隔条","key.copy":"在终端中复制所选内容 / 粘贴","key.escape":"离开清单编辑器","key.f6":"下一个 / 上一个窗格，也可离开终端","key.find":"在终端中查找","key.help":"显示本列表","key.pause":"暂停或恢复视图","key.restore":"还原最大化的窗格","key.title":"快捷键"});
