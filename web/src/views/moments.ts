@@ -46,7 +46,7 @@ function refused(m: Moment): string {
   const { error: name, remote } = m.params ?? {};
   const params = { ...about(m), remote: remote || t("moment.connect.nowhere") };
   if (!name) return t("moment.connect.Failed", params);
-  return t("moment.connect.Failed.why", { ...params, why: has(`errno.${name}`) ? t(`errno.${name}`, { name }) : name });
+  return t("moment.connect.Failed.why", { ...params, why: has(`moment.errno.${name}`) ? t(`moment.errno.${name}`, { name }) : name });
 }
 
 /** One moment in a sentence. */
