@@ -20,7 +20,7 @@
 //	                render, text, images; problem: mistakes by file and line; lab, course: what was read; scaffold: a new lab
 //	a session       sessions, requests (what a learner asks for), acquire, learner, session, queue, ahead, node, stepstart, rest, using;
 //	                record, store, memory: what outlives the server; clock, retry
-//	what is seen    watch, merger, momentlog; subscription, frame: what pages are told
+//	what is seen    watch, merger, momentlog; subscription, frame: what pages are told; position: how far
 //	what is judged  attempt, probe; tape, judge: of a recording
 //	what is done    actions, apart; prove: a lab on real nodes
 //

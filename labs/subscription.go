@@ -6,8 +6,6 @@ import (
 	"time"
 
 	"golang.org/x/time/rate"
-
-	"podlab/sandbox"
 )
 
 // Paces of one page's frames. What happens together (a fork, its exec, the exit behind it) goes together; the snapshot that shows it, and
@@ -28,14 +26,10 @@ type Subscription struct {
 	step     *Step
 	wake     chan struct{}
 
-	last       time.Time // when a frame was sent
-	pace       *rate.Limiter
-	told       Frame // that was sent last
-	generation int
-	snapshot   *sandbox.Snapshot // the one that was sent last
-	cursor     uint64            // in the session's moments
-	lost       uint64            // of the session's lost ones: told
-	begun      bool
+	last time.Time // when a frame was sent
+	pace *rate.Limiter
+	told Frame // that was sent last
+	at   position
 }
 
 func newPace() *rate.Limiter { return rate.NewLimiter(rate.Every(framePace), frameBurst) }
@@ -115,27 +109,11 @@ func (s *Subscription) frame() Frame {
 	defer l.mu.Unlock()
 	f := s.sessions.frame(time.Now().UnixMilli(), l.view(s.lab, s.step))
 	if l.session != nil && l.session.lab == s.lab {
-		s.observed(l.session, &f)
+		if s.at.tell(l.session, l.session.moments.replay(), &f) {
+			s.poke() // more is waiting
+		}
 	}
 	return f
-}
-
-// observed adds what was seen on the node since the last frame. The caller holds the learner's lock.
-func (s *Subscription) observed(on *session, f *Frame) {
-	if !s.begun || s.generation != on.generation {
-		s.begun, s.generation, s.snapshot = true, on.generation, nil
-		s.cursor, s.lost = on.moments.replay(), on.moments.lost
-	}
-	if on.snapshot != s.snapshot {
-		s.snapshot, f.Snapshot = on.snapshot, on.snapshot
-	}
-	var missed uint64
-	f.Moments, s.cursor, missed = on.moments.read(s.cursor)
-	f.Lost = missed + on.moments.lost - s.lost
-	s.lost = on.moments.lost
-	if s.cursor < on.moments.next {
-		s.poke() // more is waiting
-	}
 }
 
 // Close ends it.

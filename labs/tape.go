@@ -26,14 +26,10 @@ type Tape struct {
 	last     time.Time // when Next returned
 
 	// under learner.mu
-	queue      []Taken
-	attempt    *attempt // the one that was told last
-	generation int
-	snapshot   *sandbox.Snapshot
-	cursor     uint64
-	lost       uint64
-	begun      bool
-	told       SessionView // of the last state
+	queue   []Taken
+	attempt *attempt // the one that was told last
+	at      position
+	told    SessionView // of the last state
 }
 
 // Taken is one state on a tape.
@@ -135,13 +131,14 @@ func (t *Tape) add() {
 // it has not read. The caller holds learner.mu.
 func (t *Tape) push(now int64, judged bool) {
 	if len(t.queue) >= maxTape {
-		t.queue, t.attempt, t.begun = nil, nil, false
+		t.queue, t.attempt, t.at = nil, nil, position{}
 	}
 	f := t.sessions.frame(now, t.view())
 	taken := Taken{Judged: judged}
 	if on := t.learner.session; on != nil && on.lab == t.lab {
 		taken.Begun = t.judge(on)
-		t.observed(on, &f)
+		for t.at.tell(on, on.moments.first(), &f) { // all moments: a state is as large as it must be
+		}
 	}
 	nothing := taken.Begun == nil && f.Snapshot == nil && len(f.Moments) == 0 && f.Lost == 0
 	if !judged && nothing && reflect.DeepEqual(f.Session, t.told) {
@@ -179,24 +176,6 @@ func (t *Tape) judge(on *session) *Begun {
 		return nil
 	}
 	return &Begun{Step: on.attempt.step.ID, Since: on.since, Marks: on.attempt.saved()}
-}
-
-// observed adds what was seen on the node since the last state. The caller holds learner.mu.
-func (t *Tape) observed(on *session, f *Frame) {
-	if !t.begun || t.generation != on.generation {
-		t.begun, t.generation, t.snapshot = true, on.generation, nil
-		t.cursor, t.lost = on.moments.first(), on.moments.lost
-	}
-	if on.snapshot != t.snapshot {
-		t.snapshot, f.Snapshot = on.snapshot, on.snapshot
-	}
-	for t.cursor < on.moments.next {
-		items, next, missed := on.moments.read(t.cursor)
-		f.Moments, t.cursor = append(f.Moments, items...), next
-		f.Lost += missed
-	}
-	f.Lost += on.moments.lost - t.lost
-	t.lost = on.moments.lost
 }
 
 // Close ends it; why, if any, is what the learner is told.
