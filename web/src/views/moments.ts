@@ -17,9 +17,14 @@ export function learnNamespaces(s: Snapshot, known: Map<number, string>): void {
   for (const [ns, ids] of here) if (ids.length === 1) known.set(ns, ids[0]!);
 }
 
-/** Steps of the container runtime on its way to a program: real, and seldom what one looks for. */
+/**
+ * Steps of the container runtime on its way to a program: real, and seldom what one looks for. So is a question of the C library: it asks for
+ * each name of a user a cache that our images do not have (nscd(8)), twice in every start of bash.
+ */
 export const ofRuntime = (m: Moment): boolean =>
-  m.source === "kernel" && (/^runc:/.test(m.name ?? "") || /^\/proc\/self\/(fd|exe)/.test(m.path ?? "") || (/^podlab-/.test(m.name ?? "") && !lives.has(m.kind)));
+  m.source === "kernel" && (/^runc:/.test(m.name ?? "") || /^\/proc\/self\/(fd|exe)/.test(m.path ?? "") || (/^podlab-/.test(m.name ?? "") && !lives.has(m.kind)) || ofLibrary(m));
+
+const ofLibrary = (m: Moment): boolean => m.kind === "connect" && m.params?.error === "ENOENT" && m.params.remote === "/var/run/nscd/socket";
 
 /** What every process does; of the node's own programs the rest is the runtime's work. */
 const lives: ReadonlySet<string> = new Set(["fork", "exec", "exit"]);
