@@ -66,7 +66,7 @@ test("UDP and Unix connections between containers, and what a tracer cannot tell
 });
 
 test("a connection that failed: who, where to, and the kernel's reason, in plain words", async () => {
-  const said = { en: /nginx \(2431\) could not connect to \/shared\/app\.sock: connection refused \(ECONNREFUSED\)/, zh: /nginx（2431）无法连接到 \/shared\/app\.sock：连接被拒绝（ECONNREFUSED）/ };
+  const said = { en: /nginx \(2431\) could not connect to \/shared\/app\.sock: connection refused \(ECONNREFUSED\)/, zh: /nginx（2431）连接失败：\/shared\/app\.sock，连接被拒绝（ECONNREFUSED）/ };
   for (const lang of ["en", "zh"]) {
     const page = await open(browser, site.base, lab("sides", lang));
     await settled(page);
