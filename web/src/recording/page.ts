@@ -63,11 +63,19 @@ function show(r: Recording, ms: number, smooth: boolean): void {
 
 const same = <T>(a: T[], b: T[]): boolean => a.length === b.length && a.at(-1) === b.at(-1) && a[0] === b[0];
 
+const texts = new Map<string, Promise<string>>(); // of lessons, by lab and step: going back and forth asks for none twice
+
+/** The page that holds a step's lesson; "" when this Podlab does not have it. */
+function textOf(path: string): Promise<string> {
+  const text = texts.get(path) ?? fetch(`/${lang}/recording/lesson/${path}`).then((answer) => (answer.ok ? answer.text() : ""));
+  texts.set(path, text);
+  return text.catch(() => (texts.delete(path), "")); // another time, perhaps
+}
+
 /** Puts the step's lesson beside the views. A lab that this Podlab does not have is none. */
 async function lesson(r: Recording, id: string): Promise<void> {
   lessons++;
-  const answer = await fetch(`/${lang}/recording/lesson/${r.header.lab}/${id}`).catch(() => null);
-  const text = answer?.ok ? await answer.text().catch(() => "") : "";
+  const text = await textOf(`${r.header.lab}/${id}`);
   lessons--;
   if (!text || shown?.session.step !== id) return;
   const page = new DOMParser().parseFromString(text, "text/html");
