@@ -138,28 +138,6 @@ func (s *Site) preview(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-func (s *Site) closeTerminal(w http.ResponseWriter, r *http.Request) error {
-	var in struct{ ID string }
-	if err := readJSON(w, r, maxBody, &in); err != nil {
-		return err
-	}
-	lab, _, err := s.stepOf(r)
-	if err != nil {
-		return err
-	}
-	access, err := s.Sessions.Agent(who(r), lab.ID)
-	if err != nil {
-		return err
-	}
-	ctx, cancel := withTimeout(r)
-	defer cancel()
-	if err := access.CloseTerminal(ctx, in.ID); err != nil {
-		return err
-	}
-	done(w)
-	return nil
-}
-
 // file gives a manifest as it is on the node. It is a learner's text: never anything but plain text to a browser.
 func (s *Site) file(w http.ResponseWriter, r *http.Request) error {
 	lab, step, err := s.stepOf(r)

@@ -151,7 +151,6 @@ func (s *Site) guarded(r chi.Router) {
 			r.Use(s.fewAtOnce()) // what waits for a node; a way out of a node that does not answer is always open
 			r.Post("/apply", s.handle(s.apply))
 			r.Post("/apart", s.handle(s.apart))
-			r.Post("/terminal/close", s.handle(s.closeTerminal))
 			r.Get("/file/{name}", s.handle(s.file))
 		})
 	})

@@ -404,9 +404,6 @@ func TestAnotherLearnersTerminalIsRefused(t *testing.T) {
 	if err := conn.ReadJSON(&said); err != nil || said.Error.Code != sandbox.CodeNotFound {
 		t.Errorf("bob is told %v, %v", said, err)
 	}
-	if status, body := bob.post("terminal/close", `{"id":"node"}`); status != 404 {
-		t.Errorf("bob closes ann's terminal: %d %s", status, body)
-	}
 	if status, _ := bob.post("preview", `{"pod":"two-containers","port":80}`); status != 404 {
 		t.Errorf("bob's preview of ann's pod: %d", status)
 	}

@@ -4,7 +4,7 @@
 import { effect, signal } from "@preact/signals";
 import type { ComponentType } from "preact";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
-import { Refused, post } from "./api.ts";
+import { Refused } from "./api.ts";
 import { element } from "./element.ts";
 import { recall, remember } from "./memory.ts";
 import { Icon } from "./icons.tsx";
@@ -285,9 +285,6 @@ function Lazy({ load, name }: { load: () => Promise<ComponentType<{ name: string
   useEffect(() => void load().then((c) => set(() => c)), []);
   return Loaded ? <Loaded name={name} /> : <p class="hint pad">{t("dock.loading")}</p>;
 }
-
-/** Hangs up a target's program. */
-export const hangUp = (target: string): Promise<null> => post("terminal/close", { id: target });
 
 export function defineDock(): void {
   setRunner(run);
