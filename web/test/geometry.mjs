@@ -11,13 +11,12 @@ export function misplaced(view) {
   const seen = (el, box) => {
     let { left, top, right, bottom } = box;
     let cut = 0;
-    const room = (bottom - top) / 10; // above and below the letters at least, in each of the fonts: Inter's box is lower than that of a system's font for Chinese
     for (let at = el; at && at !== root.parentElement; at = at.parentElement) {
       const style = getComputedStyle(at);
       if (style.overflowX === "visible" && style.overflowY === "visible") continue;
       const b = at.getBoundingClientRect();
       if (style.overflowX !== "visible") cut = Math.max(cut, right - b.right, b.left - left);
-      if (/hidden|clip/.test(style.overflowY)) cut = Math.max(cut, Math.min(bottom - b.bottom, bottom - top) - room, Math.min(b.top - top, bottom - top) - room);
+      if (/hidden|clip/.test(style.overflowY)) cut = Math.max(cut, Math.min(bottom - b.bottom, bottom - top), Math.min(b.top - top, bottom - top));
       [left, top, right, bottom] = [Math.max(left, b.left), Math.max(top, b.top), Math.min(right, b.right), Math.min(bottom, b.bottom)];
     }
     return { left, top, right, bottom, cut };
