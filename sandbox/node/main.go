@@ -1,3 +1,6 @@
+// Each part says how many processors it uses; the runtime would look into its control group first, each time a container starts.
+//go:debug containermaxprocs=0
+
 // Command podlab-node is what runs inside a learner's node. Its first argument says as what: see ARCHITECTURE.md.
 package main
 

@@ -84,18 +84,34 @@ func (l *learner) dial(ctx context.Context, path string, query url.Values) (*web
 
 // ready starts the lab's node and returns the live socket once its starting state is there. The figure is from the press of the button.
 func (l *learner) ready(ctx context.Context) (live *websocket.Conn, shown *sandbox.Snapshot, took time.Duration, err error) {
-	live, err = l.dial(ctx, "/ws/live", url.Values{})
-	if err != nil {
+	if live, err = l.watch(ctx); err != nil {
 		return nil, nil, 0, err
+	}
+	if shown, took, err = l.start(ctx, live); err != nil {
+		live.Close()
+		return nil, nil, 0, err
+	}
+	return live, shown, took, nil
+}
+
+// watch opens the live socket of a page that has no node yet.
+func (l *learner) watch(ctx context.Context) (*websocket.Conn, error) {
+	live, err := l.dial(ctx, "/ws/live", url.Values{})
+	if err != nil {
+		return nil, err
 	}
 	if _, err = frame(live); err != nil { // the page as it is without a node
 		live.Close()
-		return nil, nil, 0, err
+		return nil, err
 	}
+	return live, nil
+}
+
+// start presses the button, and returns what is shown when the starting state is there, and after how long.
+func (l *learner) start(ctx context.Context, live *websocket.Conn) (shown *sandbox.Snapshot, took time.Duration, err error) {
 	start := time.Now()
 	if err := l.press(ctx, "start"); err != nil {
-		live.Close()
-		return nil, nil, 0, err
+		return nil, 0, err
 	}
 	for {
 		f, err := frame(live)
@@ -103,11 +119,10 @@ func (l *learner) ready(ctx context.Context) (live *websocket.Conn, shown *sandb
 			err = fmt.Errorf("the node could not be made: %w", f.Session.Error)
 		}
 		if err != nil {
-			live.Close()
-			return nil, nil, 0, err
+			return nil, 0, err
 		}
 		if f.Session.Phase == labs.PhaseReady && f.Snapshot != nil {
-			return live, f.Snapshot, time.Since(start), nil
+			return f.Snapshot, time.Since(start), nil
 		}
 	}
 }

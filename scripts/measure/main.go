@@ -30,6 +30,7 @@ var benchmarks = []benchmark{
 	{"exec", "true in a running container", benchExec},
 	{"nodes30", "thirty learners' nodes with a pod of three containers each, all at once: cold, and from spares", benchNodes30},
 	{"warm", "a click on a lab with a pod until its page is told that the pod is ready: on a node made ahead, and cold", benchWarm},
+	{"class", "thirty such clicks at once, with a node made ahead for each", benchClass},
 	{"idle", "what idle learners cost when their nodes are frozen: --idle of them", benchIdle},
 	{"memory", "what an idle learner with such a pod costs", benchMemory},
 	{"key", "a key typed at a terminal's websocket comes back", benchKey},

@@ -7,7 +7,10 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"time"
+
+	"github.com/gorilla/websocket"
 
 	"podlab/labs/expr"
 	"podlab/sandbox"
@@ -15,23 +18,37 @@ import (
 
 // benchWarm takes the time from the press of a lab's button to the frame that shows its pod ready, on a node made ahead and, by a second
 // learner who comes before there is another, on one that is not.
-func benchWarm(ctx context.Context, b *bench) (err error) {
+func benchWarm(ctx context.Context, b *bench) error {
+	return b.ahead(ctx, "warm", 1, benchClicks)
+}
+
+// benchClass takes the same of a class: all press at once, and a node is made ahead for each.
+func benchClass(ctx context.Context, b *bench) error {
+	return b.ahead(ctx, "class", class, benchClassClicks)
+}
+
+// ahead runs a benchmark on a host of its own that makes so many nodes ahead of a lab that begins with a pod.
+func (b *bench) ahead(ctx context.Context, name string, nodes int, run func(context.Context, *bench) error) (err error) {
 	own := *b
-	own.lab, own.run = "1.1-demo", filepath.Join(b.run, "warm")
+	own.lab, own.run = "1.1-demo", filepath.Join(b.run, name)
 	if err := os.Mkdir(own.run, 0o755); err != nil {
 		return err
 	}
-	if own.host, err = startHost(ctx, b.data, own.run, "--warm", "1", "--content", b.course); err != nil {
+	if own.host, err = startHost(ctx, b.data, own.run, "--warm", strconv.Itoa(nodes), "--content", b.course); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, own.host.stop()) }()
+	return run(ctx, &own)
+}
+
+func benchClicks(ctx context.Context, b *bench) error {
 	var warm, cold times
 	for range b.rounds {
-		if err := own.awaitAhead(ctx); err != nil {
+		if err := b.awaitAhead(ctx, 1); err != nil {
 			return err
 		}
 		for _, way := range []*times{&warm, &cold} {
-			took, err := own.click(ctx)
+			took, err := b.click(ctx)
 			if err != nil {
 				return err
 			}
@@ -40,6 +57,37 @@ func benchWarm(ctx context.Context, b *bench) (err error) {
 	}
 	warm.print("warm.ready")
 	cold.print("warm.none.ready")
+	return nil
+}
+
+func benchClassClicks(ctx context.Context, b *bench) error {
+	if err := b.awaitAhead(ctx, class); err != nil {
+		return err
+	}
+	learners, pages := make([]*learner, class), make([]*websocket.Conn, class)
+	for i := range class {
+		l, err := b.enter(ctx)
+		if err != nil {
+			return err
+		}
+		live, err := l.watch(ctx)
+		if err != nil {
+			return err
+		}
+		defer live.Close()
+		learners[i], pages[i] = l, live
+	}
+	time.Sleep(time.Second) // what the pages' own loading took is over
+	start := time.Now()
+	took, err := atOnce(func(i int) error {
+		shown, _, err := learners[i].start(ctx, pages[i])
+		return errors.Join(err, showsReadyPod(shown))
+	})
+	if err != nil {
+		return err
+	}
+	figure("class.ready", time.Since(start).Seconds()*1e3, "ms")
+	took.print("class.learner.ready")
 	return nil
 }
 
@@ -55,23 +103,28 @@ func (b *bench) click(ctx context.Context) (time.Duration, error) {
 		return 0, err
 	}
 	defer live.Close()
-	if len(shown.Pods) == 0 || slices.ContainsFunc(shown.Pods, func(p sandbox.Pod) bool { return !expr.IsReady(&p) }) {
-		err = errors.New("the frame that says ready shows no pod that is")
-	}
-	return took, errors.Join(err, l.press(ctx, "end"))
+	return took, errors.Join(showsReadyPod(shown), l.press(ctx, "end"))
 }
 
-// awaitAhead waits for the one node that is made ahead, and alone: it is frozen.
-func (b *bench) awaitAhead(ctx context.Context) error {
-	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end) && ctx.Err() == nil; time.Sleep(100 * time.Millisecond) {
+func showsReadyPod(shown *sandbox.Snapshot) error {
+	if shown == nil || len(shown.Pods) == 0 || slices.ContainsFunc(shown.Pods, func(p sandbox.Pod) bool { return !expr.IsReady(&p) }) {
+		return errors.New("the frame that says ready shows no pod that is")
+	}
+	return nil
+}
+
+// awaitAhead waits until so many nodes are made ahead, and no other is there: they are frozen.
+func (b *bench) awaitAhead(ctx context.Context, want int) error {
+	patience := time.Minute + time.Duration(want)*20*time.Second
+	for end := time.Now().Add(patience); time.Now().Before(end) && ctx.Err() == nil; time.Sleep(100 * time.Millisecond) {
 		nodes, err := b.host.daemon.List(ctx)
 		if err != nil {
 			return err
 		}
-		if len(nodes) == 1 && nodes[0].Frozen {
-			time.Sleep(500 * time.Millisecond) // what making it took is given back
+		if len(nodes) == want && !slices.ContainsFunc(nodes, func(n sandbox.Node) bool { return !n.Frozen }) {
+			time.Sleep(500 * time.Millisecond) // what making them took is given back
 			return nil
 		}
 	}
-	return fmt.Errorf("no node is made ahead: is the machine too busy?")
+	return fmt.Errorf("%d nodes are not made ahead: is the machine too busy?", want)
 }

@@ -19,6 +19,7 @@ import (
 	"os/signal"
 	"path"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
 	"strconv"
 	"strings"
@@ -46,6 +47,9 @@ const (
 	LocalImagesDir = DiskDir + "/images" // what was built or pulled on this node (sandbox/node/image)
 	Home           = "/root"
 )
+
+// processors is how many an agent uses at a time: a node's share (sandbox.NodeSpec, CPU) is seldom more.
+const processors = 2
 
 // Connections at a time.
 const (
@@ -87,6 +91,7 @@ var _ serve.Agent = (*Agent)(nil)
 // Run is one life of the agent. It returns when ctx ends or something that it cannot do without fails.
 func Run(ctx context.Context, cfg Config) error {
 	debug.SetGCPercent(growthAtRest)
+	runtime.GOMAXPROCS(min(processors, runtime.NumCPU()))
 	_ = os.Setenv("GOMAXPROCS", "1") // of first stages, which do one thing after the other: libcontainer hands it on. It cannot fail
 	handleSignals()
 	ctx, end := context.WithCancelCause(ctx)
