@@ -87,7 +87,7 @@ func (b *bench) worker(ctx context.Context) (live *websocket.Conn, term *termina
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	if live, _, _, err = l.ready(ctx); err != nil {
+	if live, _, err = l.ready(ctx); err != nil {
 		return nil, nil, nil, err
 	}
 	end = func() { _ = l.press(context.WithoutCancel(ctx), "end") }

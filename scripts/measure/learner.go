@@ -82,16 +82,16 @@ func (l *learner) dial(ctx context.Context, path string, query url.Values) (*web
 	return conn, err
 }
 
-// ready starts the lab's node and returns the live socket once its starting state is there. The figure is from the press of the button.
-func (l *learner) ready(ctx context.Context) (live *websocket.Conn, shown *sandbox.Snapshot, took time.Duration, err error) {
+// ready starts the lab's node and returns the live socket once its starting state is there.
+func (l *learner) ready(ctx context.Context) (live *websocket.Conn, took time.Duration, err error) {
 	if live, err = l.watch(ctx); err != nil {
-		return nil, nil, 0, err
+		return nil, 0, err
 	}
-	if shown, took, err = l.start(ctx, live); err != nil {
+	if took, err = l.start(ctx, live, func(*sandbox.Snapshot) bool { return true }); err != nil {
 		live.Close()
-		return nil, nil, 0, err
+		return nil, 0, err
 	}
-	return live, shown, took, nil
+	return live, took, nil
 }
 
 // watch opens the live socket of a page that has no node yet.
@@ -107,11 +107,12 @@ func (l *learner) watch(ctx context.Context) (*websocket.Conn, error) {
 	return live, nil
 }
 
-// start presses the button, and returns what is shown when the starting state is there, and after how long.
-func (l *learner) start(ctx context.Context, live *websocket.Conn) (shown *sandbox.Snapshot, took time.Duration, err error) {
+// start presses the button, and returns how long it took until the starting state was there, and what is shown was enough.
+func (l *learner) start(ctx context.Context, live *websocket.Conn, enough func(*sandbox.Snapshot) bool) (took time.Duration, err error) {
+	var shown *sandbox.Snapshot
 	start := time.Now()
 	if err := l.press(ctx, "start"); err != nil {
-		return nil, 0, err
+		return 0, err
 	}
 	for {
 		f, err := frame(live)
@@ -119,10 +120,13 @@ func (l *learner) start(ctx context.Context, live *websocket.Conn) (shown *sandb
 			err = fmt.Errorf("the node could not be made: %w", f.Session.Error)
 		}
 		if err != nil {
-			return nil, 0, err
+			return 0, err
 		}
-		if f.Session.Phase == labs.PhaseReady && f.Snapshot != nil {
-			return f.Snapshot, time.Since(start), nil
+		if f.Snapshot != nil { // a frame has none where it is still the last one's
+			shown = f.Snapshot
+		}
+		if f.Session.Phase == labs.PhaseReady && shown != nil && enough(shown) {
+			return time.Since(start), nil
 		}
 	}
 }
@@ -145,7 +149,7 @@ func (b *bench) atTerminal(ctx context.Context, f func(live *websocket.Conn, ter
 	if err != nil {
 		return err
 	}
-	live, _, took, err := l.ready(ctx)
+	live, took, err := l.ready(ctx)
 	if err != nil {
 		return err
 	}

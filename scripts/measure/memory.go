@@ -62,7 +62,7 @@ func (b *bench) idle(ctx context.Context) (leave func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	live, _, _, err := l.ready(ctx)
+	live, _, err := l.ready(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -61,7 +61,7 @@ func (b *bench) recorded(ctx context.Context) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	live, _, _, err := l.ready(ctx)
+	live, _, err := l.ready(ctx)
 	if err != nil {
 		return nil, err
 	}
