@@ -21,7 +21,11 @@ async function within(ms, promise, words) {
 /** Starts a browser with one page; close() ends it. */
 export async function bare(url, { width = 1440, height = 900 } = {}) {
   const dir = mkdtempSync(join(tmpdir(), "podlab-bare-"));
-  const child = spawn(process.env.CHROMIUM ?? "/usr/bin/chromium", ["--headless", "--remote-debugging-pipe", `--user-data-dir=${dir}`, `--window-size=${width},${height}`, ...flags, "about:blank"], { stdio: ["ignore", "ignore", "ignore", "pipe", "pipe"] });
+  const child = spawn(
+    process.env.CHROMIUM ?? "/usr/bin/chromium",
+    ["--headless", "--remote-debugging-pipe", `--user-data-dir=${dir}`, `--window-size=${width},${height}`, ...flags, "about:blank"],
+    { stdio: ["ignore", "ignore", "ignore", "pipe", "pipe"] },
+  );
   const asked = new Map();
   let gone = false;
   const exit = once(child, "exit").then(([code, signal]) => {

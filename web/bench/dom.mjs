@@ -21,10 +21,15 @@ function note() {
     }
   };
   const rowsIn = (el) => (el.matches("[data-k], .moments tr") ? [el] : [...el.querySelectorAll("[data-k], .moments tr")]);
-  const nameOf = (row) => row.dataset.k ?? `${row.dataset.o?.slice("process:".length)} ${/\bk-(\w+)/.exec(row.querySelector(".gl")?.getAttribute("class"))?.[1]}`;
+  const nameOf = (row) =>
+    row.dataset.k ?? `${row.dataset.o?.slice("process:".length)} ${/\bk-(\w+)/.exec(row.querySelector(".gl")?.getAttribute("class"))?.[1]}`;
   const observer = new MutationObserver((changes) => {
     const now = performance.now();
-    const fresh = changes.flatMap((c) => [...c.addedNodes]).filter((n) => n instanceof Element).flatMap(rowsIn).map((row) => ({ name: nameOf(row), now, painted: 0 }));
+    const fresh = changes
+      .flatMap((c) => [...c.addedNodes])
+      .filter((n) => n instanceof Element)
+      .flatMap(rowsIn)
+      .map((row) => ({ name: nameOf(row), now, painted: 0 }));
     if (!fresh.length) return;
     notes.rows.push(...fresh);
     // What a frame's scripts changed is painted before the next task.
@@ -91,14 +96,26 @@ try {
   const rowOf = (m) => first.get(`${m.pid} ${m.kind}`);
   figure("dom.moments", all.length, "");
   figure("dom.missed", ours.length - seen.length, "");
-  times("dom.frame", all.map((m) => m.at - happened(m))); // to the websocket
-  times("dom.timeline", all.map((m) => rowOf(m).now - happened(m)));
-  times("dom.timeline.painted", all.map((m) => rowOf(m).painted - happened(m)));
+  times(
+    "dom.frame",
+    all.map((m) => m.at - happened(m)),
+  ); // to the websocket
+  times(
+    "dom.timeline",
+    all.map((m) => rowOf(m).now - happened(m)),
+  );
+  times(
+    "dom.timeline.painted",
+    all.map((m) => rowOf(m).painted - happened(m)),
+  );
 
   const rows = new Map(tree.rows.toReversed().map((row) => [Number(row.name.split(":")[0]), row]));
   const born = tree.came.filter((m) => m.kind === "exec" && m.name === "sleep" && rows.has(m.pid));
   figure("dom.tree.moments", born.length, "");
-  times("dom.tree", born.map((m) => rows.get(m.pid).now - happened(m)));
+  times(
+    "dom.tree",
+    born.map((m) => rows.get(m.pid).now - happened(m)),
+  );
   if (page.wrongs.length) throw new Error(page.wrongs.join("\n"));
   if (ours.length < 100 || seen.length < ours.length) throw new Error(`of ${ours.length} moments of the terminal's programs, ${seen.length} came to the page`);
 } finally {

@@ -23,7 +23,10 @@ async function look(path, kind) {
 }
 
 for (const language of ["en", "zh"])
-  for (const [page, path] of [["home", ""], ["lab", `l/${lab}`]])
+  for (const [page, path] of [
+    ["home", ""],
+    ["lab", `l/${lab}`],
+  ])
     for (const kind of ["phone", "desktop"]) {
       const categories = await look(`/${language}/${path}`, kind);
       for (const [name, { score }] of Object.entries(categories)) figure(`lighthouse.${page}.${language}.${kind}.${name}`, 100 * score, "of 100");

@@ -86,7 +86,15 @@ function watch(longest) {
       begun = 0;
       came = new Promise((resolve, reject) => {
         done = resolve;
-        setTimeout(() => reject(new Error(`not painted within ${longest} ms; ${begun ? "pressed" : "no press came"}, shown ${main.dataset.shown}, painted ${main.dataset.painted}`)), longest);
+        setTimeout(
+          () =>
+            reject(
+              new Error(
+                `not painted within ${longest} ms; ${begun ? "pressed" : "no press came"}, shown ${main.dataset.shown}, painted ${main.dataset.painted}`,
+              ),
+            ),
+          longest,
+        );
       });
       came.catch(() => {}); // whoever waits for it is told
     },

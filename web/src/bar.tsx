@@ -52,7 +52,13 @@ function warn(left: number, deadline: number, extendable: boolean): void {
   if (!level || warned >= deadline + level || left <= 0) return;
   warned = deadline + level;
   const text = level === 2 ? t("time.last") : t("time.warn", { n: Math.ceil(left / 60_000) });
-  toast({ id: "time", text, next: extendable ? t("time.warn.extend") : t("time.warn.end"), tone: "warn", action: extendable ? { label: t("time.extend"), run: () => void extend() } : undefined });
+  toast({
+    id: "time",
+    text,
+    next: extendable ? t("time.warn.extend") : t("time.warn.end"),
+    tone: "warn",
+    action: extendable ? { label: t("time.extend"), run: () => void extend() } : undefined,
+  });
 }
 
 function Clock() {
@@ -80,7 +86,14 @@ function Clock() {
 function Pause() {
   const on = paused.value;
   return (
-    <button type="button" class="btn sm" aria-pressed={on} disabled={phase.value !== "ready" && !on} onClick={() => pause(!on)} aria-label={t(on ? "pause.off" : "pause.on")}>
+    <button
+      type="button"
+      class="btn sm"
+      aria-pressed={on}
+      disabled={phase.value !== "ready" && !on}
+      onClick={() => pause(!on)}
+      aria-label={t(on ? "pause.off" : "pause.on")}
+    >
       <Icon name={on ? "play" : "pause"} />
       <span class="wide">{t(on ? "pause.off" : "pause.on")}</span>
     </button>
@@ -109,7 +122,13 @@ function Legend() {
             </li>
           ))}
           {names.map((c) => (
-            <li key={c.id} data-o={(s.containers.filter((x) => x.name === c.name)).map((x) => `container:${x.id}`).join(" ")}>
+            <li
+              key={c.id}
+              data-o={s.containers
+                .filter((x) => x.name === c.name)
+                .map((x) => `container:${x.id}`)
+                .join(" ")}
+            >
               <Tag mark={of.get(c.id) ?? HOST} />
               <span class="n">{c.name}</span>
             </li>
@@ -121,7 +140,14 @@ function Legend() {
         </ul>
       )}
       {s && (
-        <button type="button" class="btn gh sm icon" aria-pressed={asTable.value} aria-label={t("view.table")} title={t("view.table")} onClick={() => (asTable.value = !asTable.value)}>
+        <button
+          type="button"
+          class="btn gh sm icon"
+          aria-pressed={asTable.value}
+          aria-label={t("view.table")}
+          title={t("view.table")}
+          onClick={() => (asTable.value = !asTable.value)}
+        >
           <Icon name="table" />
         </button>
       )}

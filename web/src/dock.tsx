@@ -78,7 +78,9 @@ function keep(): void {
     for (const target of terminals.peek().keys()) close(target);
   });
   effect(() => {
-    const gone = snapshot.value ? [...terminals.peek().values()].filter((x) => x.target !== "node" && !snapshot.value!.containers.some((c) => c.id === x.target)) : [];
+    const gone = snapshot.value
+      ? [...terminals.peek().values()].filter((x) => x.target !== "node" && !snapshot.value!.containers.some((c) => c.id === x.target))
+      : [];
     for (const x of gone) close(x.target);
   });
   let at = "";
@@ -145,7 +147,19 @@ function Group({ g, all }: { g: 0 | 1; all: Pane[] }) {
       <header>
         <div class="ptabs" role="tablist" aria-label={t("dock.tabs")} onKeyDown={(e) => arrows(e, all, id)}>
           {all.map((p) => (
-            <button key={p.id} type="button" role="tab" id={`ptab-${p.id}`} aria-selected={p.id === id} aria-controls={`pane-${g}`} tabIndex={p.id === id ? 0 : -1} class={p.mark ? `tag ${p.mark.tone}` : "tag plain"} onClick={() => bringPane(p.id)} title={titleOf(p)} data-o={p.kind === "terminal" ? `terminal:${p.name} ${p.name === "node" ? "" : `container:${p.name}`}` : `manifest:${p.name}`}>
+            <button
+              key={p.id}
+              type="button"
+              role="tab"
+              id={`ptab-${p.id}`}
+              aria-selected={p.id === id}
+              aria-controls={`pane-${g}`}
+              tabIndex={p.id === id ? 0 : -1}
+              class={p.mark ? `tag ${p.mark.tone}` : "tag plain"}
+              onClick={() => bringPane(p.id)}
+              title={titleOf(p)}
+              data-o={p.kind === "terminal" ? `terminal:${p.name} ${p.name === "node" ? "" : `container:${p.name}`}` : `manifest:${p.name}`}
+            >
               {p.mark ? <Shape mark={p.mark} /> : <Icon name={p.kind === "manifest" ? "file" : "open"} />}
               {labelOf(p, all)}
             </button>
@@ -155,7 +169,14 @@ function Group({ g, all }: { g: 0 | 1; all: Pane[] }) {
           <span>{pane ? caption(pane) : ""}</span>
         </span>
         {pane?.kind === "terminal" && <TerminalTools name={pane.name} />}
-        <button type="button" class="ib" aria-pressed={max} aria-label={t(max ? "dock.restore" : "dock.maximise")} title={t(max ? "dock.restore" : "dock.maximise")} onClick={() => (maximised.value = max ? -1 : g)}>
+        <button
+          type="button"
+          class="ib"
+          aria-pressed={max}
+          aria-label={t(max ? "dock.restore" : "dock.maximise")}
+          title={t(max ? "dock.restore" : "dock.maximise")}
+          onClick={() => (maximised.value = max ? -1 : g)}
+        >
           <Icon name={max ? "shrink" : "grow"} />
         </button>
       </header>
@@ -236,7 +257,8 @@ function Find({ term }: { term: Terminal }) {
 }
 
 /** A shell is a process in the container and changes what is looked at: it is opened where the step says so, or was before. */
-const opensByItself = (name: string): boolean => name === "node" || step.value.terminals.includes(name) || (snapshot.value?.terminals.some((x) => x.target === name) ?? false);
+const opensByItself = (name: string): boolean =>
+  name === "node" || step.value.terminals.includes(name) || (snapshot.value?.terminals.some((x) => x.target === name) ?? false);
 
 function Closed({ name }: { name: string }) {
   return (

@@ -127,7 +127,10 @@ export function Editor({ name }: { name: string }) {
       drafts.set(name, now);
       setDirty(true);
     };
-    view.current = new EditorView({ parent: box.current, state: EditorState.create({ doc: text, extensions: extensions(() => void latest.current(), changed) }) });
+    view.current = new EditorView({
+      parent: box.current,
+      state: EditorState.create({ doc: text, extensions: extensions(() => void latest.current(), changed) }),
+    });
   };
   useEffect(() => {
     load(false).catch((e) => failed(e, "file"));
@@ -149,10 +152,15 @@ export function Editor({ name }: { name: string }) {
         <p class={`esay ${problem ? "er" : ""}`} role="status">
           {said ? (
             <>
-              {problem?.params?.["line"] && <b>{t("edit.line", { n: problem.params["line"] })}{gap}</b>}
+              {problem?.params?.["line"] && (
+                <b>
+                  {t("edit.line", { n: problem.params["line"] })}
+                  {gap}
+                </b>
+              )}
               {said.what}
-            {gap}
-            {said.next}
+              {gap}
+              {said.next}
             </>
           ) : done ? (
             join(done.map((a) => t(`applied.${a.action}`, { kind: a.kind, name: a.name })))

@@ -24,7 +24,8 @@ export async function help(): Promise<void> {
     d.setAttribute("aria-labelledby", "keys-title");
     const h = Object.assign(document.createElement("h2"), { id: "keys-title", textContent: t("key.title") });
     const dl = document.createElement("dl");
-    for (const [key, what] of keys()) dl.append(Object.assign(document.createElement("dt"), { textContent: key }), Object.assign(document.createElement("dd"), { textContent: what }));
+    for (const [key, what] of keys())
+      dl.append(Object.assign(document.createElement("dt"), { textContent: key }), Object.assign(document.createElement("dd"), { textContent: what }));
     const form = document.createElement("form");
     form.method = "dialog";
     form.append(Object.assign(document.createElement("button"), { className: "btn pri", textContent: t("toast.close") }));

@@ -12,7 +12,9 @@ function stops(): HTMLElement[] {
     ...first(document.querySelector('.tabs [aria-selected="true"]')),
     ...first(document.querySelector('.view:not([hidden]) [tabindex="0"]')),
     ...first(document.querySelector(".timebar input")),
-    ...docks.flatMap((d) => first(d.querySelector(".xterm-helper-textarea") ?? d.querySelector(".cm-content") ?? d.querySelector('[role="tab"][aria-selected="true"]'))),
+    ...docks.flatMap((d) =>
+      first(d.querySelector(".xterm-helper-textarea") ?? d.querySelector(".cm-content") ?? d.querySelector('[role="tab"][aria-selected="true"]')),
+    ),
   ];
 }
 

@@ -60,13 +60,17 @@ function button(cls: string, icon: string, label: string): HTMLButtonElement {
   const b = document.createElement("button");
   b.type = "button";
   b.className = `btn sm ${cls}`;
-  b.insertAdjacentHTML("afterbegin", `<svg class="i" viewBox="0 0 16 16" aria-hidden="true"><path d="${icon}"${icon === PLAY ? ' fill="currentColor"' : ""}/></svg>`);
+  b.insertAdjacentHTML(
+    "afterbegin",
+    `<svg class="i" viewBox="0 0 16 16" aria-hidden="true"><path d="${icon}"${icon === PLAY ? ' fill="currentColor"' : ""}/></svg>`,
+  );
   b.append(label);
   return b;
 }
 
 const PLAY = "M5 3.2v9.6l7.5-4.8z";
-const COPY = "M5.5 7a1.5 1.5 0 0 1 1.5-1.5h5A1.5 1.5 0 0 1 13.5 7v5a1.5 1.5 0 0 1-1.5 1.5H7A1.5 1.5 0 0 1 5.5 12zM10.5 5.5v-2a1 1 0 0 0-1-1h-6a1 1 0 0 0-1 1v6a1 1 0 0 0 1 1h2";
+const COPY =
+  "M5.5 7a1.5 1.5 0 0 1 1.5-1.5h5A1.5 1.5 0 0 1 13.5 7v5a1.5 1.5 0 0 1-1.5 1.5H7A1.5 1.5 0 0 1 5.5 12zM10.5 5.5v-2a1 1 0 0 0-1-1h-6a1 1 0 0 0-1 1v6a1 1 0 0 0 1 1h2";
 
 /** One line; its words are kept whole, so that no option is broken at its hyphens. */
 function line(text: string): HTMLElement {
@@ -159,11 +163,7 @@ function showPrediction(p: PredictionState): void {
   }
   form.querySelector(".act")?.toggleAttribute("hidden", locked);
   const verdict = form.querySelector<HTMLElement>("[data-verdict]")!;
-  const text = p.outcome
-    ? t(p.answer === p.outcome ? "predict.right" : p.answer ? "predict.wrong" : "predict.missed")
-    : p.answer
-      ? t("predict.locked")
-      : "";
+  const text = p.outcome ? t(p.answer === p.outcome ? "predict.right" : p.answer ? "predict.wrong" : "predict.missed") : p.answer ? t("predict.locked") : "";
   if (verdict.textContent !== text) verdict.textContent = text;
   for (const el of form.querySelectorAll<HTMLElement>("[data-outcome]")) {
     el.hidden = !p.outcome || (el.dataset["outcome"] !== "" && el.dataset["outcome"] !== p.outcome);
@@ -193,7 +193,10 @@ function follow(): void {
   for (const el of root().querySelectorAll<HTMLElement>("[data-reached]")) el.hidden = !s.reached.includes(el.dataset["reached"]!);
   const passed = (id: string) => s.checks.some((c) => c.id === id && c.state === "passed");
   const judged = (id: string) => s.predictions.some((p) => p.id === id && p.outcome);
-  const all = s.checks.every((c) => c.state === "passed") && (s.checks.length > 0 || s.stepsDone.includes(here.step) || s.predictions.length > 0) && (s.checks.length > 0 || s.predictions.every((p) => p.outcome));
+  const all =
+    s.checks.every((c) => c.state === "passed") &&
+    (s.checks.length > 0 || s.stepsDone.includes(here.step) || s.predictions.length > 0) &&
+    (s.checks.length > 0 || s.predictions.every((p) => p.outcome));
   for (const el of root().querySelectorAll<HTMLElement>("[data-why]")) {
     const id = el.dataset["why"]!;
     el.hidden = !(id ? passed(id) || judged(id) : all);

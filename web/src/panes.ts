@@ -30,7 +30,8 @@ export function portsOf(s: Snapshot | null): Port[] {
     const pod = p.metadata.name;
     const listening = new Map<number, string>();
     for (const k of s!.networks.find((n) => n.owner === pod)?.sockets ?? []) {
-      if (k.state === "LISTEN" && k.proto.startsWith("tcp") && running.has(k.container)) listening.set(Number(k.local.slice(k.local.lastIndexOf(":") + 1)), k.container);
+      if (k.state === "LISTEN" && k.proto.startsWith("tcp") && running.has(k.container))
+        listening.set(Number(k.local.slice(k.local.lastIndexOf(":") + 1)), k.container);
     }
     const named = p.spec.containers.flatMap((c) => (c.ports ?? []).map((x) => x.containerPort));
     for (const port of new Set([...named, ...listening.keys()])) out.push({ pod, port, answers: listening.get(port) ?? "" });

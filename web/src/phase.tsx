@@ -109,8 +109,8 @@ function content(p: string) {
       return (
         <>
           <div role="status">
-        <h2>{t("phase.queued", { n: s.place ?? 1 })}</h2>
-      </div>
+            <h2>{t("phase.queued", { n: s.place ?? 1 })}</h2>
+          </div>
           <p>{t("phase.queued.do")}</p>
         </>
       );
@@ -119,8 +119,8 @@ function content(p: string) {
       return (
         <>
           <div role="status">
-        <h2>{said.what}</h2>
-      </div>
+            <h2>{said.what}</h2>
+          </div>
           <p>{said.next}</p>
           <p class="act">
             <Start label={t("phase.anew")} />
@@ -132,8 +132,8 @@ function content(p: string) {
       return (
         <>
           <div role="status">
-        <h2>{t(s.deadline && s.deadline <= now() ? "phase.timeup" : "phase.ended")}</h2>
-      </div>
+            <h2>{t(s.deadline && s.deadline <= now() ? "phase.timeup" : "phase.ended")}</h2>
+          </div>
           <p>{t("phase.ended.do")}</p>
           <p class="act">
             <Start label={t("phase.anew")} />
@@ -160,13 +160,17 @@ function Sketch() {
   return (
     <svg class="sketch" viewBox="0 0 640 170" aria-hidden="true" preserveAspectRatio="xMidYMid meet">
       <g class="a">
-        {[0, 1, 2].map((row) => [0, 1, 2, 3, 4].map((c) => <rect key={`${row}${c}`} x={20 + c * 56} y={10 + row * 52} width="46" height="42" rx="8" class={["h", "a", "b"][row]} />))}
+        {[0, 1, 2].map((row) =>
+          [0, 1, 2, 3, 4].map((c) => <rect key={`${row}${c}`} x={20 + c * 56} y={10 + row * 52} width="46" height="42" rx="8" class={["h", "a", "b"][row]} />),
+        )}
       </g>
       <g>
         {[0, 1, 2].map((c) => (
           <rect key={c} x={350 + c * 56} y="10" width="46" height="146" rx="8" class="p sh" />
         ))}
-        {[0, 1, 2].map((row) => [3, 4].map((c) => <rect key={`${row}${c}`} x={350 + c * 56} y={10 + row * 52} width="46" height="42" rx="8" class={["p", "a", "b"][row]} />))}
+        {[0, 1, 2].map((row) =>
+          [3, 4].map((c) => <rect key={`${row}${c}`} x={350 + c * 56} y={10 + row * 52} width="46" height="42" rx="8" class={["p", "a", "b"][row]} />),
+        )}
       </g>
       {right && <title>{right}</title>}
     </svg>

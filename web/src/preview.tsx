@@ -70,7 +70,13 @@ export function Preview() {
           {said.next}
         </p>
       ) : port.answers && url ? (
-        <iframe key={`${key}${turn}`} src={url} title={t("preview.title", { pod: port.pod, port: port.port })} sandbox="allow-scripts allow-forms" referrerpolicy="no-referrer" />
+        <iframe
+          key={`${key}${turn}`}
+          src={url}
+          title={t("preview.title", { pod: port.pod, port: port.port })}
+          sandbox="allow-scripts allow-forms"
+          referrerpolicy="no-referrer"
+        />
       ) : (
         <p class="hint pad">{t("preview.wait", { pod: port.pod, port: port.port })}</p>
       )}

@@ -13,8 +13,22 @@ interface Axis {
 }
 
 const axes: Record<string, Axis> = {
-  lesson: { property: "--lesson", min: 280, max: () => Math.min(900, innerWidth - 420), usual: () => Math.round(Math.min(innerWidth > 2200 ? 680 : 520, Math.max(340, innerWidth * 0.272))), vertical: true, sign: 1 },
-  dock: { property: "--dock", min: 120, max: () => innerHeight - 220, usual: () => Math.round(Math.max(200, (innerHeight - 56) * 0.31)), vertical: false, sign: -1 },
+  lesson: {
+    property: "--lesson",
+    min: 280,
+    max: () => Math.min(900, innerWidth - 420),
+    usual: () => Math.round(Math.min(innerWidth > 2200 ? 680 : 520, Math.max(340, innerWidth * 0.272))),
+    vertical: true,
+    sign: 1,
+  },
+  dock: {
+    property: "--dock",
+    min: 120,
+    max: () => innerHeight - 220,
+    usual: () => Math.round(Math.max(200, (innerHeight - 56) * 0.31)),
+    vertical: false,
+    sign: -1,
+  },
 };
 
 class Split extends HTMLElement {

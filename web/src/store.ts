@@ -134,7 +134,7 @@ function apply(came: Came): void {
   const { frame: f, step } = came;
   if (f.session.generation !== generation) forget(f.session.generation);
   past.push(came);
-  for (weight += heft(came); weight > MINUTES; ) weight -= heft(past.shift()!);
+  for (weight += heft(came); weight > MINUTES;) weight -= heft(past.shift()!);
   skew.value = f.now - Date.now();
   if (Math.abs(f.boot - boot.peek()) > STEP) boot.value = f.boot;
   tracer.value = f.tracer;

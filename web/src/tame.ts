@@ -7,9 +7,13 @@ import type { IUnicodeVersionProvider, Terminal } from "@xterm/xterm";
 const lines = [{ final: "L" }, { final: "M" }, { final: "S" }, { final: "T" }]; // insert, delete, scroll up, scroll down
 const cells = [
   { final: "b" }, // REP: the last character again
-  { final: "I" }, { final: "Z" }, // tabs: forward, back
-  { final: "@" }, { final: "P" }, { final: "X" }, // characters: insert, delete, erase
-  { intermediates: " ", final: "@" }, { intermediates: " ", final: "A" }, // columns: scroll left, right
+  { final: "I" },
+  { final: "Z" }, // tabs: forward, back
+  { final: "@" },
+  { final: "P" },
+  { final: "X" }, // characters: insert, delete, erase
+  { intermediates: " ", final: "@" },
+  { intermediates: " ", final: "A" }, // columns: scroll left, right
 ];
 
 /** Bytes that xterm draws without letting the page do anything else in between. */

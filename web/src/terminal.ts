@@ -28,9 +28,27 @@ const PAST = 512 << 10; // bytes of output that are remembered, for whoever look
 const LONGEST = 8000; // ms between tries
 
 const theme = {
-  background: "#0f1419", foreground: "#dbe4ee", cursor: "#dbe4ee", cursorAccent: "#0f1419", selectionBackground: "#33507a",
-  black: "#1d2733", red: "#ff9f9f", green: "#7ee2a8", yellow: "#ffc878", blue: "#8fbaff", magenta: "#d3b4ff", cyan: "#6fdbe8", white: "#dbe4ee",
-  brightBlack: "#93a1b1", brightRed: "#ffb4b4", brightGreen: "#a0edc0", brightYellow: "#ffd89c", brightBlue: "#b0cfff", brightMagenta: "#e3cfff", brightCyan: "#9ae8f1", brightWhite: "#ffffff",
+  background: "#0f1419",
+  foreground: "#dbe4ee",
+  cursor: "#dbe4ee",
+  cursorAccent: "#0f1419",
+  selectionBackground: "#33507a",
+  black: "#1d2733",
+  red: "#ff9f9f",
+  green: "#7ee2a8",
+  yellow: "#ffc878",
+  blue: "#8fbaff",
+  magenta: "#d3b4ff",
+  cyan: "#6fdbe8",
+  white: "#dbe4ee",
+  brightBlack: "#93a1b1",
+  brightRed: "#ffb4b4",
+  brightGreen: "#a0edc0",
+  brightYellow: "#ffd89c",
+  brightBlue: "#b0cfff",
+  brightMagenta: "#e3cfff",
+  brightCyan: "#9ae8f1",
+  brightWhite: "#ffffff",
 };
 
 /** Screen-reader mode of all terminals. */
@@ -57,9 +75,20 @@ interface Hello {
 /** What draws a terminal: what comes to it is anybody's. */
 export function newScreen(options: ITerminalOptions = {}): XTerm {
   const term = new XTerm({
-    allowProposedApi: true, convertEol: false, cursorBlink: false, fontFamily: '"JetBrains Mono Variable", "Noto Sans Mono CJK SC", ui-monospace, Menlo, Consolas, monospace',
-    fontSize: fontSize.value, lineHeight: 1.3, scrollback: 5000, theme, screenReaderMode: screenReader.value, macOptionIsMeta: false, rightClickSelectsWord: false,
-    linkHandler: { activate: (_e, uri) => void openNamed(uri) }, minimumContrastRatio: 4.5, ...options,
+    allowProposedApi: true,
+    convertEol: false,
+    cursorBlink: false,
+    fontFamily: '"JetBrains Mono Variable", "Noto Sans Mono CJK SC", ui-monospace, Menlo, Consolas, monospace',
+    fontSize: fontSize.value,
+    lineHeight: 1.3,
+    scrollback: 5000,
+    theme,
+    screenReaderMode: screenReader.value,
+    macOptionIsMeta: false,
+    rightClickSelectsWord: false,
+    linkHandler: { activate: (_e, uri) => void openNamed(uri) },
+    minimumContrastRatio: 4.5,
+    ...options,
   });
   tame(term);
   return term;
@@ -97,13 +126,21 @@ export class Terminal {
     this.refit();
   });
 
-  constructor(readonly id: string, readonly target: string, label: string) {
+  constructor(
+    readonly id: string,
+    readonly target: string,
+    label: string,
+  ) {
     this.el.className = "xt";
     this.term = newScreen();
     this.term.loadAddon(this.fit);
     this.term.loadAddon(this.search);
     this.term.loadAddon(new WebLinksAddon((_e, uri) => openLink(uri)));
-    listen(this.term, (data) => this.typed(new TextEncoder().encode(data)), (answer) => this.typed(JSON.stringify({ answer })));
+    listen(
+      this.term,
+      (data) => this.typed(new TextEncoder().encode(data)),
+      (answer) => this.typed(JSON.stringify({ answer })),
+    );
     this.term.onBinary((data) => this.typed(Uint8Array.from(data, (c) => c.charCodeAt(0))));
     this.term.attachCustomKeyEventHandler((e) => this.key(e));
     this.el.addEventListener("paste", (e) => void this.pasted(e), true);
@@ -214,7 +251,7 @@ export class Terminal {
 
   private keep(data: Uint8Array): void {
     this.past.push({ at: now(), data });
-    for (this.kept += data.length; this.kept > PAST; ) this.kept -= this.past.shift()!.data.length;
+    for (this.kept += data.length; this.kept > PAST;) this.kept -= this.past.shift()!.data.length;
   }
 
   private output(data: Uint8Array, ws: WebSocket): void {
@@ -289,7 +326,8 @@ export class Terminal {
   async type(text: string): Promise<void> {
     if (this.state.peek() === "exited" || this.state.peek() === "failed") this.again();
     await this.atPrompt();
-    if (this.muted || this.socket?.readyState !== WebSocket.OPEN) throw new Refused(this.problem.peek() ?? { code: "unavailable", params: { what: "terminal" } });
+    if (this.muted || this.socket?.readyState !== WebSocket.OPEN)
+      throw new Refused(this.problem.peek() ?? { code: "unavailable", params: { what: "terminal" } });
     this.term.scrollToBottom();
     this.socket.send(new TextEncoder().encode(text.replace(/\n/g, "\r") + "\r"));
   }

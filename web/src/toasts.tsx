@@ -36,22 +36,28 @@ export function failed(error: unknown, id = "error"): void {
 function Toasts() {
   return (
     <div class="toasts" role="status" aria-live="polite">
-      {toasts.value.map((m) => m.tone === "quiet" ? <p key={m.id} class="vh">{m.text}</p> : (
-        <div key={m.id} class={`toast ${m.tone}`}>
-          <div>
-            <b>{m.text}</b>
-            {m.next && <p>{m.next}</p>}
-          </div>
-          {m.action && (
-            <button type="button" class="btn sm pri" onClick={() => (dismiss(m.id), m.action!.run())}>
-              {m.action.label}
+      {toasts.value.map((m) =>
+        m.tone === "quiet" ? (
+          <p key={m.id} class="vh">
+            {m.text}
+          </p>
+        ) : (
+          <div key={m.id} class={`toast ${m.tone}`}>
+            <div>
+              <b>{m.text}</b>
+              {m.next && <p>{m.next}</p>}
+            </div>
+            {m.action && (
+              <button type="button" class="btn sm pri" onClick={() => (dismiss(m.id), m.action!.run())}>
+                {m.action.label}
+              </button>
+            )}
+            <button type="button" class="btn gh sm icon" aria-label={t("toast.close")} onClick={() => dismiss(m.id)}>
+              <Icon name="cross" />
             </button>
-          )}
-          <button type="button" class="btn gh sm icon" aria-label={t("toast.close")} onClick={() => dismiss(m.id)}>
-            <Icon name="cross" />
-          </button>
-        </div>
-      ))}
+          </div>
+        ),
+      )}
     </div>
   );
 }

@@ -28,11 +28,31 @@ const loaders: Record<string, () => Promise<Loaded>> = {
     view: Processes,
     summary: (s) => t("proc.summary", { n: s.processes.length, zombies: s.processes.filter((p) => p.state === "Z").length }),
   }),
-  network: async () => worded(import("./views/network.tsx").then((m) => ({ view: m.Network, summary: m.summary })), "net"),
-  volumes: async () => worded(import("./views/volumes.tsx").then((m) => ({ view: m.Volumes, summary: m.summary })), "vol"),
-  resources: async () => worded(import("./views/resources.tsx").then((m) => ({ view: m.ResourcesView, summary: m.summary })), "res"),
-  compare: async () => worded(import("./views/compare.tsx").then((m) => ({ view: m.Compare, summary: m.summary })), "compare"),
-  timeline: async () => worded(import("./views/timeline.tsx").then((m) => ({ view: m.Timeline, summary: m.summary })), "timeline"),
+  network: async () =>
+    worded(
+      import("./views/network.tsx").then((m) => ({ view: m.Network, summary: m.summary })),
+      "net",
+    ),
+  volumes: async () =>
+    worded(
+      import("./views/volumes.tsx").then((m) => ({ view: m.Volumes, summary: m.summary })),
+      "vol",
+    ),
+  resources: async () =>
+    worded(
+      import("./views/resources.tsx").then((m) => ({ view: m.ResourcesView, summary: m.summary })),
+      "res",
+    ),
+  compare: async () =>
+    worded(
+      import("./views/compare.tsx").then((m) => ({ view: m.Compare, summary: m.summary })),
+      "compare",
+    ),
+  timeline: async () =>
+    worded(
+      import("./views/timeline.tsx").then((m) => ({ view: m.Timeline, summary: m.summary })),
+      "timeline",
+    ),
 };
 
 /** Whether views are shown as tables. */

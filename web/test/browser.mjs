@@ -10,7 +10,15 @@ import { chromium } from "playwright-core";
 
 export const axeSource = readFileSync(new URL("../node_modules/axe-core/axe.min.js", import.meta.url), "utf8");
 
-export const flags = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
+export const flags = [
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+];
 
 /** The names of all views, in the order of their tabs: labs.ViewNames. */
 export const views = [...readFileSync(new URL("../../labs/lab.go", import.meta.url), "utf8").matchAll(/^\tView\w+ += "(\w+)"$/gm)].map(([, name]) => name);
@@ -34,7 +42,10 @@ export async function serve() {
   const child = spawn(join(dir, "dev"), ["-addr", addr], { stdio: "ignore" });
   const base = `http://${addr}`;
   for (let i = 0; ; i++) {
-    const up = await fetch(base).then((r) => r.ok, () => false);
+    const up = await fetch(base).then(
+      (r) => r.ok,
+      () => false,
+    );
     if (up) break;
     if (i > 50) throw new Error("the development server does not answer");
     await new Promise((done) => setTimeout(done, 100));
@@ -51,7 +62,12 @@ export const launch = () => chromium.launch({ executablePath: process.env.CHROMI
 
 /** A page at a size, in a theme; page.wrongs holds errors of scripts, violations of the policy and requests to elsewhere. */
 export async function open(browser, base, path, { width = 1440, height = 900, theme = "light", reducedMotion = "reduce", prepare = async () => {} } = {}) {
-  const context = await browser.newContext({ viewport: { width, height }, colorScheme: theme, reducedMotion, permissions: ["clipboard-read", "clipboard-write"] });
+  const context = await browser.newContext({
+    viewport: { width, height },
+    colorScheme: theme,
+    reducedMotion,
+    permissions: ["clipboard-read", "clipboard-write"],
+  });
   const page = await context.newPage();
   page.wrongs = [];
   page.on("pageerror", (e) => page.wrongs.push(`error: ${e.message}`));

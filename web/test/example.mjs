@@ -15,12 +15,16 @@ const solution = "#solution .run";
 
 /** Waits until every shell that is shown asks for more. */
 async function prompts(page) {
-  await page.waitForFunction(() => {
-    const now = [...document.querySelectorAll(".xterm-rows")].map((rows) => rows.innerText.trimEnd());
-    const rest = now.length > 0 && now.join("\n") === window.before && now.every((text) => /[#$]$/.test(text));
-    window.before = now.join("\n");
-    return rest;
-  }, null, { polling: 400, timeout: 60_000 });
+  await page.waitForFunction(
+    () => {
+      const now = [...document.querySelectorAll(".xterm-rows")].map((rows) => rows.innerText.trimEnd());
+      const rest = now.length > 0 && now.join("\n") === window.before && now.every((text) => /[#$]$/.test(text));
+      window.before = now.join("\n");
+      return rest;
+    },
+    null,
+    { polling: 400, timeout: 60_000 },
+  );
 }
 
 /** Types the lines of a block as a person would; what goes over several lines is typed by its button. */
@@ -59,10 +63,12 @@ try {
   await page.click(".rec");
   await page.click('[data-record="stop"]');
   await page.waitForSelector("#recordings li");
-  const bytes = Buffer.from(await page.evaluate(async () => {
-    const file = await fetch(document.querySelector('#recordings [data-part="file"]').href);
-    return [...new Uint8Array(await file.arrayBuffer())];
-  }));
+  const bytes = Buffer.from(
+    await page.evaluate(async () => {
+      const file = await fetch(document.querySelector('#recordings [data-part="file"]').href);
+      return [...new Uint8Array(await file.arrayBuffer())];
+    }),
+  );
   assert.ok(bytes.length <= MOST, `${bytes.length} bytes are too many for a file that is committed`);
   const folder = new URL(`../../content/labs/${lab}/examples/`, import.meta.url);
   mkdirSync(folder, { recursive: true });

@@ -95,26 +95,33 @@ async function step(page, lang) {
   return name;
 }
 
-const journeys = [["en", "3.1-infra-container", "light"], ["zh", "3.1-infra-container", "dark"], ["en", "3.3-shared-volumes", "dark"], ["zh", "3.3-shared-volumes", "light"]];
+const journeys = [
+  ["en", "3.1-infra-container", "light"],
+  ["zh", "3.1-infra-container", "dark"],
+  ["en", "3.3-shared-volumes", "dark"],
+  ["zh", "3.3-shared-volumes", "light"],
+];
 
 describe("by keyboard alone", { concurrency: 2 }, () => {
-  for (const [lang, lab, theme] of journeys) test(`${lab}, ${lang}`, async () => {
-    const page = await open(browser, site, `/${lang}/l/${lab}`, { theme });
-    await start(page);
-    const steps = await page.locator(".steps [data-dot]").count();
-    for (let i = 0; i < steps; i++) {
-      const name = await step(page, lang);
-      if (i === steps - 1) break;
-      await press(page, "[data-next]");
-      await page.waitForFunction((old) => document.querySelector("#lesson .step").dataset.step !== old, name);
-      await page.waitForTimeout(2500);
-      if (await page.locator(startPath).count()) await start(page);
-    }
-    await page.context().close();
-  });
+  for (const [lang, lab, theme] of journeys)
+    test(`${lab}, ${lang}`, async () => {
+      const page = await open(browser, site, `/${lang}/l/${lab}`, { theme });
+      await start(page);
+      const steps = await page.locator(".steps [data-dot]").count();
+      for (let i = 0; i < steps; i++) {
+        const name = await step(page, lang);
+        if (i === steps - 1) break;
+        await press(page, "[data-next]");
+        await page.waitForFunction((old) => document.querySelector("#lesson .step").dataset.step !== old, name);
+        await page.waitForTimeout(2500);
+        if (await page.locator(startPath).count()) await start(page);
+      }
+      await page.context().close();
+    });
 });
 
-const children = (pid) => readdirSync(`/proc/${pid}/task`).flatMap((t) => readFileSync(`/proc/${pid}/task/${t}/children`, "utf8").split(" ").filter(Boolean).map(Number));
+const children = (pid) =>
+  readdirSync(`/proc/${pid}/task`).flatMap((t) => readFileSync(`/proc/${pid}/task/${t}/children`, "utf8").split(" ").filter(Boolean).map(Number));
 const named = (name) => children(supervisor).find((pid) => readFileSync(`/proc/${pid}/cmdline`, "utf8").includes(name));
 const screen = (page) => page.locator(".xterm-rows").first().innerText();
 
@@ -123,7 +130,9 @@ async function ask(page, command, mark) {
   await page.locator(".xterm-helper-textarea").first().focus();
   await page.keyboard.type(`echo ${mark}=$(${command})`);
   await page.keyboard.press("Enter");
-  const line = await page.waitForFunction((m) => new RegExp(`^${m}=(.*\\S)\\s*$`, "m").exec(document.querySelector(".xterm-rows").innerText)?.[1], mark, { timeout: 15_000 });
+  const line = await page.waitForFunction((m) => new RegExp(`^${m}=(.*\\S)\\s*$`, "m").exec(document.querySelector(".xterm-rows").innerText)?.[1], mark, {
+    timeout: 15_000,
+  });
   return line.jsonValue();
 }
 
@@ -188,7 +197,9 @@ test("node init is gone: the learner is told and starts anew", async () => {
   const page = await open(browser, site, "/en/l/3.1-infra-container/restart");
   await start(page);
   // Only this daemon's nodes, by its own records (spares have none): others on this machine are not ours to kill.
-  const init = readdirSync(records).filter((id) => existsSync(`${records}/${id}/node.json`)).map((id) => JSON.parse(readFileSync(`${records}/${id}/node.json`, "utf8")).pid);
+  const init = readdirSync(records)
+    .filter((id) => existsSync(`${records}/${id}/node.json`))
+    .map((id) => JSON.parse(readFileSync(`${records}/${id}/node.json`, "utf8")).pid);
   for (const pid of init) process.kill(pid, "SIGKILL"); // those of earlier tests too: their learners have left
   await page.waitForSelector("pod-phase button.pri", { timeout: 10_000 });
   assert.match(await page.locator("pod-phase").innerText(), /node/i);

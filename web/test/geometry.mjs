@@ -27,7 +27,8 @@ export function misplaced(view) {
   while (walk.nextNode()) {
     const node = walk.currentNode;
     const el = node.parentElement;
-    if (!node.data.trim() || !el.checkVisibility({ visibilityProperty: true, opacityProperty: true }) || el.closest(".vh, title, svg, .moments caption")) continue;
+    if (!node.data.trim() || !el.checkVisibility({ visibilityProperty: true, opacityProperty: true }) || el.closest(".vh, title, svg, .moments caption"))
+      continue;
     const range = document.createRange();
     range.selectNodeContents(node);
     const text = node.data.trim().slice(0, 40);
@@ -52,7 +53,8 @@ export function misplaced(view) {
       if (a.sticky !== b.sticky || a.node === b.node) continue; // a text that is shortened has two boxes
       const wide = Math.min(a.right, b.right) - Math.max(a.left, b.left);
       const high = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top);
-      if (wide > 1.5 && high > 2.5 && high > 0.3 * Math.min(a.bottom - a.top, b.bottom - b.top)) wrong.push(`"${a.text}" lies over "${b.text}" by ${wide.toFixed(1)} × ${high.toFixed(1)} px`);
+      if (wide > 1.5 && high > 2.5 && high > 0.3 * Math.min(a.bottom - a.top, b.bottom - b.top))
+        wrong.push(`"${a.text}" lies over "${b.text}" by ${wide.toFixed(1)} × ${high.toFixed(1)} px`);
     }
   }
 
@@ -68,13 +70,16 @@ export function misplaced(view) {
   }
 
   const nav = document.querySelector(".nav");
-  const beyond = nav ? nav.lastElementChild.getBoundingClientRect().right - nav.getBoundingClientRect().right + parseFloat(getComputedStyle(nav).paddingRight) : 0;
+  const beyond = nav
+    ? nav.lastElementChild.getBoundingClientRect().right - nav.getBoundingClientRect().right + parseFloat(getComputedStyle(nav).paddingRight)
+    : 0;
   if (beyond > 1) wrong.push(`the way to the next step is ${beyond.toFixed(1)} px too far right`);
 
   for (const control of document.querySelectorAll(".bar2 :is(button, a, input, select), .views :is(button, a, input, select, summary)")) {
     if (!control.checkVisibility()) continue;
     const { width, height } = (control.closest("label") ?? control).getBoundingClientRect();
-    if (width < 23.9 || height < 23.9) wrong.push(`control "${(control.ariaLabel ?? control.textContent).trim().slice(0, 40)}" is ${width.toFixed(1)} × ${height.toFixed(1)} px`);
+    if (width < 23.9 || height < 23.9)
+      wrong.push(`control "${(control.ariaLabel ?? control.textContent).trim().slice(0, 40)}" is ${width.toFixed(1)} × ${height.toFixed(1)} px`);
   }
   return [...new Set(wrong)];
 }

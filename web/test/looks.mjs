@@ -13,12 +13,23 @@ mkdirSync(dir, { recursive: true });
 
 const langs = ["en", "zh"];
 const themes = ["light", "dark"];
-const sizes = [[390, 844], [1440, 900], [1920, 1080]];
+const sizes = [
+  [390, 844],
+  [1440, 900],
+  [1920, 1080],
+];
 const change = golden("change");
 /** The frame of golden.Change that a view is caught in the middle of: what it is about happens there. */
 const middle = { namespaces: 4, processes: 1, network: 2, volumes: 2, resources: 4, timeline: 4, compare: 4 };
 /** Golden frames of one moment that say more than the usual one. */
-const scenes = { roles: views, volumes: ["volumes", "compare"], sockets: ["network"], many: ["namespaces", "network"], crowd: ["processes", "timeline"], hostile: views };
+const scenes = {
+  roles: views,
+  volumes: ["volumes", "compare"],
+  sockets: ["network"],
+  many: ["namespaces", "network"],
+  crowd: ["processes", "timeline"],
+  hostile: views,
+};
 
 const wanted = (name) => words.every((w) => w.split(",").some((one) => `-${name}-`.includes(`-${one}-`)));
 
@@ -36,7 +47,11 @@ async function halfway(page) {
 
 /** A minute of a frame, a second from one to the next, in which what is used goes up and down. */
 function minute(frame) {
-  const used = (u, i, n) => ({ ...u, cpu: u.cpu + Math.round(1e5 * (i + 3 * Math.sin((i + 5 * n) / 4))), memory: Math.round(u.memory * (0.8 + 0.2 * Math.sin((i + 17 * n) / 9))) });
+  const used = (u, i, n) => ({
+    ...u,
+    cpu: u.cpu + Math.round(1e5 * (i + 3 * Math.sin((i + 5 * n) / 4))),
+    memory: Math.round(u.memory * (0.8 + 0.2 * Math.sin((i + 17 * n) / 9))),
+  });
   return Array.from({ length: 60 }, (_, i) => {
     const s = structuredClone(frame.snapshot);
     s.time += (i - 59) * 1_000_000;
@@ -83,14 +98,22 @@ async function looks(browser, base, lang, [width, height]) {
     await page.context().close();
   };
   await shows([["namespaces", "lab"], ...views.map((v) => [v, `${v}-rest`])], minute(golden("sides")[0]));
-  await shows(views.map((v) => [v, `${v}-table`]), change.slice(0, 4), (page) => page.evaluate(() => document.querySelector('.legend [aria-pressed="false"]')?.click()).then(() => drawn(page)));
+  await shows(
+    views.map((v) => [v, `${v}-table`]),
+    change.slice(0, 4),
+    (page) => page.evaluate(() => document.querySelector('.legend [aria-pressed="false"]')?.click()).then(() => drawn(page)),
+  );
   for (const view of views) {
     await shows([[view, `${view}-mid`]], change.slice(0, middle[view]), async (page) => {
       await page.send(change[middle[view]]);
       await halfway(page);
     });
   }
-  for (const [scene, those] of Object.entries(scenes)) await shows(those.map((v) => [v, `${v}-${scene}`]), golden(scene));
+  for (const [scene, those] of Object.entries(scenes))
+    await shows(
+      those.map((v) => [v, `${v}-${scene}`]),
+      golden(scene),
+    );
   await shows([["processes", "lab-back"]], change.slice(0, 5), async (page) => {
     await page.click("pod-pause button");
     await page.waitForSelector(".timebar:not([hidden]) input");

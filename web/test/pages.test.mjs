@@ -47,7 +47,10 @@ for (const lang of ["en", "zh"]) {
 }
 
 test("UDP and Unix connections between containers, and what a tracer cannot tell of, in plain words", async () => {
-  const said = { en: /They do not tell of joined namespaces, mounts, TCP connections, UDP and Unix sockets, new parents and whom/, zh: /这种方式看不到：命名空间的加入、挂载、TCP 连接/ };
+  const said = {
+    en: /They do not tell of joined namespaces, mounts, TCP connections, UDP and Unix sockets, new parents and whom/,
+    zh: /这种方式看不到：命名空间的加入、挂载、TCP 连接/,
+  };
   const told = { en: /demo\/web no longer waits for CPU: throttled in 7 periods, 412 ms in all/, zh: /demo\/web 不再等待 CPU：被节流 7 个周期，共 412 毫秒/ };
   for (const lang of ["en", "zh"]) {
     const page = await open(browser, site.base, lab("sockets", lang), { width: lang === "en" ? 1440 : 390 });
@@ -66,7 +69,10 @@ test("UDP and Unix connections between containers, and what a tracer cannot tell
 });
 
 test("a connection that failed: who, where to, and the kernel's reason, in plain words", async () => {
-  const said = { en: /nginx \(2431\) could not connect to \/shared\/app\.sock: connection refused \(ECONNREFUSED\)/, zh: /nginx（2431）连接失败：\/shared\/app\.sock，连接被拒绝（ECONNREFUSED）/ };
+  const said = {
+    en: /nginx \(2431\) could not connect to \/shared\/app\.sock: connection refused \(ECONNREFUSED\)/,
+    zh: /nginx（2431）连接失败：\/shared\/app\.sock，连接被拒绝（ECONNREFUSED）/,
+  };
   for (const lang of ["en", "zh"]) {
     const page = await open(browser, site.base, lab("sides", lang));
     await settled(page);
@@ -78,10 +84,23 @@ test("a connection that failed: who, where to, and the kernel's reason, in plain
 });
 
 test("the legend shows every name whole, however many there are", async () => {
-  for (const [frames, width, lines] of [["sides", 1440, 1], ["volumes", 1440, 1], ["crowd", 1440, 4], ["crowd", 1024, 6], ["crowd", 390, 8]]) {
+  for (const [frames, width, lines] of [
+    ["sides", 1440, 1],
+    ["volumes", 1440, 1],
+    ["crowd", 1440, 4],
+    ["crowd", 1024, 6],
+    ["crowd", 390, 8],
+  ]) {
     const page = await open(browser, site.base, lab(frames), { width });
     await settled(page);
-    const names = await page.locator(".lg .n").evaluateAll((all) => all.map((el) => ({ name: el.textContent, cut: el.scrollWidth > el.clientWidth + 1 && getComputedStyle(el).display !== "inline", right: el.getBoundingClientRect().right, top: Math.round(el.getBoundingClientRect().top) })));
+    const names = await page.locator(".lg .n").evaluateAll((all) =>
+      all.map((el) => ({
+        name: el.textContent,
+        cut: el.scrollWidth > el.clientWidth + 1 && getComputedStyle(el).display !== "inline",
+        right: el.getBoundingClientRect().right,
+        top: Math.round(el.getBoundingClientRect().top),
+      })),
+    );
     if (frames === "crowd") assert.equal(names.length, 11, "two pods, two names that both have, six on their own, the node");
     for (const n of names) assert.ok(!n.cut && n.right <= width, `${frames} at ${width}: ${n.name} is cut`);
     const rows = new Set(names.map((n) => n.top)).size;
@@ -133,15 +152,21 @@ test("a replay that asks the terminal something types nothing", async () => {
 
 test("hostile names are text in every view, and no program", async () => {
   const page = await open(browser, site.base, lab("hostile"));
-  await page.evaluate(() => { window.scripted = () => { window.ran = true; }; });
+  await page.evaluate(() => {
+    window.scripted = () => {
+      window.ran = true;
+    };
+  });
   await settled(page);
   for (const view of views) {
     for (const form of ["picture", "table"]) {
       await page.click(form === "picture" ? `#tab-${view}` : ".legend button");
       await page.waitForTimeout(300);
       const found = await page.evaluate(() => ({
-        ran: window.ran, made: document.querySelectorAll("img[src=x], [onerror], script:not([nonce]):not([src])").length,
-        over: document.documentElement.scrollWidth - innerWidth, shown: document.body.textContent.includes("<img src=x onerror=scripted()>"),
+        ran: window.ran,
+        made: document.querySelectorAll("img[src=x], [onerror], script:not([nonce]):not([src])").length,
+        over: document.documentElement.scrollWidth - innerWidth,
+        shown: document.body.textContent.includes("<img src=x onerror=scripted()>"),
       }));
       assert.deepEqual(found, { ran: undefined, made: 0, over: Math.min(found.over, 0), shown: true }, `${view} as ${form}`);
     }
@@ -158,17 +183,22 @@ test("a hostile terminal leaves the page alive", { timeout: 60_000 }, async () =
   await page.evaluate(() => navigator.clipboard.writeText("mine"));
   await page.locator('[data-group="0"] .xterm-helper-textarea').focus();
   await page.keyboard.type("flood\r");
-  const worst = await page.evaluate(() => new Promise((done) => { // the longest that the page drew nothing for, in ms
-    let last = performance.now(), longest = 0;
-    const end = last + 4000;
-    const draw = (now) => {
-      longest = Math.max(longest, now - last);
-      last = now;
-      if (now < end) requestAnimationFrame(draw);
-      else done(longest);
-    };
-    requestAnimationFrame(draw);
-  }));
+  const worst = await page.evaluate(
+    () =>
+      new Promise((done) => {
+        // the longest that the page drew nothing for, in ms
+        let last = performance.now(),
+          longest = 0;
+        const end = last + 4000;
+        const draw = (now) => {
+          longest = Math.max(longest, now - last);
+          last = now;
+          if (now < end) requestAnimationFrame(draw);
+          else done(longest);
+        };
+        requestAnimationFrame(draw);
+      }),
+  );
   assert.ok(worst < 3000, `nothing was drawn for ${worst} ms`);
   await page.keyboard.type("alive\r");
   await page.waitForFunction(() => /you typed: alive/.test(document.querySelector('[data-group="0"] .xterm-rows').innerText));
@@ -219,18 +249,24 @@ test("what a program asks of the terminal types no word of its own, and touches 
   assert.ok(answers.length > 0 && answers.length < 60, `${answers.length} answers`);
   assert.doesNotMatch(said, /planted|[\r\n]/);
   assert.equal(await page.evaluate(() => navigator.clipboard.readText()), "mine");
-  assert.deepEqual(await page.evaluate(() => [document.title, ...["cols", "rows"].map((k) => document.querySelector('[data-group="0"] .xt').xterm[k])]), before);
+  assert.deepEqual(
+    await page.evaluate(() => [document.title, ...["cols", "rows"].map((k) => document.querySelector('[data-group="0"] .xt').xterm[k])]),
+    before,
+  );
   assert.deepEqual(page.wrongs, []);
   await page.context().close();
 });
 
 test("copy and paste: a selection, one line, several lines, and nothing that is no text", async () => {
   const page = await typist(lab("sides"));
-  const paste = (text) => page.evaluate(async (t) => {
-    const data = new DataTransfer();
-    data.setData("text/plain", t);
-    document.querySelector('[data-group="0"] .xterm-helper-textarea').dispatchEvent(new ClipboardEvent("paste", { clipboardData: data, bubbles: true, cancelable: true }));
-  }, text);
+  const paste = (text) =>
+    page.evaluate(async (t) => {
+      const data = new DataTransfer();
+      data.setData("text/plain", t);
+      document
+        .querySelector('[data-group="0"] .xterm-helper-textarea')
+        .dispatchEvent(new ClipboardEvent("paste", { clipboardData: data, bubbles: true, cancelable: true }));
+    }, text);
   await page.evaluate(() => document.querySelector('[data-group="0"] .xt').xterm.select(0, 0, 8));
   await page.keyboard.press("Control+c");
   assert.equal(await page.evaluate(() => navigator.clipboard.readText()), "root@web");
@@ -239,7 +275,10 @@ test("copy and paste: a selection, one line, several lines, and nothing that is 
   await page.keyboard.press("Control+c");
   assert.equal(await typed(page), "\x03");
 
-  await page.evaluate(() => { window.typed = ""; return navigator.clipboard.writeText("from the clipboard"); });
+  await page.evaluate(() => {
+    window.typed = "";
+    return navigator.clipboard.writeText("from the clipboard");
+  });
   await page.keyboard.press("Control+v");
   await page.waitForFunction(() => window.typed === "from the clipboard");
 
@@ -297,7 +336,10 @@ test("links: a program's words do not hide where one leads; only web addresses o
   await click("script");
   await click("http://seen");
   await page.waitForFunction(() => window.opened.length === 2);
-  assert.deepEqual(await page.evaluate(() => window.opened), [["https://elsewhere.example/real", "_blank", "noopener,noreferrer"], ["http://seen.example/page", "_blank", "noopener,noreferrer"]]);
+  assert.deepEqual(await page.evaluate(() => window.opened), [
+    ["https://elsewhere.example/real", "_blank", "noopener,noreferrer"],
+    ["http://seen.example/page", "_blank", "noopener,noreferrer"],
+  ]);
   assert.deepEqual(page.wrongs, []);
   await page.context().close();
 });
@@ -318,7 +360,10 @@ test("search, size of letters, screen reader", async () => {
   await page.waitForFunction((cols) => document.querySelector('[data-group="0"] .xt').xterm.cols < cols, was);
   await page.reload();
   await prints(page, "root@web");
-  assert.ok((await size()).every((px) => px === 16), "remembered");
+  assert.ok(
+    (await size()).every((px) => px === 16),
+    "remembered",
+  );
 
   await page.locator(`${node} [aria-label="Screen-reader mode"]`).click();
   await page.waitForFunction(() => /root@web/.test(document.querySelector('[data-group="0"] .xterm-accessibility-tree')?.textContent ?? ""));
@@ -336,10 +381,12 @@ test("Chinese in a narrow terminal: every letter stands in its cells", async () 
     const ascii = [...box.querySelectorAll("span")].find((s) => /^[!-~]{6,}$/.test(s.textContent)); // by which a cell is measured
     const cell = ascii.getBoundingClientRect().width / ascii.textContent.length;
     const cells = (text) => [...text].reduce((n, c) => n + (/[\u2e80-\uffef]/.test(c) ? 2 : 1), 0);
-    return [...box.children].filter((row) => /[\u4e00-\u9fff]/.test(row.textContent)).map((row) => {
-      const end = row.lastElementChild.getBoundingClientRect().right - row.getBoundingClientRect().left;
-      return { text: row.textContent, off: Math.abs(end - cell * cells(row.textContent)), over: row.scrollWidth - row.clientWidth };
-    });
+    return [...box.children]
+      .filter((row) => /[\u4e00-\u9fff]/.test(row.textContent))
+      .map((row) => {
+        const end = row.lastElementChild.getBoundingClientRect().right - row.getBoundingClientRect().left;
+        return { text: row.textContent, off: Math.abs(end - cell * cells(row.textContent)), over: row.scrollWidth - row.clientWidth };
+      });
   });
   assert.ok(rows.length >= 2, "the line is longer than a row");
   for (const { text, off, over } of rows) assert.ok(off < 2 && over <= 0, `${text}: ${off.toFixed(1)} px off, ${over} px cut`);
@@ -425,7 +472,10 @@ test("another step swaps the lesson alone: the terminal's screen stays", async (
 
 test("a container's role in its pod stands in every view, and in its table", async () => {
   const words = { en: ["init", "sidecar", "ephemeral"], zh: ["Init", "Sidecar", "临时"] };
-  for (const [lang, theme] of [["en", "light"], ["zh", "dark"]]) {
+  for (const [lang, theme] of [
+    ["en", "light"],
+    ["zh", "dark"],
+  ]) {
     const page = await open(browser, site.base, lab("roles", lang), { theme });
     await settled(page);
     for (const view of views.filter((name) => name !== "compare")) {
@@ -436,7 +486,10 @@ test("a container's role in its pod stands in every view, and in its table", asy
         if (table) await page.locator(".legend button[aria-pressed]").click();
         const expected = { processes: [sidecar, ephemeral], network: table ? [sidecar] : [sidecar, ephemeral] }[view] ?? [init, sidecar, ephemeral];
         for (const word of expected) {
-          const shown = page.locator(`#view-${view}`).getByText(new RegExp(`(^|[(（· ])${word}([)）· ]|$)`)).first();
+          const shown = page
+            .locator(`#view-${view}`)
+            .getByText(new RegExp(`(^|[(（· ])${word}([)）· ]|$)`))
+            .first();
           await shown.waitFor({ timeout: 3000 });
         }
       }
@@ -483,7 +536,10 @@ test("on a phone, an explanation that appears leaves the terminal where it is", 
     await page.waitForFunction(() => !document.querySelector("[data-runbtn][aria-disabled]"));
     await sound(page, "phone");
     await page.getByText("Read why").click();
-    await page.waitForFunction(() => { const at = document.querySelector("[data-why]").getBoundingClientRect(); return at.top >= 0 && at.top < innerHeight / 2; });
+    await page.waitForFunction(() => {
+      const at = document.querySelector("[data-why]").getBoundingClientRect();
+      return at.top >= 0 && at.top < innerHeight / 2;
+    });
     assert.deepEqual(page.wrongs, []);
     await page.context().close();
   }

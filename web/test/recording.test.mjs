@@ -32,7 +32,10 @@ async function seek(page, ms) {
 
 const printed = (page) => page.locator(".xscreen .xterm-rows").innerText();
 
-for (const [lang, theme] of [["en", "light"], ["zh", "dark"]]) {
+for (const [lang, theme] of [
+  ["en", "light"],
+  ["zh", "dark"],
+]) {
   for (const width of [390, 1440, 1920]) {
     test(`sound, ${lang}, ${theme}, ${width}`, async () => {
       const page = await open(browser, site.base, replay(lang), { theme, width });
@@ -75,12 +78,16 @@ test("views and terminals show the moment, forwards and backwards", async () => 
 });
 
 /** All that a page shows of a moment: the view (but what is spoken when it has come to rest), the lesson's checks, the terminal with its colours. */
-const state = (page) => page.evaluate(() => ({
-  view: [...document.querySelector(".view:not([hidden]) pod-view").children].filter((el) => !el.matches(".vh")).map((el) => el.innerText).join("\n"),
-  checks: [...document.querySelectorAll("#lesson [data-check]")].map((li) => `${li.dataset.check} ${li.dataset.state}`).join(),
-  step: document.querySelector("#lesson .step").dataset.step,
-  terminal: document.querySelector(".xscreen .xterm-rows").innerHTML.replaceAll(/ (id|style)="[^"]*"/g, ""),
-}));
+const state = (page) =>
+  page.evaluate(() => ({
+    view: [...document.querySelector(".view:not([hidden]) pod-view").children]
+      .filter((el) => !el.matches(".vh"))
+      .map((el) => el.innerText)
+      .join("\n"),
+    checks: [...document.querySelectorAll("#lesson [data-check]")].map((li) => `${li.dataset.check} ${li.dataset.state}`).join(),
+    step: document.querySelector("#lesson .step").dataset.step,
+    terminal: document.querySelector(".xscreen .xterm-rows").innerHTML.replaceAll(/ (id|style)="[^"]*"/g, ""),
+  }));
 
 test("any moment is the one that going there from the beginning shows", { timeout: 300_000 }, async () => {
   const rng = random(7);
@@ -95,7 +102,8 @@ test("any moment is the one that going there from the beginning shows", { timeou
     const moments = Array.from({ length: 24 }, () => Math.floor(rng() * length));
     const there = new Map();
     for (const ms of [...moments].sort((a, b) => a - b)) {
-      await forward.evaluate((to) => { // frame by frame, as playing does, so that terminals only go on
+      await forward.evaluate((to) => {
+        // frame by frame, as playing does, so that terminals only go on
         const range = document.querySelector(".timebar input");
         const from = Number(range.value);
         for (let at = from; at < to; at += 400) {
@@ -132,7 +140,14 @@ test("charts hold what was until the moment, and nothing after it", async () => 
   await opened(page);
   await page.click("#tab-resources");
   await page.waitForSelector("#view-resources .chart");
-  const charts = () => page.locator("#view-resources .chart").evaluateAll((all) => all.map((c) => ({ line: c.querySelector(".ln").getAttribute("d"), ooms: c.querySelectorAll(".mark").length, throttled: c.querySelectorAll(".band").length })));
+  const charts = () =>
+    page.locator("#view-resources .chart").evaluateAll((all) =>
+      all.map((c) => ({
+        line: c.querySelector(".ln").getAttribute("d"),
+        ooms: c.querySelectorAll(".mark").length,
+        throttled: c.querySelectorAll(".band").length,
+      })),
+    );
   const at = async (ms) => (await seek(page, ms), charts());
   const sum = (all, of) => all.reduce((n, c) => n + c[of], 0);
   const early = await at(2400);
@@ -159,7 +174,8 @@ test("keyboard: step, play, speed, pane by pane", async () => {
   await page.locator('[data-time="speed"][data-n="2"]').focus();
   await page.keyboard.press("Enter");
   await page.locator(".timebar input").focus();
-  await page.evaluate(() => { // where the bar is at each picture, by the time at which that was drawn
+  await page.evaluate(() => {
+    // where the bar is at each picture, by the time at which that was drawn
     const range = document.querySelector(".timebar input");
     window.seen = [];
     const look = () => {
@@ -212,7 +228,10 @@ test("a file of the visitor's own, and files that are none", async () => {
   await bring(good);
   await opened(page);
   assert.equal(await page.locator("[data-replay-lab]").innerText(), "sample");
-  assert.deepEqual(page.wrongs.filter((w) => !w.startsWith("error:")), []);
+  assert.deepEqual(
+    page.wrongs.filter((w) => !w.startsWith("error:")),
+    [],
+  );
   await page.context().close();
 });
 
@@ -253,7 +272,14 @@ test("the lab page looks back while its views are paused, and is live again with
   assert.equal(await page.locator(".past").count(), 0);
   for (const [what, act, seen] of [
     ["Run in", () => page.locator("[data-runbtn]").first().click(), ""], // into a container that is not there any more: refused, before what is there now,
-    ["a key in a terminal", async () => { await page.locator('[data-group="0"] .xbox .xterm-helper-textarea').focus(); await page.keyboard.type("now\r"); }, "you typed: now"],
+    [
+      "a key in a terminal",
+      async () => {
+        await page.locator('[data-group="0"] .xbox .xterm-helper-textarea').focus();
+        await page.keyboard.type("now\r");
+      },
+      "you typed: now",
+    ],
   ]) {
     await page.locator(".les .scr").focus();
     await page.keyboard.press("Shift+P");
@@ -262,16 +288,27 @@ test("the lab page looks back while its views are paused, and is live again with
     await page.keyboard.press("Home");
     await page.waitForSelector(".past .xterm-rows");
     await act();
-    await bar.waitFor({ state: "hidden", timeout: 8000 }).catch(async () => assert.fail(`${what}: not live; ${await page.locator("pod-toasts").innerText()} ${await page.evaluate(() => document.activeElement.outerHTML.slice(0, 200))}`));
+    await bar
+      .waitFor({ state: "hidden", timeout: 8000 })
+      .catch(async () =>
+        assert.fail(
+          `${what}: not live; ${await page.locator("pod-toasts").innerText()} ${await page.evaluate(() => document.activeElement.outerHTML.slice(0, 200))}`,
+        ),
+      );
     await page.waitForSelector(".past", { state: "detached" });
-    await page.waitForFunction((t) => document.querySelector('[data-group="0"] .xbox .xterm-rows').innerText.includes(t), seen, { timeout: 8000 }).catch(() => assert.fail(`${what}: not typed`));
+    await page
+      .waitForFunction((t) => document.querySelector('[data-group="0"] .xbox .xterm-rows').innerText.includes(t), seen, { timeout: 8000 })
+      .catch(() => assert.fail(`${what}: not typed`));
   }
   assert.deepEqual(page.wrongs, []);
   await page.context().close();
 });
 
 test("the lab page's panel says what is recorded, begins and ends it, and lists one's own", async () => {
-  for (const [lang, theme, width] of [["en", "light", 1440], ["zh", "dark", 390]]) {
+  for (const [lang, theme, width] of [
+    ["en", "light", 1440],
+    ["zh", "dark", 390],
+  ]) {
     const page = await open(browser, site.base, `/${lang}/l/sample/share?frames=sides`, { theme, width });
     const asked = [];
     page.on("request", (r) => r.method() === "POST" && asked.push(new URL(r.url()).pathname));

@@ -18,7 +18,21 @@ after(() => browser.close());
 const screen = (page) =>
   page.evaluate(() => {
     const x = document.querySelector('[data-group="0"] .xt').xterm;
-    const ask = ["getFgColorMode", "getFgColor", "getBgColorMode", "getBgColor", "isBold", "isDim", "isItalic", "isUnderline", "isBlink", "isInverse", "isInvisible", "isStrikethrough", "isOverline"];
+    const ask = [
+      "getFgColorMode",
+      "getFgColor",
+      "getBgColorMode",
+      "getBgColor",
+      "isBold",
+      "isDim",
+      "isItalic",
+      "isUnderline",
+      "isBlink",
+      "isInverse",
+      "isInvisible",
+      "isStrikethrough",
+      "isOverline",
+    ];
     const rows = (b) =>
       Array.from({ length: x.rows }, (_, y) => {
         const line = b.getLine(b.baseY + y);
@@ -28,13 +42,21 @@ const screen = (page) =>
         });
       });
     const { active, normal } = x.buffer;
-    return { size: [x.cols, x.rows], type: active.type, cursor: [active.cursorX, active.cursorY], modes: { ...x.modes }, rows: rows(active), below: rows(normal), text: Array.from({ length: x.rows }, (_, y) => active.getLine(active.baseY + y).translateToString(true)) };
+    return {
+      size: [x.cols, x.rows],
+      type: active.type,
+      cursor: [active.cursorX, active.cursorY],
+      modes: { ...x.modes },
+      rows: rows(active),
+      below: rows(normal),
+      text: Array.from({ length: x.rows }, (_, y) => active.getLine(active.baseY + y).translateToString(true)),
+    };
   });
 
 /** The screen once it no longer changes. */
 async function still(page) {
   let last = "";
-  for (let same = 0; same < 3; ) {
+  for (let same = 0; same < 3;) {
     await page.waitForTimeout(150);
     const now = JSON.stringify(await screen(page));
     same = now === last ? same + 1 : 0;
@@ -56,7 +78,8 @@ async function shell(base) {
   return page;
 }
 
-const prompt = (page) => page.waitForFunction(() => /[#$]\s*$/.test(document.querySelector('[data-group="0"] .xterm-rows')?.innerText ?? ""), null, { timeout: 30_000 });
+const prompt = (page) =>
+  page.waitForFunction(() => /[#$]\s*$/.test(document.querySelector('[data-group="0"] .xterm-rows')?.innerText ?? ""), null, { timeout: 30_000 });
 
 async function enter(page, line) {
   await page.locator('[data-group="0"] .xterm-helper-textarea').focus();
@@ -65,17 +88,28 @@ async function enter(page, line) {
 }
 
 /** Attached, with its screen there. */
-const there = (page) => page.waitForFunction(() => document.querySelector('[data-group="0"] .xt')?.xterm && !document.querySelector(".xnote"), null, { timeout: 30_000 });
+const there = (page) =>
+  page.waitForFunction(() => document.querySelector('[data-group="0"] .xt')?.xterm && !document.querySelector(".xnote"), null, { timeout: 30_000 });
 
-const shows = (page, text) => page.waitForFunction((t) => document.querySelector('[data-group="0"] .xterm-rows')?.innerText.includes(t), text, { timeout: 20_000 });
+const shows = (page, text) =>
+  page.waitForFunction((t) => document.querySelector('[data-group="0"] .xterm-rows')?.innerText.includes(t), text, { timeout: 20_000 });
 
 // Colours of all three kinds, attributes, wide letters up to the last column, marks, margins, modes, a hidden cursor of another shape in a place
 // that nothing was printed at. It draws once and never again, whatever signal comes.
 const PROGRAM = String.raw`bash -c 'trap "" WINCH; printf "\e[?1049h\e[?1h\e=\e[?2004h\e[?1002h\e[?1006h\e[?1004h\e[2J\e[3;8r\e[1;1H\e[1;31mred\e[0;38;5;208mindexed\e[48;2;1;2;3mdirect\e[0m\e[4;10H中文，宽字\e[4;53munder\e[0m\e[9;1H\e[999C界|e\u0301\e[6;3H\e[2;3;9mdim\e[0m\e[7mreverse\e[27m\e(0lqqk\e(B\e[8;1Hone\n\n\e[5;3Hdrawn\e[?25l\e[7;20H"; read -rsn1'`;
 
 const programs = {
-  "one that never draws again": { start: PROGRAM, drawn: "drawn", type: "alternate", modes: { applicationCursorKeysMode: true, bracketedPasteMode: true, mouseTrackingMode: "drag" } },
-  less: { start: "{ for i in {1..300}; do printf '\\e[3%dmline %d\\e[0m 第 %d 行，宽字\\n' $((i % 8)) $i $i; done; } > /tmp/text; LESS= less -R /tmp/text", keys: ["PageDown", "PageDown", "j", "/", "7", "7", "Enter"], drawn: "line 77" },
+  "one that never draws again": {
+    start: PROGRAM,
+    drawn: "drawn",
+    type: "alternate",
+    modes: { applicationCursorKeysMode: true, bracketedPasteMode: true, mouseTrackingMode: "drag" },
+  },
+  less: {
+    start: "{ for i in {1..300}; do printf '\\e[3%dmline %d\\e[0m 第 %d 行，宽字\\n' $((i % 8)) $i $i; done; } > /tmp/text; LESS= less -R /tmp/text",
+    keys: ["PageDown", "PageDown", "j", "/", "7", "7", "Enter"],
+    drawn: "line 77",
+  },
   top: { start: "top", drawn: "PID" },
   vi: { start: "vi /tmp/text", keys: ["G", "i", "x", "y", "Enter", "z"], drawn: "xy", type: "alternate" },
 };
@@ -143,9 +177,14 @@ test("two pages on one terminal: a program that asks reads one answer to each, a
   await second.goto(line.base + path);
   await there(second);
   const counted = async (page, more) => {
-    const count = () => page.evaluate(() => /right (\d+) wrong (\d+) lost (\d+)\. /.exec(document.querySelector('[data-group="0"] .xterm-rows').innerText)?.slice(1).map(Number) ?? [0, 0, 0]);
+    const count = () =>
+      page.evaluate(
+        () => /right (\d+) wrong (\d+) lost (\d+)\. /.exec(document.querySelector('[data-group="0"] .xterm-rows').innerText)?.slice(1).map(Number) ?? [0, 0, 0],
+      );
     const [from] = await count();
-    await page.waitForFunction((n) => Number(/right (\d+) /.exec(document.querySelector('[data-group="0"] .xterm-rows').innerText)?.[1]) >= n, from + more, { timeout: 60_000 });
+    await page.waitForFunction((n) => Number(/right (\d+) /.exec(document.querySelector('[data-group="0"] .xterm-rows').innerText)?.[1]) >= n, from + more, {
+      timeout: 60_000,
+    });
     const [, wrong, lost] = await count();
     return { wrong, lost };
   };

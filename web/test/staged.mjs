@@ -6,7 +6,8 @@ import { open } from "./browser.mjs";
 export const golden = (name) => JSON.parse(readFileSync(new URL(`../testdata/frames/${name}.json`, import.meta.url), "utf8"));
 
 /** Three pictures later all that a frame changed is drawn. */
-export const drawn = (page) => page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => requestAnimationFrame(done)))));
+export const drawn = (page) =>
+  page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => requestAnimationFrame(done)))));
 
 /** A page of the development server's sample lab; page.send takes a frame to it, page.show a view to the front. */
 export async function staged(browser, base, { lang = "en", ...options } = {}) {

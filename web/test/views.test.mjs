@@ -28,9 +28,20 @@ after(async () => {
 const lab = (options) => staged(browser, site.base, options);
 
 /** Animations that run, but for those that a scroll position drives. */
-const running = () => document.getAnimations().filter((a) => a.timeline === document.timeline && a.playState === "running").map((a) => a.animationName ?? "scripted");
+const running = () =>
+  document
+    .getAnimations()
+    .filter((a) => a.timeline === document.timeline && a.playState === "running")
+    .map((a) => a.animationName ?? "scripted");
 
-const widths = [["en", "light", 390, 844], ["zh", "dark", 390, 844], ["en", "dark", 1440, 900], ["zh", "light", 1440, 900], ["en", "light", 1920, 1080], ["zh", "dark", 1920, 1080]];
+const widths = [
+  ["en", "light", 390, 844],
+  ["zh", "dark", 390, 844],
+  ["en", "dark", 1440, 900],
+  ["zh", "light", 1440, 900],
+  ["en", "light", 1920, 1080],
+  ["zh", "dark", 1920, 1080],
+];
 
 describe("nothing is cut, nothing lies over something else, controls can be hit, axe finds nothing", { concurrency: 2 }, () => {
   for (const [lang, theme, width, height] of widths) {
@@ -40,7 +51,8 @@ describe("nothing is cut, nothing lies over something else, controls can be hit,
       const look = async (view, state) => {
         for (const w of await page.evaluate(misplaced, view)) wrong.add(`${view}, ${state}: ${w}`);
       };
-      for (const [name, frame] of Object.entries({ sides, ...(width < 400 && { roles, volumes }) })) { // longer names, less room
+      for (const [name, frame] of Object.entries({ sides, ...(width < 400 && { roles, volumes }) })) {
+        // longer names, less room
         await page.send(frame);
         for (const view of views) {
           await page.show(view);
@@ -67,17 +79,37 @@ describe("nothing is cut, nothing lies over something else, controls can be hit,
 });
 
 /** All of an element that can be seen, as one text. */
-const picture = (el) => [...el.querySelectorAll("*")].map((x) => `${x.localName} ${[...x.attributes].map((a) => `${a.name}=${a.value}`).sort().join(" ")}: ${[...x.childNodes].filter((n) => n.nodeType === Node.TEXT_NODE).map((n) => n.data).join("|")}`).join("\n");
+const picture = (el) =>
+  [...el.querySelectorAll("*")]
+    .map(
+      (x) =>
+        `${x.localName} ${[...x.attributes]
+          .map((a) => `${a.name}=${a.value}`)
+          .sort()
+          .join(" ")}: ${[...x.childNodes]
+          .filter((n) => n.nodeType === Node.TEXT_NODE)
+          .map((n) => n.data)
+          .join("|")}`,
+    )
+    .join("\n");
 
-const cells = (page, view) => page.locator(`#view-${view} table.plain`).evaluateAll((tables) => tables.map((t) => [...t.tBodies[0].rows].map((r) => [...r.cells].map((c) => c.textContent))));
+const cells = (page, view) =>
+  page
+    .locator(`#view-${view} table.plain`)
+    .evaluateAll((tables) => tables.map((t) => [...t.tBodies[0].rows].map((r) => [...r.cells].map((c) => c.textContent))));
 
 /** What a view's tables must have rows for: a list of rows for each, of which each row is words that stand in it. */
 const things = {
   namespaces: ({ containers, ipc }) => [["node", ...containers.map((c) => c.id)].map((id) => [id]), ipc.map((o) => [String(o.ns), String(o.id)])],
   processes: ({ processes }) => [processes.map((p) => [String(p.pid)])],
-  network: ({ networks }) => [networks.flatMap((n) => n.interfaces.map((i) => [n.owner || "node", i.name])), networks.flatMap((n) => (n.sockets ?? []).map((k) => [k.local, k.remote]))],
+  network: ({ networks }) => [
+    networks.flatMap((n) => n.interfaces.map((i) => [n.owner || "node", i.name])),
+    networks.flatMap((n) => (n.sockets ?? []).map((k) => [k.local, k.remote])),
+  ],
   volumes: ({ volumes, containers }) => [
-    volumes.flatMap((v) => containers.flatMap((c) => (c.mounts ?? []).filter((m) => c.pod === v.pod && m.volume === v.name).map((m) => [v.path, c.name, m.path]))),
+    volumes.flatMap((v) =>
+      containers.flatMap((c) => (c.mounts ?? []).filter((m) => c.pod === v.pod && m.volume === v.name).map((m) => [v.path, c.name, m.path])),
+    ),
     [...new Set(containers.flatMap((c) => (c.layers ?? []).map((l) => l.digest.slice(0, 19) || c.id)))].map((x) => [x]),
     containers.flatMap((c) => (c.layers ?? []).flatMap((l) => (l.changes ?? []).map((x) => [c.id, x.path]))),
     volumes.flatMap((v) => v.files.map((f) => [v.name, f.path])),
@@ -215,7 +247,11 @@ test("frames that arrive move nothing but what they are about", async () => {
 });
 
 test("a page that opens moves nothing, whatever sizes its reader has chosen", async () => {
-  for (const [width, sizes] of [[1350, {}], [1350, { "split.lesson": 560, "split.dock": 400 }], [390, {}]]) {
+  for (const [width, sizes] of [
+    [1350, {}],
+    [1350, { "split.lesson": 560, "split.dock": 400 }],
+    [390, {}],
+  ]) {
     const prepare = (page) =>
       page.addInitScript((sizes) => {
         for (const [name, px] of Object.entries(sizes)) localStorage.setItem(name, px);

@@ -46,7 +46,12 @@ function lastMinutes(): Player {
       frozen.value = { snapshot, past: frames, moments: all.filter((m) => m.time <= until), session: at.frame.session, about: at.step };
     });
   };
-  const player = new Player({ length: () => length, show, next: (ms) => times.find((t) => t > ms) ?? length, before: (ms) => times.findLast((t) => t < ms) ?? 0 });
+  const player = new Player({
+    length: () => length,
+    show,
+    next: (ms) => times.find((t) => t > ms) ?? length,
+    before: (ms) => times.findLast((t) => t < ms) ?? 0,
+  });
   player.at.value = length;
   return player;
 }

@@ -123,7 +123,16 @@ export class Recording {
       } else if (line.kind === "s") snapshot = line;
     }
     const { moments, lost } = this.momentsUntil(i, until, frame!.session.generation);
-    return { now: this.header.started + until, boot: frame!.boot, tracer: frame!.tracer, untold: frame!.untold ?? [], session: frame!.session, snapshot: snapshot && snapshotOf(snapshot), moments, lost };
+    return {
+      now: this.header.started + until,
+      boot: frame!.boot,
+      tracer: frame!.tracer,
+      untold: frame!.untold ?? [],
+      session: frame!.session,
+      snapshot: snapshot && snapshotOf(snapshot),
+      moments,
+      lost,
+    };
   }
 
   /** The newest snapshot of each second from a time to another, oldest first: of the node that is there at the end. */
@@ -198,7 +207,11 @@ export class Recording {
     let all: Cast[] = from > 0 ? this.begun.of(this.casts[from]!, 0, () => []) : [];
     for (; from < i; from++) {
       const then = after(all, this.eventsOf(this.casts[from]!));
-      all = this.begun.of(this.casts[from + 1]!, then.reduce((n, c) => n + (c?.tail.text.length ?? 0), 1), () => then);
+      all = this.begun.of(
+        this.casts[from + 1]!,
+        then.reduce((n, c) => n + (c?.tail.text.length ?? 0), 1),
+        () => then,
+      );
     }
     return all;
   }
@@ -212,7 +225,10 @@ export class Recording {
   }
 
   private chunkAt(ms: number): number {
-    return Math.max(0, this.frames.findLastIndex((c) => c.start <= ms));
+    return Math.max(
+      0,
+      this.frames.findLastIndex((c) => c.start <= ms),
+    );
   }
 
   private linesOf(c: Chunk): Line[] {
@@ -248,10 +264,19 @@ function walk(data: Uint8Array): Chunk[] {
   const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
   const chunks: Chunk[] = [];
   let sum = 0;
-  for (let at = MAGIC.length; at + HEAD <= data.length; ) {
+  for (let at = MAGIC.length; at + HEAD <= data.length;) {
     const [start, end, , raw, packed] = [4, 8, 12, 16, 20].map((o) => view.getUint32(at + o, true)) as [number, number, number, number, number];
     const kind = String.fromCharCode(data[at]!) as Chunk["kind"];
-    if (!"hfte".includes(kind) || raw > MAX_RAW || end < start || end > MAX_LENGTH || chunks.length >= MAX_CHUNKS || (kind === "h") !== (chunks.length === 0) || (sum += raw) > MAX_SUM) throw new BadRecording("chunk");
+    if (
+      !"hfte".includes(kind) ||
+      raw > MAX_RAW ||
+      end < start ||
+      end > MAX_LENGTH ||
+      chunks.length >= MAX_CHUNKS ||
+      (kind === "h") !== (chunks.length === 0) ||
+      (sum += raw) > MAX_SUM
+    )
+      throw new BadRecording("chunk");
     at += HEAD;
     if (kind === "e" || at + packed > data.length) break; // the end, or a file that was cut off
     chunks.push({ kind, start, end, raw, body: data.subarray(at, at + packed) });
@@ -335,7 +360,15 @@ function readEvents(c: Chunk): Event[] {
       const terminal = Number(line.slice(0, cut));
       const e = parse(line.slice(cut + 1));
       if (!Number.isInteger(terminal) || terminal < 0 || terminal >= 64) throw new BadRecording("terminal");
-      if (isObject(e)) return { at: c.start, terminal, code: "h", data: String(e["title"] ?? "").slice(0, 200), cols: size(e["width"], MAX_COLS), rows: size(e["height"], MAX_ROWS) };
+      if (isObject(e))
+        return {
+          at: c.start,
+          terminal,
+          code: "h",
+          data: String(e["title"] ?? "").slice(0, 200),
+          cols: size(e["width"], MAX_COLS),
+          rows: size(e["height"], MAX_ROWS),
+        };
       const [at, code, data] = e as [unknown, unknown, unknown];
       if (typeof at !== "number" || typeof code !== "string" || typeof data !== "string") throw new BadRecording("event");
       const [cols, rows] = data.split("x");

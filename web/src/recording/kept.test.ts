@@ -8,7 +8,11 @@ test("what was not asked for longest goes first, and is told of", () => {
   const of = (key: string, weight: number) => kept.of(key, weight, () => `${key} made`);
   assert.equal(of("a", 4), "a made");
   of("b", 4);
-  assert.equal(kept.of("a", 4, () => "again"), "a made", "is not made twice");
+  assert.equal(
+    kept.of("a", 4, () => "again"),
+    "a made",
+    "is not made twice",
+  );
   assert.ok(kept.fits(2) && !kept.fits(3));
   of("c", 4);
   assert.deepEqual(gone, ["b made"]);

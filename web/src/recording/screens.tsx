@@ -34,7 +34,18 @@ function Screens({ host }: { host: HTMLElement }) {
           {all.map((x) => {
             const mark = x.title === "node" ? HOST : (marks.value.of.get(x.title) ?? HOST);
             return (
-              <button key={x.number} id={`screen-${x.number}`} type="button" role="tab" aria-selected={x === s} aria-controls="screen" tabIndex={x === s ? 0 : -1} class={`tag ${mark.tone}`} title={x.title} onClick={() => (front.value = x.number)}>
+              <button
+                key={x.number}
+                id={`screen-${x.number}`}
+                type="button"
+                role="tab"
+                aria-selected={x === s}
+                aria-controls="screen"
+                tabIndex={x === s ? 0 : -1}
+                class={`tag ${mark.tone}`}
+                title={x.title}
+                onClick={() => (front.value = x.number)}
+              >
                 <Shape mark={mark} />
                 {label(x)}
               </button>

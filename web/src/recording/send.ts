@@ -34,7 +34,8 @@ export async function recheck(r: Recording, at: number): Promise<void> {
     const what = document.querySelector(`[data-check="${CSS.escape(c.id)}"] .what`)?.textContent?.trim() ?? c.id;
     const verdict = c.state === c.was ? (c.given ? words["given"] : words["same"]) : words["differs"];
     row.className = c.state === c.was ? "" : "wa";
-    for (const text of [what, t(`check.${c.was || "pending"}`), t(`check.${c.state}`), verdict!]) row.append(Object.assign(document.createElement("td"), { textContent: text }));
+    for (const text of [what, t(`check.${c.was || "pending"}`), t(`check.${c.state}`), verdict!])
+      row.append(Object.assign(document.createElement("td"), { textContent: text }));
     return row;
   });
   dialog.querySelector("tbody")!.replaceChildren(...rows);

@@ -28,7 +28,10 @@ test("of much there are the lines that the screen and what is above it hold", ()
 });
 
 test("the screen does not depend on how the output came", () => {
-  const all = Array.from({ length: 30_000 }, (_, i) => (i % 5000 === 4000 ? "\x1b[?1049h\x1b[2;5r" : i % 5000 === 4200 ? "\x1b[r\x1b[?1049l" : "") + line(i)).join("");
+  const all = Array.from(
+    { length: 30_000 },
+    (_, i) => (i % 5000 === 4000 ? "\x1b[?1049h\x1b[2;5r" : i % 5000 === 4200 ? "\x1b[r\x1b[?1049l" : "") + line(i),
+  ).join("");
   for (const size of [100, 7777, 100_000]) {
     for (const end of [700_000, 740_000, all.length]) {
       const cut = (step: number) => Array.from({ length: Math.ceil(end / step) }, (_, i) => all.slice(i * step, Math.min(end, (i + 1) * step)));
@@ -38,7 +41,11 @@ test("the screen does not depend on how the output came", () => {
 });
 
 test("a program with the screen to itself is drawn from its beginning on", () => {
-  const { tail } = printed([...Array.from({ length: 3000 }, (_, i) => line(i)), "\x1b[?1h\x1b[?1049h\x1b[3;9r", ...Array.from({ length: 3000 }, (_, i) => line(i))]);
+  const { tail } = printed([
+    ...Array.from({ length: 3000 }, (_, i) => line(i)),
+    "\x1b[?1h\x1b[?1049h\x1b[3;9r",
+    ...Array.from({ length: 3000 }, (_, i) => line(i)),
+  ]);
   assert.ok(tail.screen(24).startsWith("\x1b[?1h\x1b[?1049h\x1b[3;9rline 0 "), "with what was set before");
 });
 

@@ -28,7 +28,13 @@ export function bind(bar: HTMLElement, player: Player): () => void {
     }
   };
   const key = (e: KeyboardEvent) => {
-    const act = { ArrowLeft: () => player.step(-1), ArrowRight: () => player.step(1), PageDown: () => player.seek(player.at.peek() - 10_000), PageUp: () => player.seek(player.at.peek() + 10_000), " ": () => player.toggle() }[e.key];
+    const act = {
+      ArrowLeft: () => player.step(-1),
+      ArrowRight: () => player.step(1),
+      PageDown: () => player.seek(player.at.peek() - 10_000),
+      PageUp: () => player.seek(player.at.peek() + 10_000),
+      " ": () => player.toggle(),
+    }[e.key];
     if (!act || e.target !== range) return;
     e.preventDefault();
     act();
@@ -47,7 +53,8 @@ export function bind(bar: HTMLElement, player: Player): () => void {
     part("at").textContent = clock(at);
     part("length").textContent = clock(length);
     part("play").setAttribute("aria-pressed", String(player.playing.value));
-    for (const b of bar.querySelectorAll<HTMLElement>('[data-time="speed"]')) b.setAttribute("aria-pressed", String(SPEEDS[Number(b.dataset["n"])] === player.speed.value));
+    for (const b of bar.querySelectorAll<HTMLElement>('[data-time="speed"]'))
+      b.setAttribute("aria-pressed", String(SPEEDS[Number(b.dataset["n"])] === player.speed.value));
   });
   return () => {
     stop();

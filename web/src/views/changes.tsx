@@ -74,6 +74,11 @@ const iconOf = (x: Change): IconName => (x.kind === "deleted" ? "cross" : x.kind
 const Badge = ({ kind }: { kind: string }) => <span class={`bdg k-${isKind(kind) ? kind : ""}`}>{isKind(kind) ? t(`vol.kind.${kind}`) : kind}</span>;
 
 export function changeTable(s: Snapshot): TableProps {
-  const rows = s.containers.flatMap((c) => changesOf(c).map((x) => ({ key: `${c.id} ${x.path}`, cells: [named(c.id), x.path, isKind(x.kind) ? t(`vol.kind.${x.kind}`) : x.kind, x.dir ? "" : bytes(x.bytes)] })));
+  const rows = s.containers.flatMap((c) =>
+    changesOf(c).map((x) => ({
+      key: `${c.id} ${x.path}`,
+      cells: [named(c.id), x.path, isKind(x.kind) ? t(`vol.kind.${x.kind}`) : x.kind, x.dir ? "" : bytes(x.bytes)],
+    })),
+  );
   return { caption: t("vol.changes"), columns: columns("container", "=file", "what", "size"), rows };
 }

@@ -228,4 +228,3 @@ function AsTable({ s, pair }: { s: Snapshot; pair: Pair }) {
     />
   );
 }
-

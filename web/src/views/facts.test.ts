@@ -22,7 +22,13 @@ test("a pod and the same containers on their own", () => {
 test("who is reached at 127.0.0.1", () => {
   const s = frame("sides");
   const pair = pairOf(s, "")!;
-  assert.deepEqual(reaches(s, pair.inside).map((r) => [ids([r.from])[0], r.to.name, r.port]), [["cache", "web", "80"], ["web", "cache", "6379"]]);
+  assert.deepEqual(
+    reaches(s, pair.inside).map((r) => [ids([r.from])[0], r.to.name, r.port]),
+    [
+      ["cache", "web", "80"],
+      ["web", "cache", "6379"],
+    ],
+  );
   assert.deepEqual(reaches(s, pair.apart), []);
   assert.equal(new Set(pair.inside.map((c) => addresses(s, c))).size, 1);
   assert.equal(new Set(pair.apart.map((c) => addresses(s, c))).size, 2);
@@ -31,8 +37,14 @@ test("who is reached at 127.0.0.1", () => {
 test("one directory, or one each", () => {
   const mount = (inode: number) => ({ volume: "data", source: "", path: "/d", readOnly: false, dev: 1, inode });
   const c = (name: string, inode: number) => ({ name, id: name, mounts: [mount(inode)], ns: {} }) as unknown as Container;
-  assert.deepEqual(directories([c("a", 1), c("b", 1)]).map((d) => ids(d.groups)), [["a+b"]]);
-  assert.deepEqual(directories([c("a", 1), c("b", 2)]).map((d) => ids(d.groups)), [["a", "b"]]);
+  assert.deepEqual(
+    directories([c("a", 1), c("b", 1)]).map((d) => ids(d.groups)),
+    [["a+b"]],
+  );
+  assert.deepEqual(
+    directories([c("a", 1), c("b", 2)]).map((d) => ids(d.groups)),
+    [["a", "b"]],
+  );
   assert.deepEqual(common([c("a", 1), c("b", 1)]).volumes, ["data"]);
 });
 

@@ -51,7 +51,9 @@ export function reaches(s: Snapshot, list: Container[]): Reach[] {
   for (const to of list) {
     const from = list.filter((c) => c !== to && c.ns.net === to.ns.net);
     const sockets = s.networks.find((n) => n.inode === to.ns.net)?.sockets ?? [];
-    const ports = sockets.filter((x) => x.container === to.id && x.proto.startsWith("tcp") && x.state === "LISTEN" && onLoopback(host(x.local))).map((x) => port(x.local));
+    const ports = sockets
+      .filter((x) => x.container === to.id && x.proto.startsWith("tcp") && x.state === "LISTEN" && onLoopback(host(x.local)))
+      .map((x) => port(x.local));
     if (from.length) for (const p of new Set(ports)) out.push({ from, to, port: p });
   }
   return out.slice(0, 12);
@@ -63,7 +65,11 @@ const onLoopback = (address: string): boolean => ["0.0.0.0", "::", "127.0.0.1", 
 /** Each container's addresses but those of loopback, as one text. */
 export function addresses(s: Snapshot, c: Container): string {
   const cards = s.networks.find((n) => n.inode === c.ns.net)?.interfaces.filter((i) => i.kind !== "loopback") ?? [];
-  return cards.flatMap((i) => i.addrs).filter((a) => !a.startsWith("fe80:")).map((a) => a.slice(0, a.indexOf("/"))).join(" ");
+  return cards
+    .flatMap((i) => i.addrs)
+    .filter((a) => !a.startsWith("fe80:"))
+    .map((a) => a.slice(0, a.indexOf("/")))
+    .join(" ");
 }
 
 /** None is null in JSON from Go. */
@@ -85,6 +91,8 @@ export function common(list: Container[]): { kinds: Compared[]; volumes: string[
   if (list.length < 2) return { kinds: [], volumes: [] };
   return {
     kinds: on.length < 2 ? [] : COMPARED.filter((k) => groups(on, (c) => c.ns[k]).length === 1),
-    volumes: directories(list).filter((d) => d.groups.length === 1 && d.groups[0]!.length === list.length).map((d) => d.volume),
+    volumes: directories(list)
+      .filter((d) => d.groups.length === 1 && d.groups[0]!.length === list.length)
+      .map((d) => d.volume),
   };
 }

@@ -24,7 +24,10 @@ test("rows with one inode are one block", () => {
   assert.equal(net[0]?.owner, "demo/_infra");
   assert.deepEqual(net.slice(1), [null, null]);
   const mnt = column(s, rows, "mnt");
-  assert.deepEqual(mnt.map((c) => c?.owner), ["demo/_infra", "demo/web", "demo/cache"]);
+  assert.deepEqual(
+    mnt.map((c) => c?.owner),
+    ["demo/_infra", "demo/web", "demo/cache"],
+  );
   const user = column(s, rows, "user");
   assert.equal(user[0]?.owner, "");
 });
@@ -54,7 +57,14 @@ test("as many digits as tell inodes apart", () => {
 
 test("sides follow the step, and have a place for what is to come", () => {
   const sides = sidesOf(s, ["web", "later"], "other");
-  assert.deepEqual(sides.map((x) => [x.key, x.pod, x.waiting]), [["left", "", ""], ["right", "demo", ""], ["right", "other", "other"]]);
+  assert.deepEqual(
+    sides.map((x) => [x.key, x.pod, x.waiting]),
+    [
+      ["left", "", ""],
+      ["right", "demo", ""],
+      ["right", "other", "other"],
+    ],
+  );
   assert.deepEqual(sides[0]?.ids, ["web", "later", "cache"]);
 });
 
@@ -69,12 +79,19 @@ test("a tree of 300 processes folds equal leaves, and none is lost", () => {
   const many = snapshot(manyFrames);
   const rows = branches(many.processes, new Set(), new Set());
   assert.ok(rows.length < 150, `${rows.length} rows`);
-  assert.equal(rows.reduce((n, r) => n + 1 + r.folded, 0), many.processes.length);
+  assert.equal(
+    rows.reduce((n, r) => n + 1 + r.folded, 0),
+    many.processes.length,
+  );
 });
 
 test("a circle of parents, which a hostile node may claim, ends", () => {
   const p = s.processes[0]!;
-  const list = [{ ...p, pid: 7, ppid: 8 }, { ...p, pid: 8, ppid: 7 }, { ...p, pid: 9, ppid: 9 }];
+  const list = [
+    { ...p, pid: 7, ppid: 8 },
+    { ...p, pid: 8, ppid: 7 },
+    { ...p, pid: 9, ppid: 9 },
+  ];
   assert.ok(branches(list, new Set(), new Set()).length <= 3);
 });
 
@@ -83,6 +100,17 @@ test("what came, moved and went", () => {
   const a = { ...p, pid: 10, ppid: 1, start: 1 };
   const b = { ...p, pid: 11, ppid: 10, start: 2 };
   const before = new Map([a, b].map((x) => [keyOf(x), x]));
-  const found = changes(before, [{ ...b, ppid: 1 }, { ...p, pid: 10, ppid: 1, start: 3 }], 5);
-  assert.deepEqual([...found].map(([k, c]) => [k, c.kind]).sort(), [["10:1", "gone"], ["10:3", "new"], ["11:2", "moved"]]);
+  const found = changes(
+    before,
+    [
+      { ...b, ppid: 1 },
+      { ...p, pid: 10, ppid: 1, start: 3 },
+    ],
+    5,
+  );
+  assert.deepEqual([...found].map(([k, c]) => [k, c.kind]).sort(), [
+    ["10:1", "gone"],
+    ["10:3", "new"],
+    ["11:2", "moved"],
+  ]);
 });

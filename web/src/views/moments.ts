@@ -22,7 +22,8 @@ export function learnNamespaces(s: Snapshot, known: Map<number, string>): void {
  * each name of a user a cache that our images do not have (nscd(8)), twice in every start of bash.
  */
 export const ofRuntime = (m: Moment): boolean =>
-  m.source === "kernel" && (/^runc:/.test(m.name ?? "") || /^\/proc\/self\/(fd|exe)/.test(m.path ?? "") || (/^podlab-/.test(m.name ?? "") && !lives.has(m.kind)) || ofLibrary(m));
+  m.source === "kernel" &&
+  (/^runc:/.test(m.name ?? "") || /^\/proc\/self\/(fd|exe)/.test(m.path ?? "") || (/^podlab-/.test(m.name ?? "") && !lives.has(m.kind)) || ofLibrary(m));
 
 const ofLibrary = (m: Moment): boolean => m.kind === "connect" && m.params?.error === "ENOENT" && m.params.remote === "/var/run/nscd/socket";
 
@@ -36,7 +37,12 @@ const mounts: Record<string, string> = { "": "moment.mounted", Bind: "moment.bou
 
 /** What the sentence of a kernel's moment needs. */
 const about = (m: Moment): Record<string, string | number> => ({
-  ...m.params, kinds: join((m.params?.kinds ?? "").split(" ")), who: m.name || String(m.pid ?? ""), pid: m.pid ?? 0, ppid: m.ppid ?? 0, path: m.path ?? "",
+  ...m.params,
+  kinds: join((m.params?.kinds ?? "").split(" ")),
+  who: m.name || String(m.pid ?? ""),
+  pid: m.pid ?? 0,
+  ppid: m.ppid ?? 0,
+  path: m.path ?? "",
 });
 
 /** What was closed: a UDP port, a connection, or what others could connect or send to. */
@@ -63,7 +69,9 @@ export function say(m: Moment): string {
     case "exec":
       return t("moment.exec", { pid: m.pid ?? 0, path: m.path || who });
     case "exit":
-      return m.signal ? t("moment.killed", { who, pid: m.pid ?? 0, signal: signalName(m.signal) }) : t("moment.exit", { who, pid: m.pid ?? 0, code: m.code ?? 0 });
+      return m.signal
+        ? t("moment.killed", { who, pid: m.pid ?? 0, signal: signalName(m.signal) })
+        : t("moment.exit", { who, pid: m.pid ?? 0, code: m.code ?? 0 });
     case "reparent":
     case "unshare":
     case "unmount":

@@ -160,7 +160,7 @@ function Block({ cell, kind, row, digits, objects }: { cell: Cell; kind: Kind; r
       </td>
     );
   }
-  const mark = cell.owner ? marks.value.of.get(cell.owner) ?? HOST : HOST;
+  const mark = cell.owner ? (marks.value.of.get(cell.owner) ?? HOST) : HOST;
   const host = cell.owner === "";
   const title = `${kind}:[${cell.inode}]${cell.rows > 1 ? ` · ${t("ns.joined", { n: cell.rows })}` : ""}`;
   const o = `ns:${cell.inode}${cell.shared ? "" : row.id ? ` container:${row.id}` : ""}`;
@@ -180,12 +180,18 @@ function Block({ cell, kind, row, digits, objects }: { cell: Cell; kind: Kind; r
 }
 
 function NamespaceTable({ s }: { s: Snapshot }) {
-  const rows = rowsOf(s, s.containers.map((c) => c.id), true).map((r) => ({
+  const rows = rowsOf(
+    s,
+    s.containers.map((c) => c.id),
+    true,
+  ).map((r) => ({
     key: r.id,
     o: r.id ? `container:${r.id}` : "node",
     cells: [r.id ? named(r.id) : t("who.node"), ...KINDS.map((k) => r.ns?.[k] || "–")],
   }));
   const heads = [...columns("container"), ...KINDS.map((k) => ({ head: k, mono: true }))];
   const more = useIpc(s.ipc.length > 0);
-  return <Tables label={t("view.namespaces")} tables={[{ caption: t("view.namespaces"), columns: heads, rows }, ...(more && s.ipc.length ? [more.table(s)] : [])]} />;
+  return (
+    <Tables label={t("view.namespaces")} tables={[{ caption: t("view.namespaces"), columns: heads, rows }, ...(more && s.ipc.length ? [more.table(s)] : [])]} />
+  );
 }

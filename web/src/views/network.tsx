@@ -22,7 +22,10 @@ export function Network({ s, table }: ViewProps) {
   const node = s.networks.find((n) => n.owner === "");
   const others = s.networks.filter((n) => n.owner !== "").slice(0, 12);
   const pairs = links(s.networks);
-  const wires = [...plugs(node, others), ...pairs.map((l): Wire => ({ key: `c${l.client.inode}`, from: endOf(l.client), to: listenEnd(s, l), cls: local(l.client) ? "lo" : "tcp" }))];
+  const wires = [
+    ...plugs(node, others),
+    ...pairs.map((l): Wire => ({ key: `c${l.client.inode}`, from: endOf(l.client), to: listenEnd(s, l), cls: local(l.client) ? "lo" : "tcp" })),
+  ];
   return (
     <div class="netview" tabIndex={0} role="region" aria-label={t("view.network")}>
       <div class="netbox">
@@ -56,7 +59,9 @@ const several = (s: Snapshot, n: Net): string => (s.containers.filter((c) => c.n
 /** The cables: a bridge's port here, a pod's card there. */
 function plugs(node: Net | undefined, others: Net[]): Wire[] {
   return others.flatMap((n) =>
-    n.interfaces.filter((i) => i.kind === "veth" && node?.interfaces.some((p) => p.index === i.peer)).map((i): Wire => ({ key: `v${n.inode}${i.index}`, from: `p${i.peer}`, to: `n${n.inode}`, cls: i.up ? "veth" : "veth off" })),
+    n.interfaces
+      .filter((i) => i.kind === "veth" && node?.interfaces.some((p) => p.index === i.peer))
+      .map((i): Wire => ({ key: `v${n.inode}${i.index}`, from: `p${i.peer}`, to: `n${n.inode}`, cls: i.up ? "veth" : "veth off" })),
   );
 }
 
@@ -100,7 +105,12 @@ function NetCard({ s, net, pairs }: { s: Snapshot; net: Net; pairs: Link[] }) {
   const mark = pod ? (marks.value.pods.get(net.owner) ?? HOST) : markOf(net.owner);
   const members = s.containers.filter((c) => c.ns.net === net.inode);
   return (
-    <section class={`card netcard ${mark.tone} ${several(s, net)}`} data-end={`n${net.inode}`} data-o={`net:${net.owner} ns:${net.inode}${pod ? ` pod:${net.owner}` : ` container:${net.owner}`}`} aria-label={net.owner}>
+    <section
+      class={`card netcard ${mark.tone} ${several(s, net)}`}
+      data-end={`n${net.inode}`}
+      data-o={`net:${net.owner} ns:${net.inode}${pod ? ` pod:${net.owner}` : ` container:${net.owner}`}`}
+      aria-label={net.owner}
+    >
       <header>
         <Tag mark={mark} />
         <h3>{pod ? t("ns.pod", { name: net.owner }) : net.owner}</h3>
@@ -110,7 +120,11 @@ function NetCard({ s, net, pairs }: { s: Snapshot; net: Net; pairs: Link[] }) {
         {[...net.interfaces].sort(loopbackLast).map((i) => (
           <li key={i.index} class={`if ${i.kind}${i.up ? "" : " off"}`}>
             <b class="mono">{i.name}</b>
-            <span class="mono addr">{i.addrs.map((a) => <span key={a}>{a}</span>)}</span>
+            <span class="mono addr">
+              {i.addrs.map((a) => (
+                <span key={a}>{a}</span>
+              ))}
+            </span>
             {i.kind !== "loopback" && (
               <small class="mono">
                 {i.mac}
@@ -122,7 +136,15 @@ function NetCard({ s, net, pairs }: { s: Snapshot; net: Net; pairs: Link[] }) {
           </li>
         ))}
       </ul>
-      {net.routes.length > 0 && <p class="routes mono">{net.routes.slice(0, 4).map((r) => <span key={r.dst + r.dev}>{r.dst} → {r.gateway || r.dev}</span>)}</p>}
+      {net.routes.length > 0 && (
+        <p class="routes mono">
+          {net.routes.slice(0, 4).map((r) => (
+            <span key={r.dst + r.dev}>
+              {r.dst} → {r.gateway || r.dev}
+            </span>
+          ))}
+        </p>
+      )}
       <div class="holders" style={{ "--n": Math.min(3, Math.max(1, members.filter((c) => c.kind !== "infra").length)) }}>
         {members.map((c) => {
           const m = markOf(c.id);
@@ -179,16 +201,28 @@ const counted = (size: number, packets: number): [string, number] => [bytes(size
 function NetworkTables({ s }: { s: Snapshot }) {
   const owner = (n: Net) => n.owner || t("who.node");
   const cards = s.networks.flatMap((n) =>
-    n.interfaces.map((i) => ({ key: `${n.inode}.${i.index}`, o: `net:${n.owner}`, cells: [owner(n), i.name, i.addrs.join(", "), i.mac, ...counted(i.rxBytes, i.rxPackets), ...counted(i.txBytes, i.txPackets)] })),
+    n.interfaces.map((i) => ({
+      key: `${n.inode}.${i.index}`,
+      o: `net:${n.owner}`,
+      cells: [owner(n), i.name, i.addrs.join(", "), i.mac, ...counted(i.rxBytes, i.rxPackets), ...counted(i.txBytes, i.txPackets)],
+    })),
   );
   const sockets = s.networks.flatMap((n) =>
-    n.sockets.slice(0, 200).map((k) => ({ key: `${n.inode}.${k.inode}.${k.local}`, cells: [owner(n), k.container ? named(k.container) : "–", k.proto, k.local, k.remote, k.state, bytes(k.rxBytes ?? 0), bytes(k.txBytes ?? 0)] })),
+    n.sockets.slice(0, 200).map((k) => ({
+      key: `${n.inode}.${k.inode}.${k.local}`,
+      cells: [owner(n), k.container ? named(k.container) : "–", k.proto, k.local, k.remote, k.state, bytes(k.rxBytes ?? 0), bytes(k.txBytes ?? 0)],
+    })),
   );
   return (
     <Tables
       label={t("view.network")}
       tables={[
-        { caption: t("table.cards"), columns: columns("owner", "=card", "=address", "=mac", "received", "packetsin", "sent", "packetsout"), rows: cards, empty: t("net.none") },
+        {
+          caption: t("table.cards"),
+          columns: columns("owner", "=card", "=address", "=mac", "received", "packetsin", "sent", "packetsout"),
+          rows: cards,
+          empty: t("net.none"),
+        },
         { caption: t("table.sockets"), columns: columns("owner", "container", "proto", "=local", "=remote", "state", "received", "sent"), rows: sockets },
       ]}
     />

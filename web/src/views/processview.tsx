@@ -33,7 +33,17 @@ function ProcessTable({ s }: { s: Snapshot }) {
   const rows = s.processes.slice(0, 400).map((p) => ({
     key: `${p.pid}:${p.start}`,
     o: `process:${p.pid}`,
-    cells: [p.pid, p.ppid, p.inside, p.container ? named(p.container) : t(`role.${p.role || "node"}`), command(p), p.state, p.uid, bytes(p.rss), p.threads.length + 1],
+    cells: [
+      p.pid,
+      p.ppid,
+      p.inside,
+      p.container ? named(p.container) : t(`role.${p.role || "node"}`),
+      command(p),
+      p.state,
+      p.uid,
+      bytes(p.rss),
+      p.threads.length + 1,
+    ],
   }));
   const heads = columns("=pid", "=ppid", "=inside", "container", "=process", "state", "=user", "memory", "threads");
   return <Tables label={t("view.processes")} tables={[{ caption: t("proc.title", { n: s.processes.length }), columns: heads, rows }]} />;

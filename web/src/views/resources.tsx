@@ -82,7 +82,16 @@ export function ResourcesView({ s, table }: ViewProps) {
   const full = (g: Omit<Group, "was" | "ooms">): Group => ({ ...g, was: usageOf(before, g.id, until), ooms: ooms.get(g.id) ?? [] });
   const groups = [
     full({ id: "", name: t("who.node"), note: s.node.hostname === t("who.node") ? "" : s.node.hostname, usage: s.node.usage, mark: HOST, state: "running" }),
-    ...s.containers.slice(0, GROUPS).map((c) => full({ id: c.id, name: c.name, note: c.pod ? t("dock.in.pod", { name: c.pod }) : c.image, usage: c.usage, mark: marks.value.of.get(c.id) ?? HOST, state: c.state })),
+    ...s.containers.slice(0, GROUPS).map((c) =>
+      full({
+        id: c.id,
+        name: c.name,
+        note: c.pod ? t("dock.in.pod", { name: c.pod }) : c.image,
+        usage: c.usage,
+        mark: marks.value.of.get(c.id) ?? HOST,
+        state: c.state,
+      }),
+    ),
   ];
   if (table) return <Tables label={t("view.resources")} tables={[limits(groups), overTime(groups, until)]} />;
   return (
@@ -151,19 +160,40 @@ function One({ g, until }: { g: Group; until: number }) {
         <small>{g.note}</small>
         <p class="marks">
           <Role id={g.id} />
-          {usage.throttled > 0 && <span class="bdg z" title={t("res.waited", { ms: Math.round((usage.throttledTime ?? 0) / 1000) })}>{t("res.throttled", { n: usage.throttled })}</span>}
+          {usage.throttled > 0 && (
+            <span class="bdg z" title={t("res.waited", { ms: Math.round((usage.throttledTime ?? 0) / 1000) })}>
+              {t("res.throttled", { n: usage.throttled })}
+            </span>
+          )}
           {usage.oomKills > 0 && <span class="bdg oom">{t("res.oom", { n: usage.oomKills })}</span>}
           {g.state !== "running" && <span class="bdg">{t(`state.${g.state}`)}</span>}
         </p>
       </div>
-      <Chart label={t("res.memory")} text={of(usage.memory, usage.memoryLimit, bytes)} more={told(was.memory, bytes, t("res.more.oom", { n: g.ooms.length }), g.ooms.length)} steps={was.memory} limit={usage.memoryLimit} until={until} marks={g.ooms} />
-      <Chart label="CPU" text={of(cpu, usage.cpuLimit, cores)} more={told(was.cpu, cores, t("res.more.throttled"), was.throttled.length)} steps={was.cpu} limit={usage.cpuLimit} until={until} bands={was.throttled} />
+      <Chart
+        label={t("res.memory")}
+        text={of(usage.memory, usage.memoryLimit, bytes)}
+        more={told(was.memory, bytes, t("res.more.oom", { n: g.ooms.length }), g.ooms.length)}
+        steps={was.memory}
+        limit={usage.memoryLimit}
+        until={until}
+        marks={g.ooms}
+      />
+      <Chart
+        label="CPU"
+        text={of(cpu, usage.cpuLimit, cores)}
+        more={told(was.cpu, cores, t("res.more.throttled"), was.throttled.length)}
+        steps={was.cpu}
+        limit={usage.cpuLimit}
+        until={until}
+        bands={was.throttled}
+      />
       <Bar label={t("res.pids")} used={usage.pids} limit={usage.pidsLimit} />
     </li>
   );
 }
 
-const of = (used: number, limit: number, say: (n: number) => string): string => (limit > 0 ? t("res.of", { used: say(used), limit: say(limit) }) : t("res.free", { used: say(used) }));
+const of = (used: number, limit: number, say: (n: number) => string): string =>
+  limit > 0 ? t("res.of", { used: say(used), limit: say(limit) }) : t("res.free", { used: say(used) });
 
 /** What a chart shows, in words. */
 function told(steps: Step[], say: (n: number) => string, happened: string, times: number): string {
@@ -195,7 +225,17 @@ function limits(groups: Group[]): TableProps {
   const rows = groups.map(({ id, usage: u, was }) => ({
     key: id,
     o: id ? `container:${id}` : "node",
-    cells: [id ? named(id) : t("who.node"), bytes(u.memory), or(u.memoryLimit, bytes), cores(was.cpu.at(-1)?.value ?? 0), or(u.cpuLimit, cores), u.pids, or(u.pidsLimit, String), u.throttled, u.oomKills],
+    cells: [
+      id ? named(id) : t("who.node"),
+      bytes(u.memory),
+      or(u.memoryLimit, bytes),
+      cores(was.cpu.at(-1)?.value ?? 0),
+      or(u.cpuLimit, cores),
+      u.pids,
+      or(u.pidsLimit, String),
+      u.throttled,
+      u.oomKills,
+    ],
   }));
   const [container, memory, memorylimit, ...rest] = columns("container", "memory", "memorylimit", "cpulimit", "pids", "pidslimit", "throttled", "oom");
   return { caption: t("res.title"), columns: [container!, memory!, memorylimit!, { head: "CPU" }, ...rest], rows };
@@ -207,7 +247,11 @@ function overTime(groups: Group[], until: number): TableProps {
     const memory = valueAt(was.memory, until - sec * 1_000_000);
     return memory === undefined ? "–" : `${bytes(memory)} · ${cores(valueAt(was.cpu, until - sec * 1_000_000) ?? 0)}`;
   };
-  const rows = groups.map((g) => ({ key: g.id, o: g.id ? `container:${g.id}` : "node", cells: [g.id ? named(g.id) : t("who.node"), ...TIMES.map((sec) => at(g, sec)), g.ooms.length] }));
+  const rows = groups.map((g) => ({
+    key: g.id,
+    o: g.id ? `container:${g.id}` : "node",
+    cells: [g.id ? named(g.id) : t("who.node"), ...TIMES.map((sec) => at(g, sec)), g.ooms.length],
+  }));
   const heads = TIMES.map((sec) => ({ head: sec ? t("time.ago", { n: sec }) : t("time.now") }));
   return { caption: t("res.over"), columns: [...columns("container"), ...heads, ...columns("oom")], rows };
 }

@@ -18,7 +18,12 @@ const PODS = 8;
 
 export function sidesOf(s: Snapshot, left: string[], right: string): Side[] {
   const plain = s.containers.filter((c) => c.kind === "plain").map((c) => c.id);
-  const ofPod = (pod: string) => s.containers.filter((c) => c.pod === pod).sort(infraFirst).slice(0, ROWS).map((c) => c.id);
+  const ofPod = (pod: string) =>
+    s.containers
+      .filter((c) => c.pod === pod)
+      .sort(infraFirst)
+      .slice(0, ROWS)
+      .map((c) => c.id);
   const pods = s.pods.map((p) => p.metadata.name);
   const ids = [...new Set([...left, ...plain])].slice(0, ROWS);
   const shownPods = right && pods.includes(right) ? [right, ...pods.filter((p) => p !== right)] : pods;

@@ -5,20 +5,55 @@ import type { Frame, Network, Socket } from "../types.ts";
 import frames from "../../testdata/frames/sockets.json";
 import { links, listens } from "./sockets.ts";
 
-const edges = (networks: Network[]) => links(networks).map((l) => `${l.client.proto} ${l.client.container || l.client.inode} → ${l.server.container || l.server.inode}`);
+const edges = (networks: Network[]) =>
+  links(networks).map((l) => `${l.client.proto} ${l.client.container || l.client.inode} → ${l.server.container || l.server.inode}`);
 
 test("each connection is one line, from who connected", () => {
   const s = (frames as unknown as Frame[])[0]!.snapshot!;
   wholeSnapshot(s);
-  assert.deepEqual(edges(s.networks).filter((e) => !e.startsWith("tcp")), ["unix demo/cache → demo/web", "unix demo/web → demo/cache", "udp demo/cache → demo/web"]);
+  assert.deepEqual(
+    edges(s.networks).filter((e) => !e.startsWith("tcp")),
+    ["unix demo/cache → demo/web", "unix demo/web → demo/cache", "udp demo/cache → demo/web"],
+  );
   const listening = s.networks.flatMap((n) => n.sockets.filter((k) => listens(k) && !k.proto.startsWith("tcp")));
-  assert.deepEqual(listening.map((k) => k.local), ["0.0.0.0:514", "/shared/app.sock", "/shared/log.sock"]);
+  assert.deepEqual(
+    listening.map((k) => k.local),
+    ["0.0.0.0:514", "/shared/app.sock", "/shared/log.sock"],
+  );
 });
 
-const socket = (inode: number, rest: Partial<Socket>): Socket => ({ proto: "udp", local: "", remote: "", state: "ESTABLISHED", inode, pids: [], container: "", ...rest });
+const socket = (inode: number, rest: Partial<Socket>): Socket => ({
+  proto: "udp",
+  local: "",
+  remote: "",
+  state: "ESTABLISHED",
+  inode,
+  pids: [],
+  container: "",
+  ...rest,
+});
 const net = (addr: string, sockets: Socket[]): Network => ({
-  inode: sockets[0]!.inode, owner: addr, routes: [], sockets,
-  interfaces: [{ name: "eth0", kind: "veth", index: 2, peer: 3, master: "", mac: "", addrs: [`${addr}/24`], up: true, mtu: 1500, rxBytes: 0, txBytes: 0, rxPackets: 0, txPackets: 0 }],
+  inode: sockets[0]!.inode,
+  owner: addr,
+  routes: [],
+  sockets,
+  interfaces: [
+    {
+      name: "eth0",
+      kind: "veth",
+      index: 2,
+      peer: 3,
+      master: "",
+      mac: "",
+      addrs: [`${addr}/24`],
+      up: true,
+      mtu: 1500,
+      rxBytes: 0,
+      txBytes: 0,
+      rxPackets: 0,
+      txPackets: 0,
+    },
+  ],
 });
 
 test("UDP: the exact address before any, in the network it is of, and two that are connected once", () => {

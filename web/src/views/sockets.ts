@@ -3,7 +3,11 @@
 import type { Network, Socket } from "../types.ts";
 
 export const port = (address: string): string => address.slice(address.lastIndexOf(":") + 1);
-export const host = (address: string): string => address.slice(0, address.lastIndexOf(":")).replace(/^\[|\]$/g, "").replace(/^::ffff:/, "");
+export const host = (address: string): string =>
+  address
+    .slice(0, address.lastIndexOf(":"))
+    .replace(/^\[|\]$/g, "")
+    .replace(/^::ffff:/, "");
 
 /** It has an address that anyone may connect or send to. */
 export const listens = (s: Socket): boolean => s.state === "LISTEN" || (datagrams(s) && s.state !== "ESTABLISHED");

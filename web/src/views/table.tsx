@@ -74,6 +74,16 @@ const lines = new WeakMap<Row, VNode>();
 
 const lineOf = (row: Row, columns: Column[]): VNode => (
   <tr key={row.key} class={row.cls} data-o={row.o}>
-    {row.cells.map((cell, i) => (i ? <td key={i} class={columns[i]?.mono ? "mono" : undefined}>{cell}</td> : <th key={i} scope="row" class={columns[i]?.mono ? "mono" : undefined}>{cell}</th>))}
+    {row.cells.map((cell, i) =>
+      i ? (
+        <td key={i} class={columns[i]?.mono ? "mono" : undefined}>
+          {cell}
+        </td>
+      ) : (
+        <th key={i} scope="row" class={columns[i]?.mono ? "mono" : undefined}>
+          {cell}
+        </th>
+      ),
+    )}
   </tr>
 );

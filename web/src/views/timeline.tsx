@@ -55,7 +55,11 @@ export function Timeline({ s, table }: ViewProps) {
   const all = newest(shownMoments.value, DOTS, (m) => !m.thread && (runtime || !ofRuntime(m)));
   const names = new Map([["", t("who.node")]]);
   const name = (id: string) => names.get(id) ?? names.set(id, shortName(s, id)).get(id)!;
-  const end = moment.value ? (moment.value - boot.value) * 1000 : paused.value ? (all.at(-1)?.time ?? s.time) : Math.max((now() - boot.value) * 1000, all.at(-1)?.time ?? 0);
+  const end = moment.value
+    ? (moment.value - boot.value) * 1000
+    : paused.value
+      ? (all.at(-1)?.time ?? s.time)
+      : Math.max((now() - boot.value) * 1000, all.at(-1)?.time ?? 0);
   const era = Math.floor(end / ERA) * ERA;
   const recent = all.filter((m) => end - m.time < SPAN);
   /** A moment as it was drawn before, if it would be drawn so again. */
@@ -108,7 +112,15 @@ export function Timeline({ s, table }: ViewProps) {
         </div>
       )}
       <div class="scroll moments" tabIndex={0} role="region" aria-label={t("time.list")}>
-        <Table caption={t("time.list")} columns={columns("=time", "container", "what", "=pid")} rows={all.slice(-LIST).reverse().map((m) => draw(m).row)} empty={t("time.nothing")} />
+        <Table
+          caption={t("time.list")}
+          columns={columns("=time", "container", "what", "=pid")}
+          rows={all
+            .slice(-LIST)
+            .reverse()
+            .map((m) => draw(m).row)}
+          empty={t("time.nothing")}
+        />
       </div>
     </section>
   );

@@ -75,7 +75,8 @@ function leave(memory: Memory, before: Process, at: number): void {
 }
 
 /** The dead stay where they were: lists are in the order of pids. */
-const withGhosts = (list: Process[], ghosts: ReadonlyMap<string, Process>): Process[] => (ghosts.size ? [...ghosts.values(), ...list].sort((a, b) => Math.abs(a.pid) - Math.abs(b.pid)) : list);
+const withGhosts = (list: Process[], ghosts: ReadonlyMap<string, Process>): Process[] =>
+  ghosts.size ? [...ghosts.values(), ...list].sort((a, b) => Math.abs(a.pid) - Math.abs(b.pid)) : list;
 
 export function Tree({ list, label, wide = false, threads = false }: { list: Process[]; label: string; wide?: boolean; threads?: boolean }) {
   const memory = useChanges(list);
@@ -139,7 +140,15 @@ export function Tree({ list, label, wide = false, threads = false }: { list: Pro
         <span>{t("col.inside")}</span>
         {wide && <span class="mem">{t("col.memory")}</span>}
       </div>
-      <ul class={drawn.length > MANY ? "tr many" : "tr"} role="tree" aria-label={label} ref={root} onKeyDown={onKeyDown} onClick={onClick} onFocusIn={(e) => setAt(rowAt(e)?.key ?? at)}>
+      <ul
+        class={drawn.length > MANY ? "tr many" : "tr"}
+        role="tree"
+        aria-label={label}
+        ref={root}
+        onKeyDown={onKeyDown}
+        onClick={onClick}
+        onFocusIn={(e) => setAt(rowAt(e)?.key ?? at)}
+      >
         {drawn.map((r) => (
           <Line
             key={r.key}
@@ -180,7 +189,16 @@ interface LineProps {
 function Line({ k, p, guides, depth, under, folded, wide, change, closed, focus, threads }: LineProps) {
   const mark = markOf(p.container);
   const expandable = under > 0 || folded > 0;
-  const cls = change?.kind === "gone" || change?.kind === "left" ? change.kind : p.state === "Z" ? "zo" : change?.kind === "moved" ? "mv" : change?.kind === "new" ? "new" : "";
+  const cls =
+    change?.kind === "gone" || change?.kind === "left"
+      ? change.kind
+      : p.state === "Z"
+        ? "zo"
+        : change?.kind === "moved"
+          ? "mv"
+          : change?.kind === "new"
+            ? "new"
+            : "";
   return (
     <li
       class={`row ${cls}`}
@@ -224,7 +242,8 @@ function Who({ p, mark }: { p: Process; mark: Mark }) {
   const pod = p.container.includes("/") ? p.container.split("/")[0]! : "";
   return (
     <span class={`who ${mark.tone}`} title={p.container}>
-      <Shape mark={mark} /> {mark === HOST ? p.container : mark.name} {pod && mark !== HOST && <small>{t("legend.pod", { name: pod })}</small>} <Role id={p.container} />
+      <Shape mark={mark} /> {mark === HOST ? p.container : mark.name} {pod && mark !== HOST && <small>{t("legend.pod", { name: pod })}</small>}{" "}
+      <Role id={p.container} />
     </span>
   );
 }
@@ -268,7 +287,13 @@ function useTravel(root: { current: HTMLElement | null }, marks: Map<string, Cha
       travelled.add(change);
       const by = (from[i] ?? 0) - (to[i] ?? 0);
       if (!by || from[i] === undefined || to[i] === undefined) return;
-      place(key)!.animate([{ transform: `translateY(${by}px)`, zIndex: 1 }, { transform: "none", zIndex: 1 }], { duration: 650, easing: "cubic-bezier(.2,.7,.2,1)" });
+      place(key)!.animate(
+        [
+          { transform: `translateY(${by}px)`, zIndex: 1 },
+          { transform: "none", zIndex: 1 },
+        ],
+        { duration: 650, easing: "cubic-bezier(.2,.7,.2,1)" },
+      );
     });
   });
 }

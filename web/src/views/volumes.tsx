@@ -14,7 +14,10 @@ import { type Wire, Wires } from "./wires.tsx";
 export function summary(s: Snapshot): string {
   const count = (kind: string) => s.containers.reduce((n, c) => n + changesOf(c).filter((x) => x.kind === kind).length, 0);
   const [copied, deleted] = [count("copied"), count("deleted")];
-  return t("vol.summary", { n: s.volumes.length, files: s.volumes.reduce((n, v) => n + v.files.length, 0) }) + (copied || deleted ? t("vol.summary.changes", { copied, deleted }) : "");
+  return (
+    t("vol.summary", { n: s.volumes.length, files: s.volumes.reduce((n, v) => n + v.files.length, 0) }) +
+    (copied || deleted ? t("vol.summary.changes", { copied, deleted }) : "")
+  );
 }
 
 const idOf = (v: Volume): string => `${v.pod}/${v.name}`;
@@ -29,7 +32,11 @@ interface MountPoint {
 function mountsOf(s: Snapshot, v: Volume): MountPoint[] {
   return s.containers
     .filter((c) => c.pod === v.pod)
-    .flatMap((c) => c.mounts.filter((m) => m.volume === v.name).map((m) => ({ container: c, path: m.path, readOnly: m.readOnly, same: m.inode === v.inode && m.dev === v.dev })));
+    .flatMap((c) =>
+      c.mounts
+        .filter((m) => m.volume === v.name)
+        .map((m) => ({ container: c, path: m.path, readOnly: m.readOnly, same: m.inode === v.inode && m.dev === v.dev })),
+    );
 }
 
 export function Volumes({ s, table }: ViewProps) {
@@ -48,7 +55,12 @@ export function Volumes({ s, table }: ViewProps) {
 
 function One({ s, v }: { s: Snapshot; v: Volume }) {
   const mounts = mountsOf(s, v);
-  const wires = mounts.map((m): Wire => ({ key: m.container.id + m.path, from: "dir", to: `m${m.container.id}${m.path}`, cls: `vol ${markOf(m.container.id).tone}` }));
+  const wires = mounts.map((m): Wire => ({
+    key: m.container.id + m.path,
+    from: "dir",
+    to: `m${m.container.id}${m.path}`,
+    cls: `vol ${markOf(m.container.id).tone}`,
+  }));
   return (
     <section class="card volume" data-o={`volume:${idOf(v)} pod:${v.pod}`} aria-label={v.name}>
       <header>
@@ -61,9 +73,7 @@ function One({ s, v }: { s: Snapshot; v: Volume }) {
         <div class="dir" data-end="dir">
           <p class="path mono">
             <Icon name="folder" />
-            <span>
-              {v.path.split(/(?<=.\/)/).map((part, i) => [i ? <wbr /> : null, part])}
-            </span>
+            <span>{v.path.split(/(?<=.\/)/).map((part, i) => [i ? <wbr /> : null, part])}</span>
           </p>
           <p class="hint">
             {t("vol.inode", { inode: v.inode })} · {bytes(v.bytes)}
@@ -74,13 +84,22 @@ function One({ s, v }: { s: Snapshot; v: Volume }) {
           {mounts.map((m) => {
             const mark = markOf(m.container.id);
             return (
-              <li key={m.container.id + m.path} class={`mount ${mark.tone}${m.container.state === "exited" ? " ended" : ""}`} data-end={`m${m.container.id}${m.path}`} data-o={`container:${m.container.id}`}>
+              <li
+                key={m.container.id + m.path}
+                class={`mount ${mark.tone}${m.container.state === "exited" ? " ended" : ""}`}
+                data-end={`m${m.container.id}${m.path}`}
+                data-o={`container:${m.container.id}`}
+              >
                 <b>
                   <Shape mark={mark} /> {m.container.name} <Role id={m.container.id} />
                 </b>
                 <span class="mono">{m.path}</span>
                 <small>
-                  {m.container.state !== "running" ? `${t(`state.${m.container.state}`)}${m.container.reason ? ` · ${m.container.reason}` : ""}` : m.same ? t("vol.same", { inode: v.inode }) : ""}
+                  {m.container.state !== "running"
+                    ? `${t(`state.${m.container.state}`)}${m.container.reason ? ` · ${m.container.reason}` : ""}`
+                    : m.same
+                      ? t("vol.same", { inode: v.inode })
+                      : ""}
                   {m.readOnly ? ` · ${t("vol.readonly")}` : ""}
                 </small>
               </li>
@@ -131,7 +150,10 @@ function levels(list: Container[]): (LayerCell | null | undefined)[][] {
 }
 
 function Layers({ s }: { s: Snapshot }) {
-  const list = s.containers.filter((c) => c.layers.length && c.kind !== "infra").sort((a, b) => (a.layers[0]!.digest < b.layers[0]!.digest ? -1 : 1)).slice(0, 24);
+  const list = s.containers
+    .filter((c) => c.layers.length && c.kind !== "infra")
+    .sort((a, b) => (a.layers[0]!.digest < b.layers[0]!.digest ? -1 : 1))
+    .slice(0, 24);
   if (!list.length) return null;
   const cells = levels(list);
   const width = Math.max(...list.map((c) => c.layers.filter((l) => !l.writable).length));
@@ -213,7 +235,10 @@ function layerTable(s: Snapshot): TableProps {
   return {
     caption: t("vol.layers.title"),
     columns: [{ head: t("vol.layers.layer"), mono: true }, { head: t("vol.layers.users") }, ...columns("size"), { head: t("vol.layers.made"), mono: true }],
-    rows: [...users].map(([key, { layer, ids }]) => ({ key, cells: [layer.digest.slice(0, 19) || t("vol.layers.own"), join(ids), bytes(layer.bytes), layer.createdBy ?? ""] })),
+    rows: [...users].map(([key, { layer, ids }]) => ({
+      key,
+      cells: [layer.digest.slice(0, 19) || t("vol.layers.own"), join(ids), bytes(layer.bytes), layer.createdBy ?? ""],
+    })),
   };
 }
 
@@ -223,7 +248,20 @@ function VolumeTables({ s }: { s: Snapshot }) {
     return (mounts.length ? mounts : [null]).map((m, i) => ({
       key: `${idOf(v)}${i}`,
       o: `volume:${idOf(v)}`,
-      cells: [idOf(v), v.kind, v.path, v.inode, m ? <><Tag mark={markOf(m.container.id)}>{m.container.name}</Tag> <Role id={m.container.id} /></> : "–", m?.path ?? "–"],
+      cells: [
+        idOf(v),
+        v.kind,
+        v.path,
+        v.inode,
+        m ? (
+          <>
+            <Tag mark={markOf(m.container.id)}>{m.container.name}</Tag> <Role id={m.container.id} />
+          </>
+        ) : (
+          "–"
+        ),
+        m?.path ?? "–",
+      ],
     }));
   });
   const files = s.volumes.flatMap((v) => v.files.slice(0, 100).map((f) => ({ key: idOf(v) + f.path, cells: [idOf(v), f.path, bytes(f.size), f.inode] })));

@@ -31,7 +31,12 @@ export function Wires({ wires, vertical = false }: { wires: Wire[]; vertical?: b
     const scale = base.width / box.offsetWidth || 1;
     const inside = (el: Element): Box => {
       const r = el.getBoundingClientRect();
-      return { left: (r.left - base.left) / scale, right: (r.right - base.left) / scale, top: (r.top - base.top) / scale, bottom: (r.bottom - base.top) / scale };
+      return {
+        left: (r.left - base.left) / scale,
+        right: (r.right - base.left) / scale,
+        top: (r.top - base.top) / scale,
+        bottom: (r.bottom - base.top) / scale,
+      };
     };
     const way = (a: HTMLElement, b: HTMLElement): string => {
       const [from, to] = [a.closest("[data-column]"), b.closest("[data-column]")];
