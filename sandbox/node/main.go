@@ -33,7 +33,7 @@ func init() {
 	runtime.LockOSThread()
 	if len(os.Args) > 1 && os.Args[1] == "init" {
 		debug.SetGCPercent(-1) // it lives for some 10 ms: a collection costs more than the 3 MB it would free
-		usualSlack()
+		asUsual()
 		libcontainer.Init() // does not return
 	}
 }
@@ -45,7 +45,7 @@ func main() {
 	}
 	switch os.Args[1] {
 	case "shell":
-		usualSlack() // the agent's is not
+		asUsual() // the agent lives otherwise
 		os.Exit(shell.Main(os.Args[2:]))
 	case "node":
 		rename("podlab-init")

@@ -417,30 +417,36 @@ func TestNodeShellIsWalled(t *testing.T) {
 	}
 }
 
-// TestTimersAreAsUsual: the wide slack of the timers of agent and first stages is not that of the programs they start (prctl(2),
-// PR_SET_TIMERSLACK).
-func TestTimersAreAsUsual(t *testing.T) {
+// TestProgramsAreAsUsual: the wide slack of timers, and the memory without huge pages, of agent and first stages are not those of the programs
+// they start (prctl(2), PR_SET_TIMERSLACK, PR_SET_THP_DISABLE).
+func TestProgramsAreAsUsual(t *testing.T) {
 	ctx, agent := newNode(t)
-	const want = "50000\n" // ns, as every process of Linux begins
+	const look = "cat /proc/self/timerslack_ns; grep THP_enabled /proc/self/status"
+	const want = "50000\nTHP_enabled:\t1\n" // ns, as every process of Linux begins
 	apply(ctx, t, agent, `{"apiVersion":"v1","kind":"Pod","metadata":{"name":"p"},"spec":{"containers":[
-		{"name":"a","image":"busybox","command":["sh","-c","cat /proc/self/timerslack_ns; sleep 1000"]}]}}`)
+		{"name":"a","image":"busybox","command":["sh","-c","`+look+`; sleep 1000"]}]}}`)
 	until(ctx, t, agent, "the pod", func(s sandbox.Snapshot) bool { return find(s, "p/a").State == sandbox.StateRunning })
 	for i := range 20 { // the agent has threads of both kinds
 		of := []string{"p/a", ""}[i%2]
-		if got, _ := in(ctx, t, agent, of, "cat", "/proc/self/timerslack_ns"); got != want {
-			t.Errorf("a command in %q: %s, not %s", of, got, want)
+		if got, _ := in(ctx, t, agent, of, "sh", "-c", look); got != want {
+			t.Errorf("a command in %q: %q, not %q", of, got, want)
 		}
 	}
 	logged := errors.New("logged")
 	var out bytes.Buffer
 	err := agent.Logs(ctx, sandbox.LogOptions{Container: "p/a", Follow: true}, writer(func(p []byte) (int, error) {
-		if out.Write(p); strings.Contains(out.String(), "\n") {
+		if out.Write(p); strings.Count(out.String(), "\n") == 2 {
 			return 0, logged
 		}
 		return len(p), nil
 	}))
 	if !errors.Is(err, logged) || !strings.HasSuffix(out.String(), want) {
-		t.Errorf("the container's program: %q, not %s; %v", out.String(), want, err)
+		t.Errorf("the container's program: %q, not %q; %v", out.String(), want, err)
+	}
+	for _, own := range []string{"1", "$(pgrep -o -x podlab-agent)"} {
+		if got, _ := in(ctx, t, agent, "", "sh", "-c", "grep THP_enabled /proc/"+own+"/status"); got != "THP_enabled:\t0\n" {
+			t.Errorf("process %s of the node: %q", own, got)
+		}
 	}
 }
 
