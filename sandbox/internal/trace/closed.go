@@ -12,6 +12,9 @@ import (
 // The kernel frees many things. So there is a word for each 64 bytes of an address, modulo 1 MiB, that says how many of the sockets told of
 // have their dentry there: for all else the program ends after looking there.
 //
+// What is kept of a node's sockets has a bound, so that no node's are forgotten for those of another: beyond it a socket's end is counted as
+// lost when its beginning is told.
+//
 // The socket itself is taken apart by then. What was told of it last is kept until now, and told again with whoever let it go; of whom the
 // node knows nothing (the kernel collects descriptors that are on their way in sockets that are gone), it is the process that acted last.
 
@@ -19,6 +22,7 @@ const (
 	letGo = "kmem_cache_free" // (call site, address, cache)
 
 	maxTold   = 16384 // sockets whose opening was told; the longest unused are forgotten
+	toldEach  = 512   // of one node
 	maxMarks  = 16384
 	markShift = 6
 )
@@ -69,23 +73,39 @@ func (a *assembly) letter() {
 		asm.Mov.Reg(asm.R8, asm.R0),
 	)
 	a.label("known")
+	a.countTold(-1)
 }
 
-// keep keeps the record in R9 until the socket is gone.
+// keep keeps the record in R9 until the socket is gone, where its node has room for it.
 func (a *assembly) keep() {
 	const anyway, ifNew = 0, 1 // BPF_ANY, BPF_NOEXIST
-	a.add(asm.Mov.Reg(asm.R3, asm.R9), asm.Mov.Imm(asm.R4, ifNew))
+	a.toldOf(asm.FnMapLookupElem)
+	a.add(
+		asm.JNE.Imm(asm.R0, 0, "again"),
+		asm.LoadMem(asm.R1, asm.R8, entryTold, asm.DWord),
+		asm.JSGE.Imm(asm.R1, toldEach, "full"),
+		asm.Mov.Reg(asm.R3, asm.R9), asm.Mov.Imm(asm.R4, ifNew),
+	)
 	a.toldOf(asm.FnMapUpdateElem)
-	a.add(asm.JNE.Imm(asm.R0, 0, "again"))
+	a.add(asm.JNE.Imm(asm.R0, 0, "full"))
+	a.countTold(1)
 	a.mark()
 	a.add(
 		asm.Mov.Imm(asm.R2, 1), asm.StoreXAdd(asm.R1, asm.R2, asm.Word),
 		asm.Ja.Label("kept"),
 	)
+	a.label("full")
+	a.lose()
+	a.add(asm.Ja.Label("kept"))
 	a.label("again")
 	a.add(asm.Mov.Reg(asm.R3, asm.R9), asm.Mov.Imm(asm.R4, anyway))
 	a.toldOf(asm.FnMapUpdateElem)
 	a.label("kept")
+}
+
+// countTold counts what is kept of the node's sockets.
+func (a *assembly) countTold(change int32) {
+	a.add(asm.Mov.Imm(asm.R1, change), asm.AddAtomic.Mem(asm.R8, asm.R1, asm.DWord, entryTold))
 }
 
 // mark leaves in R1 where the dentries are counted that may be at the address in slotDentry.

@@ -214,3 +214,43 @@ func TestEBPFTellsFailedConnects(t *testing.T) {
 		t.Errorf("%s", strings.Join(story, "\n"))
 	}
 }
+
+// runHold opens as many Unix sockets as it is told, with as many programs as that takes, and holds them until the file is at its end.
+func runHold(sockets, until string) {
+	const each = 4000 // descriptors that a process may have anywhere
+	n, err := strconv.Atoi(sockets)
+	check(err)
+	for range min(n, each) {
+		fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+		check(errors.Join(err, unix.Bind(fd, &unix.SockaddrUnix{}))) // the kernel gives it a name
+	}
+	if n > each {
+		check(exec.Command("/proc/self/exe", "hold", strconv.Itoa(n-each), until).Run())
+		return
+	}
+	_, err = os.ReadFile(until)
+	check(err)
+}
+
+// What a node holds costs it ends of its own sockets, which are counted, and none of another node's.
+func TestHeldSocketsAreTheNodesOwn(t *testing.T) {
+	needRoot(t)
+	tr, got := listen(t, KindEBPF)
+	quiet, greedy := newPIDNS(t), newPIDNS(t)
+	must(t, tr.Add(quiet.inode, quiet.pid))
+	must(t, tr.Add(greedy.inode, greedy.pid))
+	gate := filepath.Join(t.TempDir(), "gate")
+	must(t, unix.Mkfifo(gate, 0o600))
+	quiet.starts(t, "/proc/self/exe\thold\t1\t"+gate+"\n")
+	got.until(t, quiet.inode, func(all []sandbox.Moment) bool { return len(ofKind(all, sandbox.MomentBind)) == 1 })
+
+	const held = maxTold + 1000
+	greedy.run(t, fmt.Sprintf("/proc/self/exe\thold\t%d\t/dev/null\n", held))
+	must(t, os.WriteFile(gate, nil, 0))
+	quiet.says(t, isDone)
+	got.until(t, quiet.inode, func(all []sandbox.Moment) bool { return len(ofKind(all, sandbox.MomentClose)) == 1 })
+
+	got.until(t, greedy.inode, func(all []sandbox.Moment) bool {
+		return len(ofKind(all, sandbox.MomentBind, sandbox.MomentClose))+got.missing(greedy.inode) >= 2*held
+	})
+}

@@ -81,6 +81,9 @@ func runThreads(how string) {
 	case "flood":
 		runFlood(os.Args[2])
 		return
+	case "hold":
+		runHold(os.Args[2], os.Args[3])
+		return
 	case "leader":
 	default:
 		return
@@ -160,10 +163,15 @@ func (p *pidns) says(t testing.TB, word string) {
 // run gives the script to PID 1 and waits until it was worked off.
 func (p *pidns) run(t testing.TB, script string) {
 	t.Helper()
+	p.starts(t, script)
+	p.says(t, isDone)
+}
+
+func (p *pidns) starts(t testing.TB, script string) {
+	t.Helper()
 	_, err := io.WriteString(p.in, script)
 	must(t, err)
 	must(t, p.in.Close())
-	p.says(t, isDone)
 }
 
 // told is what a tracer told.

@@ -25,7 +25,8 @@ const (
 	entrySince   int16 = 8  // begin of the current stretch, boot time in ns
 	entryCount   int16 = 16 // events in it
 	entrySockets int16 = 24 // those of sockets among them
-	entrySize          = 32
+	entryTold    int16 = 32 // sockets in the map told, signed: a node may be added while some of it are there
+	entrySize          = 40
 )
 
 // Layout of a record in the ring, in bytes, in the machine's own byte order.
