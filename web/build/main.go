@@ -74,7 +74,7 @@ func bundle() (map[string][]byte, float64) {
 		JSX: api.JSXAutomatic, JSXImportSource: "preact",
 		Engines: []api.Engine{{Name: api.EngineChrome, Version: "123"}, {Name: api.EngineFirefox, Version: "120"}, {Name: api.EngineSafari, Version: "17.5"}},
 		Loader:  map[string]api.Loader{".woff2": api.LoaderFile, ".svg": api.LoaderFile},
-		Plugins: []api.Plugin{wordsPlugin()}, LogLevel: api.LogLevelWarning,
+		Plugins: []api.Plugin{wordsPlugin(), fzstdPlugin()}, LogLevel: api.LogLevelWarning,
 	})
 	if len(result.Errors) > 0 {
 		os.Exit(1) // esbuild has said why

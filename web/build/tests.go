@@ -18,6 +18,7 @@ func bundleTests(out string) {
 	result := api.Build(api.BuildOptions{
 		EntryPoints: entries, Outdir: out, EntryNames: "[name]", Bundle: true, Write: true, Platform: api.PlatformNode, Format: api.FormatESModule,
 		OutExtension: map[string]string{".js": ".mjs"}, JSX: api.JSXAutomatic, JSXImportSource: "preact", LogLevel: api.LogLevelWarning,
+		Plugins: []api.Plugin{fzstdPlugin()},
 	})
 	if len(result.Errors) > 0 {
 		os.Exit(1) // esbuild has said why

@@ -56,7 +56,7 @@ func TestEveryPromiseHasItsTests(t *testing.T) {
 // findAll looks for the tests that are named of a package or file, and returns how many those are.
 func findAll(t *testing.T, where, names string) (n int) {
 	t.Helper()
-	if strings.HasSuffix(where, ".mjs") {
+	if strings.HasSuffix(where, ".mjs") || strings.HasSuffix(where, ".ts") {
 		text, err := os.ReadFile(filepath.Join(repository, where))
 		if err != nil {
 			t.Error(err)

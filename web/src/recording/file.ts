@@ -1,24 +1,22 @@
 // Reads the file of a recording (Go: labs/record, where the format is described). It may be anybody's: sizes are bounded before
 // anything is unpacked, and what does not fit is a BadRecording.
 
-import { Decompress } from "fzstd";
 import { whole } from "../frame.ts";
 import { Kept } from "./kept.ts";
 import { Tail } from "./tail.ts";
+import { BadRecording, MAX_RAW, unpack } from "./unpack.ts";
 import type { Frame, Moment, SessionView, Snapshot } from "../types.ts";
 
-export class BadRecording extends Error {}
+export { BadRecording };
 
 const MAGIC = "podlab recording 1\n";
 const HEAD = 24;
 const MAX_FILE = 24 << 20; // bytes
-const MAX_RAW = 8 << 20; // bytes of a chunk
 const MAX_CHUNKS = 16 << 10;
 const MAX_SUM = 1 << 30; // bytes of all chunks
 const MAX_COLS = 400; // of a terminal, as wide as a large screen shows; xterm takes seconds for much more
 const MAX_ROWS = 150;
 const MAX_LENGTH = 4 * 3600_000; // ms
-const SLICE = 16 << 10; // bytes that are unpacked before their sum is looked at
 const TEXT = 64 << 20; // bytes of unpacked chunks that are remembered: an hour of most labs
 const PARSED = 8 << 20; // bytes of those whose frames are remembered as objects, which take ten times as much
 const SCREENS = 8 << 20; // letters of terminals at the beginnings of chunks that are remembered
@@ -100,7 +98,7 @@ export class Recording {
 
   constructor(readonly data: ArrayBuffer) {
     const chunks = walk(new Uint8Array(data));
-    this.header = readHeader(unpack(chunks[0]!));
+    this.header = readHeader(textOf(chunks[0]!));
     this.frames = chunks.filter((c) => c.kind === "f");
     this.casts = chunks.filter((c) => c.kind === "t");
     this.length = chunks.reduce((n, c) => Math.max(n, c.end), 0);
@@ -286,23 +284,7 @@ function walk(data: Uint8Array): Chunk[] {
   return chunks;
 }
 
-/** Unpacks a chunk, and stops at once when it holds more than its head says. */
-function unpack(c: Chunk): string {
-  const out = new Uint8Array(c.raw);
-  let at = 0;
-  const z = new Decompress((data) => {
-    if (at + data.length > out.length) throw new BadRecording("bomb");
-    out.set(data, at);
-    at += data.length;
-  });
-  try {
-    for (let i = 0; i < c.body.length; i += SLICE) z.push(c.body.subarray(i, i + SLICE), i + SLICE >= c.body.length);
-  } catch (e) {
-    throw e instanceof BadRecording ? e : new BadRecording("packing");
-  }
-  if (at !== out.length) throw new BadRecording("short");
-  return new TextDecoder().decode(out);
-}
+const textOf = (c: Chunk): string => unpack(c.body, c.raw);
 
 function parse(text: string): unknown {
   try {
@@ -322,7 +304,7 @@ function readHeader(text: string): Header {
 }
 
 function readLines(c: Chunk): Line[] {
-  const lines = unpack(c)
+  const lines = textOf(c)
     .split("\n")
     .filter(Boolean)
     .map((line): Line => {
@@ -352,7 +334,7 @@ function snapshotOf(line: Line): Snapshot {
 const sameNode = (a: SessionView, b: SessionView): boolean => a.generation === b.generation && (b.phase === "ready" || b.phase === "starting");
 
 function readEvents(c: Chunk): Event[] {
-  return unpack(c)
+  return textOf(c)
     .split("\n")
     .filter(Boolean)
     .map((line) => {
