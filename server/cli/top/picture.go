@@ -3,6 +3,7 @@ package top
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -37,8 +38,10 @@ type ghost struct {
 	at time.Time
 }
 
-// maxMoments are kept for the screen.
-const maxMoments = 100
+const (
+	maxMoments = 100     // are kept for the screen
+	maxWaiting = 1 << 13 // are kept until the agent is known: more than the daemon has of a node
+)
 
 func keyOf(p sandbox.Process) key { return key{p.PID, p.Start} }
 
@@ -76,10 +79,6 @@ func (p *picture) look(s sandbox.Snapshot, now time.Time) {
 func (p *picture) told(ms sandbox.Moments) {
 	p.lost += ms.Lost
 	for _, m := range ms.Items {
-		looking := m.PID == p.snapshot.Node.AgentPID && m.Kind == sandbox.MomentSetns // the agent enters networks to read them
-		if m.Kind == sandbox.MomentHidden || looking {
-			continue
-		}
 		if m.Kind == sandbox.MomentExit && !m.Thread && len(p.ends) < maxMoments {
 			p.ends[m.PID] = end(m)
 		}
@@ -88,6 +87,18 @@ func (p *picture) told(ms sandbox.Moments) {
 	if over := len(p.moments) - maxMoments; over > 0 {
 		p.moments = append([]sandbox.Moment(nil), p.moments[over:]...)
 	}
+}
+
+// newest are the last of the moments that are news: the agent, which enters a node's networks to read them, makes most of all.
+// Who that is is not known while its PID is negative.
+func newest(ms []sandbox.Moment, agent int) []sandbox.Moment {
+	if agent < 0 {
+		return ms[max(0, len(ms)-maxWaiting):]
+	}
+	ms = slices.DeleteFunc(ms, func(m sandbox.Moment) bool {
+		return m.Kind == sandbox.MomentHidden || m.Kind == sandbox.MomentSetns && m.PID == agent
+	})
+	return ms[max(0, len(ms)-maxMoments):]
 }
 
 func end(m sandbox.Moment) string {
