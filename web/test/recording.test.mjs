@@ -235,6 +235,21 @@ test("a file of the visitor's own, and files that are none", async () => {
   await page.context().close();
 });
 
+test("a file that is opened while the server is away says so, and opens when it is back", async () => {
+  const page = await open(browser, site.base, "/en/recording");
+  const buffer = Buffer.from(await (await fetch(site.base + FILE)).arrayBuffer());
+  const bring = () => page.locator("input[type=file]").setInputFiles({ name: "x.podlab", mimeType: "application/octet-stream", buffer });
+  await page.waitForFunction(() => document.querySelector("input[type=file]").onchange);
+  await page.context().setOffline(true);
+  await bring();
+  assert.match(await page.locator(".toast.error").innerText(), /does not answer/);
+  await page.context().setOffline(false);
+  await page.reload();
+  await bring();
+  await opened(page);
+  await page.context().close();
+});
+
 test("the lab page looks back while its views are paused, and is live again with one press", async () => {
   const page = await open(browser, site.base, "/en/l/sample/share?frames=change&pace=300");
   await page.waitForSelector("#tab-processes");

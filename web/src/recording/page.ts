@@ -84,10 +84,17 @@ async function lesson(r: Recording, id: string): Promise<void> {
   session.value = session.peek() && { ...session.peek()! }; // tells the new lesson
 }
 
+/** Loads for all moments what a view loads for some; false where the server does not answer. */
+const loaded = (): Promise<boolean> =>
+  loadIpc().then(
+    () => true,
+    () => false,
+  );
+
 async function open(data: ArrayBuffer): Promise<void> {
   try {
     const r = new Recording(data);
-    await loadIpc(); // what a view loads for some moments is there for all
+    if (!(await loaded())) return failed(new Refused({ code: "unavailable" }));
     const player = new Player({ length: () => r.length, show: (ms, smooth) => show(r, ms, smooth), next: (ms) => r.next(ms), before: (ms) => r.before(ms) });
     unbind();
     shown = null;

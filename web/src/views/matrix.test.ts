@@ -4,7 +4,7 @@ import { wholeSnapshot } from "../frame.ts";
 import type { Frame, Snapshot } from "../types.ts";
 import sidesFrames from "../../testdata/frames/sides.json";
 import manyFrames from "../../testdata/frames/many.json";
-import { column, digits, ofNode, rowsOf, sharing } from "./matrix.ts";
+import { column, digits, ofNode, rowsOf, sharing, there } from "./matrix.ts";
 import { sidesOf } from "./sides.ts";
 import { links } from "./sockets.ts";
 import { branches, changes, keyOf } from "./tree.ts";
@@ -48,6 +48,8 @@ test("a container that has ended, or is not there, has no namespace", () => {
   const rows = rowsOf(s, ["web", "nowhere"], false);
   assert.equal(rows[1]?.state, "absent");
   assert.equal(column(s, rows, "net")[1]?.inode, 0);
+  assert.equal(there(rows), 1);
+  assert.equal(there(rowsOf(s, ["nowhere"], true)), 0);
 });
 
 test("as many digits as tell inodes apart", () => {

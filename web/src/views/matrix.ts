@@ -33,6 +33,9 @@ export function rowsOf(s: Snapshot, ids: string[], node: boolean): Row[] {
   return rows;
 }
 
+/** How many of the rows are containers that are there: one that a step waits for has a row too. */
+export const there = (rows: Row[]): number => rows.filter((r) => r.id && r.state !== "absent").length;
+
 /** What stands below a container's name: infra, else the name of its first process, else why there is none. */
 function noteOf(s: Snapshot, c: Container): string {
   if (c.kind === "infra") return "infra";

@@ -5,7 +5,7 @@ import { useEffect } from "preact/hooks";
 import { HOST, Shape, marks, named, roleOf } from "../identity.tsx";
 import type { Snapshot } from "../types.ts";
 import { gap, join, joinAnd, load, t } from "../words.ts";
-import { type Cell, KINDS, type Kind, type Row, column, digits, ofNode, rowsOf, sharing } from "./matrix.ts";
+import { type Cell, KINDS, type Kind, type Row, column, digits, ofNode, rowsOf, sharing, there } from "./matrix.ts";
 import { type Side, sides } from "./sides.ts";
 import type { ViewProps } from "./props.ts";
 import { Tables, columns } from "./table.tsx";
@@ -46,16 +46,17 @@ function Card({ s, side }: { s: Snapshot; side: Side }) {
   const objects = s.ipc.filter((o) => rows.some((r) => r.ns?.ipc === o.ns));
   const Objects = useIpc(objects.length > 0)?.Objects;
   const o = side.pod ? `pod:${side.pod}` : "";
+  const title = titleOf(side, rows);
   return (
-    <section class="card nscard" tabIndex={list.length ? undefined : 0} data-o={o} aria-label={titleOf(side)}>
+    <section class="card nscard" tabIndex={list.length ? undefined : 0} data-o={o} aria-label={title}>
       <header>
-        <h3>{titleOf(side)}</h3>
+        <h3>{title}</h3>
         <span>{subtitle(s, rows)}</span>
       </header>
       <div class="nsbody">
-        <Matrix s={s} rows={rows} label={titleOf(side)} />
+        <Matrix s={s} rows={rows} label={title} />
         {list.length > 0 && <hr />}
-        {list.length > 0 && <Tree list={list} label={t("tree.label", { name: titleOf(side) })} />}
+        {list.length > 0 && <Tree list={list} label={t("tree.label", { name: title })} />}
         {Objects && objects.length > 0 && <Objects s={s} rows={rows} list={objects} />}
       </div>
     </section>
@@ -67,7 +68,7 @@ function Waiting({ side }: { side: Side }) {
   return (
     <section class="card waiting">
       <header>
-        <h3>{titleOf(side)}</h3>
+        <h3>{titleOf(side, [])}</h3>
         <span>{t("ns.waiting")}</span>
       </header>
       <p class="hint">{t("ns.waiting.pod", { name: side.waiting })}</p>
@@ -75,10 +76,10 @@ function Waiting({ side }: { side: Side }) {
   );
 }
 
-export function titleOf(side: Side): string {
+export function titleOf(side: Side, rows: Row[]): string {
   if (side.pod) return t("ns.pod", { name: side.pod });
-  if (side.ids.length === 0 && side.key === "all") return t("ns.node");
-  return t("ns.containers", { n: side.ids.length });
+  const n = there(rows);
+  return n ? t("ns.containers", { n }) : t("ns.node");
 }
 
 /** The short sentence beside the title. The user namespace is everybody's on a node and so not worth a word here. */
