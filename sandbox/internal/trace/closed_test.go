@@ -215,17 +215,24 @@ func TestEBPFTellsFailedConnects(t *testing.T) {
 	}
 }
 
-// runHold opens as many Unix sockets as it is told, with as many programs as that takes, and holds them until the file is at its end.
-func runHold(sockets, until string) {
+// runHold opens as many sockets as it is told, with as many programs as that takes, and holds them until the file is at its end: Unix sockets
+// with a name, or TCP sockets that listen.
+func runHold(proto, sockets, until string) {
 	const each = 4000 // descriptors that a process may have anywhere
 	n, err := strconv.Atoi(sockets)
 	check(err)
-	for range min(n, each) {
+	check(unix.Unshare(unix.CLONE_NEWNET)) // where all ports are free
+	for i := range min(n, each) {
+		if proto == "tcp" {
+			fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+			check(errors.Join(err, unix.Bind(fd, &unix.SockaddrInet4{Port: 1024 + i}), unix.Listen(fd, 1)))
+			continue
+		}
 		fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 		check(errors.Join(err, unix.Bind(fd, &unix.SockaddrUnix{}))) // the kernel gives it a name
 	}
 	if n > each {
-		check(exec.Command("/proc/self/exe", "hold", strconv.Itoa(n-each), until).Run())
+		check(exec.Command("/proc/self/exe", "hold", proto, strconv.Itoa(n-each), until).Run())
 		return
 	}
 	_, err = os.ReadFile(until)
@@ -235,22 +242,32 @@ func runHold(sockets, until string) {
 // What a node holds costs it ends of its own sockets, which are counted, and none of another node's.
 func TestHeldSocketsAreTheNodesOwn(t *testing.T) {
 	needRoot(t)
+	for _, c := range []struct {
+		proto, begin string
+		held         int
+	}{
+		{"unix", sandbox.MomentBind, maxTold + 1000},
+		{"tcp", sandbox.MomentListen, maxOwners/2 + 1000}, // each is kept by its port, too
+	} {
+		t.Run(c.proto, func(t *testing.T) { heldSocketsAreTheNodesOwn(t, c.proto, c.begin, c.held) })
+	}
+}
+
+func heldSocketsAreTheNodesOwn(t *testing.T, proto, begin string, held int) {
 	tr, got := listen(t, KindEBPF)
 	quiet, greedy := newPIDNS(t), newPIDNS(t)
 	must(t, tr.Add(quiet.inode, quiet.pid))
 	must(t, tr.Add(greedy.inode, greedy.pid))
 	gate := filepath.Join(t.TempDir(), "gate")
 	must(t, unix.Mkfifo(gate, 0o600))
-	quiet.starts(t, "/proc/self/exe\thold\t1\t"+gate+"\n")
-	got.until(t, quiet.inode, func(all []sandbox.Moment) bool { return len(ofKind(all, sandbox.MomentBind)) == 1 })
+	quiet.starts(t, "/proc/self/exe\thold\t"+proto+"\t1\t"+gate+"\n")
+	got.until(t, quiet.inode, func(all []sandbox.Moment) bool { return len(ofKind(all, begin)) == 1 })
 
-	const held = maxTold + 1000
-	greedy.run(t, fmt.Sprintf("/proc/self/exe\thold\t%d\t/dev/null\n", held))
+	greedy.run(t, fmt.Sprintf("/proc/self/exe\thold\t%s\t%d\t/dev/null\n", proto, held))
 	must(t, os.WriteFile(gate, nil, 0))
 	quiet.says(t, isDone)
 	got.until(t, quiet.inode, func(all []sandbox.Moment) bool { return len(ofKind(all, sandbox.MomentClose)) == 1 })
-
 	got.until(t, greedy.inode, func(all []sandbox.Moment) bool {
-		return len(ofKind(all, sandbox.MomentBind, sandbox.MomentClose))+got.missing(greedy.inode) >= 2*held
+		return len(ofKind(all, begin, sandbox.MomentClose))+got.missing(greedy.inode) >= 2*held
 	})
 }

@@ -82,7 +82,7 @@ func runThreads(how string) {
 		runFlood(os.Args[2])
 		return
 	case "hold":
-		runHold(os.Args[2], os.Args[3])
+		runHold(os.Args[2], os.Args[3], os.Args[4])
 		return
 	case "leader":
 	default:

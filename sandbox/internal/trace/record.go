@@ -26,7 +26,8 @@ const (
 	entryCount   int16 = 16 // events in it
 	entrySockets int16 = 24 // those of sockets among them
 	entryTold    int16 = 32 // sockets in the map told, signed: a node may be added while some of it are there
-	entrySize          = 40
+	entryOwned   int16 = 40 // those in the map of owners, in the same way
+	entrySize          = 48
 )
 
 // Layout of a record in the ring, in bytes, in the machine's own byte order.

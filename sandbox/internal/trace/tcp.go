@@ -42,7 +42,8 @@ const (
 	ownerComm   int16 = 16
 	ownerSize         = 32
 
-	maxOwners = 16384 // sockets; the longest unused are forgotten
+	maxOwners  = 32768 // sockets; the longest unused are forgotten
+	ownersEach = 1024  // of one node: beyond that the end of one is counted as lost when its beginning is told
 )
 
 // More slots on the stack: see program.go.
@@ -115,12 +116,12 @@ func (a *assembly) ownSocket() {
 	a.remember(slotUpid2+int16(a.at.upidNr), ownerInside)
 	a.follow(slotUpid2+int16(a.at.upidNS), a.at.nsInum, asm.R10, slotOwner+ownerPIDNS, 4)
 	a.remember(slotKey, ownerNode)
-	a.update(slotSock)
+	a.own(slotSock)
 	a.add(
 		asm.LoadMem(asm.R1, asm.R10, slotAfter, asm.DWord),
 		asm.JNE.Imm(asm.R1, unix.BPF_TCP_LISTEN, "end"), // a connection is told of when it is there, or refused
 	)
-	a.update(slotPort)
+	a.own(slotPort)
 	a.add(asm.Ja.Label("tell"))
 }
 
@@ -141,6 +142,27 @@ func (a *assembly) ownersOf(slot int16) {
 	)
 }
 
+// own keeps the owner on the stack, of the node in R8, under the key in a slot, where the node has room for it.
+func (a *assembly) own(slot int16) {
+	name := strconv.Itoa(len(a.ins))
+	a.ownersOf(slot)
+	a.add(
+		asm.FnMapLookupElem.Call(),
+		asm.JNE.Imm(asm.R0, 0, "again"+name),
+		asm.LoadMem(asm.R1, asm.R8, entryOwned, asm.DWord),
+		asm.JSGE.Imm(asm.R1, ownersEach, "full"+name),
+	)
+	a.update(slot)
+	a.countOwned(1)
+	a.add(asm.Ja.Label("owned" + name))
+	a.label("full" + name)
+	a.lose()
+	a.add(asm.Ja.Label("owned" + name))
+	a.label("again" + name)
+	a.update(slot)
+	a.label("owned" + name)
+}
+
 func (a *assembly) update(slot int16) {
 	a.ownersOf(slot)
 	a.add(
@@ -149,6 +171,22 @@ func (a *assembly) update(slot int16) {
 		asm.Mov.Imm(asm.R4, 0),
 		asm.FnMapUpdateElem.Call(),
 	)
+}
+
+// disown deletes the owner under the key in a slot, of the node in R8, which is 0 where that is gone. What comes next is called then.
+func (a *assembly) disown(slot int16, then string) {
+	a.ownersOf(slot)
+	a.add(
+		asm.FnMapDeleteElem.Call(),
+		asm.JNE.Imm(asm.R0, 0, then),
+		asm.JEq.Imm(asm.R8, 0, then),
+	)
+	a.countOwned(-1)
+	a.label(then)
+}
+
+func (a *assembly) countOwned(change int32) {
+	a.add(asm.Mov.Imm(asm.R1, change), asm.AddAtomic.Mem(asm.R8, asm.R1, asm.DWord, entryOwned))
 }
 
 // theirSocket finds whose socket it is that was connected or ended, or ends the program.
@@ -169,37 +207,43 @@ func (a *assembly) theirSocket() {
 			asm.StoreMem(asm.R10, slotOwner+at, asm.R1, asm.DWord),
 		)
 	}
+	a.ownersNode()
 	a.add(
 		asm.LoadMem(asm.R1, asm.R10, slotAfter, asm.DWord),
 		asm.JEq.Imm(asm.R1, unix.BPF_TCP_CLOSE, "forget"),
+		asm.JEq.Imm(asm.R8, 0, "end"),
 	)
-	a.update(slotSock)
+	a.own(slotSock)
 	a.add(asm.Ja.Label("tell"))
 	a.label("forget")
-	a.ownersOf(slotSock)
+	a.disown(slotSock, "disowned")
 	a.add(
-		asm.FnMapDeleteElem.Call(),
 		asm.LoadMem(asm.R1, asm.R10, slotBefore, asm.DWord),
-		asm.JNE.Imm(asm.R1, unix.BPF_TCP_LISTEN, "tell"),
+		asm.JNE.Imm(asm.R1, unix.BPF_TCP_LISTEN, "gone"),
 	)
-	a.ownersOf(slotPort)
-	a.add(asm.FnMapDeleteElem.Call())
+	a.disown(slotPort, "gone")
+	a.add(asm.JEq.Imm(asm.R8, 0, "end"))
+}
+
+// ownersNode leaves the entry of the owner's node in R8, 0 when that is gone, and its inode in slotKey.
+func (a *assembly) ownersNode() {
+	a.add(
+		asm.LoadMem(asm.R1, asm.R10, slotOwner+ownerNode, asm.Word),
+		asm.StoreMem(asm.R10, slotKey, asm.R1, asm.Word),
+		asm.LoadMapPtr(asm.R1, a.nodes),
+		asm.Mov.Reg(asm.R2, asm.R10),
+		asm.Add.Imm(asm.R2, int32(slotKey)),
+		asm.FnMapLookupElem.Call(),
+		asm.Mov.Reg(asm.R8, asm.R0),
+	)
 }
 
 // tellSocket writes the record of the socket and its owner.
 func (a *assembly) tellSocket() {
 	a.add(
-		asm.LoadMem(asm.R1, asm.R10, slotOwner+ownerNode, asm.Word),
-		asm.StoreMem(asm.R10, slotKey, asm.R1, asm.Word),
 		asm.Mov.Imm(asm.R1, 0),
 		asm.StoreMem(asm.R10, slotUpid, asm.R1, asm.DWord),
 		asm.StoreMem(asm.R10, slotUpid+8, asm.R1, asm.DWord),
-		asm.LoadMapPtr(asm.R1, a.nodes),
-		asm.Mov.Reg(asm.R2, asm.R10),
-		asm.Add.Imm(asm.R2, int32(slotKey)),
-		asm.FnMapLookupElem.Call(),
-		asm.JEq.Imm(asm.R0, 0, "end"), // the node is gone
-		asm.Mov.Reg(asm.R8, asm.R0),
 	)
 	a.allowSocket()
 	a.reserve(recordTCP, recordSize+tcpSize)
