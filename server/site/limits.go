@@ -13,7 +13,7 @@ type Limits struct {
 	PerLearner int // requests a minute of one learner. Default 600
 	Costly     int // starts and resets a minute of one learner. Default 20
 	Sockets    int // websockets of one learner at a time. Default 32
-	AllSockets int // of all learners together. Default 8000: each takes two descriptors
+	AllSockets int // of all learners together, three quarters of them from one address. Default 8000: each takes two descriptors
 }
 
 func (l Limits) perAddress() int { return either(l.PerAddress, 3000) }
@@ -22,6 +22,8 @@ func (l Limits) costly() int     { return either(l.Costly, 20) }
 func (l Limits) sockets() int    { return either(l.Sockets, 32) }
 
 func (l Limits) allSockets() int { return either(l.AllSockets, 8000) }
+
+func (l Limits) addressSockets() int { return max(1, l.allSockets()*3/4) }
 
 func either(n, fallback int) int {
 	if n > 0 {

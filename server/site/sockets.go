@@ -26,6 +26,7 @@ type sockets struct {
 	mu      sync.Mutex
 	stopped bool
 	each    map[string]int // by learner
+	near    map[string]int // by address: cookies are free, so learners are no bound of who takes all
 	all     int
 	open    sync.WaitGroup
 }
@@ -33,31 +34,37 @@ type sockets struct {
 func newSockets(limits Limits) *sockets {
 	// The sockets' own lifetime: from New to Close.
 	ctx, stop := context.WithCancel(context.Background())
-	return &sockets{ctx: ctx, stop: stop, limits: limits, each: map[string]int{}}
+	return &sockets{ctx: ctx, stop: stop, limits: limits, each: map[string]int{}, near: map[string]int{}}
 }
 
-// enter takes a place for one socket of a learner; leave gives it back.
-func (s *sockets) enter(learner string) (leave func(), err error) {
+// enter takes a place for one socket of a learner at an address; leave gives it back.
+func (s *sockets) enter(learner, address string) (leave func(), err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.stopped {
 		return nil, sandbox.Errorf(sandbox.CodeUnavailable)
 	}
-	if s.each[learner] >= s.limits.sockets() || s.all >= s.limits.allSockets() {
+	if s.each[learner] >= s.limits.sockets() || s.near[address] >= s.limits.addressSockets() || s.all >= s.limits.allSockets() {
 		return nil, errTooMany
 	}
 	s.each[learner]++
+	s.near[address]++
 	s.all++
 	s.open.Add(1)
 	return func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.all--
-		if s.each[learner]--; s.each[learner] == 0 {
-			delete(s.each, learner)
-		}
+		fewer(s.each, learner)
+		fewer(s.near, address)
 		s.open.Done()
 	}, nil
+}
+
+func fewer(count map[string]int, key string) {
+	if count[key]--; count[key] == 0 {
+		delete(count, key)
+	}
 }
 
 func (s *sockets) closing() bool {
@@ -92,7 +99,11 @@ func (s *Site) upgrade(w http.ResponseWriter, r *http.Request, kind string) (*so
 	if !s.ownOrigin(r) {
 		return nil, nil, sandbox.Errorf(sandbox.CodeDenied)
 	}
-	leave, err := s.sockets.enter(who(r))
+	from, err := byAddress(r)
+	if err != nil {
+		return nil, nil, err
+	}
+	leave, err := s.sockets.enter(who(r), from)
 	if err != nil {
 		return nil, nil, err
 	}
