@@ -1,6 +1,7 @@
 package top
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -84,6 +85,7 @@ func (p *picture) told(ms sandbox.Moments) {
 		}
 		p.moments = append(p.moments, m)
 	}
+	slices.SortStableFunc(p.moments, func(a, b sandbox.Moment) int { return cmp.Compare(a.Time, b.Time) }) // agent and kernel tell each on their own
 	if over := len(p.moments) - maxMoments; over > 0 {
 		p.moments = append([]sandbox.Moment(nil), p.moments[over:]...)
 	}

@@ -141,6 +141,18 @@ func TestLookingIsNoNews(t *testing.T) {
 	}
 }
 
+// TestNewestIsLast: the agent and the kernel tell each what they saw, and what was before they were asked.
+func TestNewestIsLast(t *testing.T) {
+	p := picture{ends: map[int]string{}}
+	p.told(sandbox.Moments{Items: []sandbox.Moment{{PID: 2, Time: 20}, {PID: 4, Time: 40}}})
+	p.told(sandbox.Moments{Items: []sandbox.Moment{{PID: 1, Time: 10}, {PID: 3, Time: 30}}})
+	for i, m := range p.moments {
+		if m.PID != i+1 {
+			t.Errorf("at %d: %+v", i, m)
+		}
+	}
+}
+
 func node(t *testing.T) (*fake.Nodes, Node, *fake.Agent) {
 	t.Helper()
 	nodes := fake.New()
@@ -206,13 +218,13 @@ func TestScreen(t *testing.T) {
 	see("sidecar", has("demo/side"))
 	screen.SetSize(120, 30)
 	see("wider screen", has("the same letter is the same namespace"))
-	nodes.Kernel("n1", sandbox.Moment{Kind: sandbox.MomentExec, PID: 77, Name: "true", Path: "/bin/true", Time: 1})
+	nodes.Kernel("n1", sandbox.Moment{Kind: sandbox.MomentExec, PID: 77, Name: "true", Path: "/bin/true", Time: sinceBoot().Microseconds()})
 	see("exec", has("exec      true (77) /bin/true"))
 	agent.Exit("demo/side", sandbox.Exit{Code: 7})
 	see("the container's end", has("ended"))
 	screen.InjectKey(tcell.KeyRune, 'p', 0)
 	see("pause", has("PAUSED"))
-	nodes.Kernel("n1", sandbox.Moment{Kind: sandbox.MomentExec, PID: 78, Name: "later", Time: 2})
+	nodes.Kernel("n1", sandbox.Moment{Kind: sandbox.MomentExec, PID: 78, Name: "later", Time: sinceBoot().Microseconds()})
 	screen.InjectKey(tcell.KeyUp, 0, 0) // draws again
 	if text := see("pause", has("PAUSED")); strings.Contains(text, "later (78)") {
 		t.Error("the picture changed while it was paused")
@@ -222,7 +234,7 @@ func TestScreen(t *testing.T) {
 		t.Error("still paused")
 	}
 	nodes.Lose("n1", 3)
-	nodes.Kernel("n1", sandbox.Moment{Kind: sandbox.MomentExec, PID: 79, Name: "after", Time: 3})
+	nodes.Kernel("n1", sandbox.Moment{Kind: sandbox.MomentExec, PID: 79, Name: "after", Time: sinceBoot().Microseconds()})
 	see("loss", has("(lost 3)"))
 	screen.InjectKey(tcell.KeyRune, 'q', 0)
 	if err := <-ended; err != nil {
