@@ -23,7 +23,7 @@ import (
 // closers are the programs that let the sockets of runClosings go, by what each socket is called.
 var closers = map[string]string{
 	"close": "exe", "twice": "exe", "dup3": "exe", "range": "exe", "message": "exe", "reading": "exe", "high": "exe",
-	"dup2": "perl", "exec": "true", "exit": "sh", "killed": "sleep",
+	"dup2": "perl", "exec": "true", "exit": "sh", "killed": "cat",
 }
 
 // runClosings lets go of a socket in each way that there is, one after the other.
@@ -59,7 +59,7 @@ func runClosings(name string) {
 	} {
 		bequeath(open(way[0]), way[1:]...)
 	}
-	bequeath(open("killed"), "sleep", "1000")
+	bequeath(open("killed"), "cat")
 
 	fd = open("high") // held until the end, beyond the first word of the table of open descriptors
 	check(errors.Join(unix.Dup3(fd, 200, unix.O_CLOEXEC), unix.Close(fd)))
@@ -97,17 +97,23 @@ func closeWhileRead(fd int) {
 	}
 }
 
-// bequeath leaves a socket to a program, as its descriptor 3. Its input ends when nobody else has the socket any more.
+// bequeath leaves a socket to a program, as its descriptor 3. Its input ends when nobody else has the socket any more; cat is killed instead,
+// once it has answered: a process that is killed in its execve may end without having executed anything.
 func bequeath(fd int, argv ...string) {
 	file := os.NewFile(uintptr(fd), "socket")
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.ExtraFiles = []*os.File{file}
 	in, err := cmd.StdinPipe()
 	check(err)
-	check(errors.Join(cmd.Start(), file.Close(), in.Close()))
-	if argv[0] == "sleep" {
-		check(cmd.Process.Kill())
+	out, err := cmd.StdoutPipe()
+	check(err)
+	check(errors.Join(cmd.Start(), file.Close()))
+	if argv[0] == "cat" {
+		_, err := in.Write([]byte{'\n'})
+		_, err2 := out.Read(make([]byte, 1))
+		check(errors.Join(err, err2, cmd.Process.Kill()))
 	}
+	check(in.Close())
 	_ = cmd.Wait()
 }
 
