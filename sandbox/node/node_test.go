@@ -7,10 +7,13 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"podlab/sandbox"
 	"podlab/sandbox/internal/sandboxtest"
@@ -413,6 +416,44 @@ func TestNodeShellIsWalled(t *testing.T) {
 		lines := strings.Split(strings.TrimSpace(out), "\n")
 		if lines[len(lines)-1] != c.want {
 			t.Errorf("%s: %q, want %q", c.script, out, c.want)
+		}
+	}
+}
+
+// TestAgentsLooksAreNotTold: the agent enters a pod's network at each look; of what entered one only others are told of, also by the next daemon.
+func TestAgentsLooksAreNotTold(t *testing.T) {
+	d := sandboxtest.Start(t)
+	n := d.Node(t, sandbox.NodeSpec{})
+	ctx, agent := t.Context(), d.Agent(n)
+	apply(ctx, t, agent, `{"apiVersion":"v1","kind":"Pod","metadata":{"name":"p"},"spec":{"containers":[{"name":"a","image":"busybox","command":["sleep","1000"]}]}}`)
+	s := until(ctx, t, agent, "the pod", func(s sandbox.Snapshot) bool { return find(s, "p/a").State == sandbox.StateRunning })
+	pid := strconv.Itoa(find(s, "p/a").PID)
+	w := newWitness(ctx, t, d, n.Spec.ID)
+	for life := range 2 {
+		for range 5 {
+			if _, err := agent.Snapshot(ctx); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if out, exit := in(ctx, t, agent, "", "nsenter", "-n", "-t", pid, "true"); exit.Code != 0 {
+			t.Fatal(exit, out)
+		}
+		by := func(all []sandbox.Moment, own bool) (n int) {
+			for _, m := range all {
+				if m.Kind == sandbox.MomentSetns && (m.PID == s.Node.AgentPID) == own && (own || m.Name == "nsenter") {
+					n++
+				}
+			}
+			return n
+		}
+		all := w.until(ctx, t, func(all []sandbox.Moment) bool { return by(all, false) == 1 })
+		if n := by(all, true); n > 0 {
+			t.Errorf("the agent has entered %d namespaces, it is told, in life %d of the daemon", n, life)
+		}
+		if life == 0 {
+			d.Stop(t, unix.SIGKILL)
+			d.Restart(t)
+			w = newWitness(ctx, t, d, n.Spec.ID)
 		}
 	}
 }

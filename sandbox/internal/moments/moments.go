@@ -26,11 +26,17 @@ type Tracer interface {
 type Logs struct {
 	tracer Tracer
 	mu     sync.RWMutex
-	of     map[uint64]Log
+	of     map[uint64]*node
+}
+
+// node is one life of a node.
+type node struct {
+	log   Log
+	agent agent
 }
 
 // New returns the logs that a tracer fills.
-func New(tracer Tracer) *Logs { return &Logs{tracer: tracer, of: make(map[uint64]Log)} }
+func New(tracer Tracer) *Logs { return &Logs{tracer: tracer, of: make(map[uint64]*node)} }
 
 // Begin begins the log of the node with that pid namespace and init, or, given that of the node's earlier life, goes on with it. Its last
 // number is kept in the directory dir.
@@ -44,10 +50,13 @@ func (l *Logs) Begin(pidns uint64, init int, dir string, earlier Log) (log Log, 
 	if err != nil {
 		return nil, err
 	}
+	n := &node{log: log}
 	l.mu.Lock()
-	l.of[pidns] = log
+	l.of[pidns] = n
 	l.mu.Unlock()
-	return log, l.tracer.Add(pidns, init)
+	err = l.tracer.Add(pidns, init)
+	n.agent.find(init)
+	return log, err
 }
 
 // End ends what comes to the log of a pid namespace. It does not close the log.
@@ -58,26 +67,26 @@ func (l *Logs) End(pidns uint64) {
 	delete(l.of, pidns)
 }
 
-func (l *Logs) find(pidns uint64) Log {
+func (l *Logs) find(pidns uint64) *node {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
 	return l.of[pidns]
 }
 
-// Sink takes what the tracer sees; that of no node is dropped.
+// Sink takes what the tracer sees; that of no node is dropped, and so are an agent's looks.
 func (l *Logs) Sink() trace.Sink {
 	return trace.Sink{
 		Moment: func(pidns uint64, one sandbox.Moment) {
-			if log := l.find(pidns); log != nil {
-				log.Add(func(number uint64) sandbox.Moment {
+			if n := l.find(pidns); n != nil && !n.agent.looks(&one) {
+				n.log.Add(func(number uint64) sandbox.Moment {
 					one.Source, one.Seq = sandbox.SourceKernel, number
 					return one
 				})
 			}
 		},
-		Lost: func(pidns uint64, n uint64) {
-			if log := l.find(pidns); log != nil {
-				log.Lose(n)
+		Lost: func(pidns uint64, lost uint64) {
+			if n := l.find(pidns); n != nil {
+				n.log.Lose(lost)
 			}
 		},
 	}

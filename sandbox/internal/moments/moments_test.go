@@ -1,6 +1,8 @@
 package moments
 
 import (
+	"fmt"
+	"slices"
 	"testing"
 
 	"podlab/sandbox"
@@ -60,4 +62,38 @@ func TestMomentsGoToTheirNode(t *testing.T) {
 	}
 	next.Close()
 	two.Close()
+}
+
+// TestAgentsLooksAreNotKept: what an agent enters is no news; what others enter is, and its own forks are.
+func TestAgentsLooksAreNotKept(t *testing.T) {
+	logs := New(traced{})
+	sink := logs.Sink()
+	log, err := logs.Begin(1, 1<<30, t.TempDir(), nil) // no such process
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	for _, one := range []sandbox.Moment{
+		{Kind: sandbox.MomentSetns, PID: 7}, // nobody knows yet who that is
+		{Kind: sandbox.MomentFork, PID: 8, PPID: 1, Thread: true},
+		{Kind: sandbox.MomentSetns, PID: 8},
+		{Kind: sandbox.MomentFork, PID: 9, PPID: 1},
+		{Kind: sandbox.MomentSetns, PID: 9, Thread: true}, // is not kept
+		{Kind: sandbox.MomentFork, PID: 10, PPID: 9},
+		{Kind: sandbox.MomentSetns, PID: 10},
+		{Kind: sandbox.MomentUnshare, PID: 9},
+		{Kind: sandbox.MomentFork, PID: 11, PPID: 1}, // its next life
+		{Kind: sandbox.MomentSetns, PID: 11},         // is not kept
+		{Kind: sandbox.MomentSetns, PID: 9},
+	} {
+		sink.Moment(1, one)
+	}
+	var got []string
+	for _, one := range log.Items() {
+		got = append(got, fmt.Sprint(one.Seq, " ", one.Kind, " ", one.PID))
+	}
+	want := []string{"1 setns 7", "2 fork 8", "3 setns 8", "4 fork 9", "5 fork 10", "6 setns 10", "7 unshare 9", "8 fork 11", "9 setns 9"}
+	if !slices.Equal(got, want) {
+		t.Errorf("kept:\n%q, want\n%q", got, want)
+	}
 }

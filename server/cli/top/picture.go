@@ -39,10 +39,8 @@ type ghost struct {
 	at time.Time
 }
 
-const (
-	maxMoments = 100     // are kept for the screen
-	maxWaiting = 1 << 13 // are kept until the agent is known: more than the daemon has of a node
-)
+// maxMoments are kept for the screen.
+const maxMoments = 100
 
 func keyOf(p sandbox.Process) key { return key{p.PID, p.Start} }
 
@@ -80,6 +78,9 @@ func (p *picture) look(s sandbox.Snapshot, now time.Time) {
 func (p *picture) told(ms sandbox.Moments) {
 	p.lost += ms.Lost
 	for _, m := range ms.Items {
+		if m.Kind == sandbox.MomentHidden {
+			continue
+		}
 		if m.Kind == sandbox.MomentExit && !m.Thread && len(p.ends) < maxMoments {
 			p.ends[m.PID] = end(m)
 		}
@@ -89,18 +90,6 @@ func (p *picture) told(ms sandbox.Moments) {
 	if over := len(p.moments) - maxMoments; over > 0 {
 		p.moments = append([]sandbox.Moment(nil), p.moments[over:]...)
 	}
-}
-
-// newest are the last of the moments that are news: the agent, which enters a node's networks to read them, makes most of all.
-// Who that is is not known while its PID is negative.
-func newest(ms []sandbox.Moment, agent int) []sandbox.Moment {
-	if agent < 0 {
-		return ms[max(0, len(ms)-maxWaiting):]
-	}
-	ms = slices.DeleteFunc(ms, func(m sandbox.Moment) bool {
-		return m.Kind == sandbox.MomentHidden || m.Kind == sandbox.MomentSetns && m.PID == agent
-	})
-	return ms[max(0, len(ms)-maxMoments):]
 }
 
 func end(m sandbox.Moment) string {

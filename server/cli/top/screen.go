@@ -96,35 +96,21 @@ func (v *view) take(n news) {
 	if n.err != nil {
 		v.error = n.err.Error()
 	}
-	if n.Snapshot != nil {
-		v.next = n.Snapshot
-	}
 	if n.Moments != nil {
 		v.news.Lost += n.Moments.Lost
 		v.news.Items = append(v.news.Items, n.Moments.Items...)
+		v.news.Items = v.news.Items[max(0, len(v.news.Items)-maxMoments):]
 	}
-	v.news.Items = newest(v.news.Items, v.agent())
+	if n.Snapshot != nil {
+		v.next = n.Snapshot
+	}
 	if !v.paused {
 		v.goOn()
 	}
 }
 
-// agent is the agent's PID in the newest snapshot, -1 before the first.
-func (v *view) agent() int {
-	switch {
-	case v.next != nil:
-		return v.next.Node.AgentPID
-	case v.pic.born != nil:
-		return v.pic.snapshot.Node.AgentPID
-	}
-	return -1
-}
-
-// goOn brings the picture up to date. Moments wait for the first snapshot, which tells whose they are.
+// goOn brings the picture up to date.
 func (v *view) goOn() {
-	if v.agent() < 0 {
-		return
-	}
 	v.pic.told(v.news)
 	v.news = sandbox.Moments{}
 	if v.next != nil {

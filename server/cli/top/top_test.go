@@ -125,22 +125,6 @@ func TestGoneLingers(t *testing.T) {
 	}
 }
 
-// TestLookingIsNoNews: the agent, which enters networks to read them, pushes nothing off the screen, before it is known or after.
-func TestLookingIsNoNews(t *testing.T) {
-	looks := make([]sandbox.Moment, 2*maxMoments)
-	for i := range looks {
-		looks[i] = sandbox.Moment{Kind: sandbox.MomentSetns, PID: 13}
-	}
-	v := view{pic: picture{ends: map[int]string{}}}
-	for pid := 20; pid < 22; pid++ {
-		v.take(news{Update: sandbox.Update{Moments: &sandbox.Moments{Items: append([]sandbox.Moment{{Kind: sandbox.MomentExec, PID: pid}}, looks...)}}})
-		v.take(news{Update: sandbox.Update{Snapshot: &sandbox.Snapshot{Node: sandbox.NodeView{AgentPID: 13}}}})
-	}
-	if got := v.pic.moments; len(got) != 2 || got[0].PID != 20 || got[1].PID != 21 {
-		t.Errorf("%d moments: %+v", len(got), got)
-	}
-}
-
 // TestNewestIsLast: the agent and the kernel tell each what they saw, and what was before they were asked.
 func TestNewestIsLast(t *testing.T) {
 	p := picture{ends: map[int]string{}}
