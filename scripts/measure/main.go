@@ -53,6 +53,7 @@ type bench struct {
 	idlers    int
 	active    int
 	record    time.Duration
+	thinks    time.Duration
 	course    string
 	host      *host
 }
@@ -64,6 +65,7 @@ func main() {
 	flag.StringVar(&b.lab, "lab", "3.1-infra-container", "lab whose page the websockets belong to")
 	flag.IntVar(&b.idlers, "idle", 40, "how many idle learners")
 	flag.DurationVar(&b.record, "record", 3*time.Minute, "how long a session is recorded; an hour is worked out from it")
+	flag.DurationVar(&b.thinks, "thinks", 20*time.Second, "from a command of that session to the next")
 	flag.IntVar(&b.active, "active", 40, "how many active learners, of whom one has a browser")
 	flag.StringVar(&b.course, "course", "labs/testdata/course", "`folder` of a course whose first lab begins with a pod")
 	flag.Usage = func() {

@@ -19,12 +19,9 @@ import (
 	"podlab/sandbox"
 )
 
-const (
-	hour   = time.Hour
-	thinks = 20 * time.Second // from command to command
-)
+const hour = time.Hour
 
-// A learner of lab 3.1 types these, one every 20 seconds.
+// A learner of lab 3.1 types these, one after the other.
 var commands = []string{
 	"ps -ef", "lsns", "container ls", "container exec client wget -q -O - http://localhost",
 	"container run -d --name extra --net container:web busybox sleep 1000",
@@ -42,7 +39,7 @@ func benchRecording(ctx context.Context, b *bench) error {
 		return err
 	}
 	figure("recording.size", float64(len(data))*hour.Seconds()/short.Length().Seconds()/1e6, "MB/h")
-	remark("%s, first step, %s with a command every %s: %d bytes", b.lab, short.Length().Round(time.Second), thinks, len(data))
+	remark("%s, first step, %s with a command every %s: %d bytes", b.lab, short.Length().Round(time.Second), b.thinks, len(data))
 	path := filepath.Join(b.run, "hour"+record.Extension)
 	file, err := os.Create(path)
 	if err != nil {
@@ -90,7 +87,7 @@ func (b *bench) recorded(ctx context.Context) ([]byte, error) {
 
 // study types commands until the recording is long enough.
 func (b *bench) study(ctx context.Context, term *terminal) error {
-	turn := time.NewTicker(thinks)
+	turn := time.NewTicker(b.thinks)
 	defer turn.Stop()
 	end := time.After(b.record)
 	for i := 0; ; i++ {
