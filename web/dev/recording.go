@@ -35,6 +35,10 @@ func recordingFile(w http.ResponseWriter, r *http.Request) {
 		_, _ = w.Write(long())
 		return
 	}
+	if make, ok := hostile[r.PathValue("id")]; ok {
+		_, _ = w.Write(make())
+		return
+	}
 	_, _ = w.Write(recorded())
 }
 

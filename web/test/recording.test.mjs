@@ -235,6 +235,41 @@ test("a file of the visitor's own, and files that are none", async () => {
   await page.context().close();
 });
 
+test("a hostile file is refused, or shown within bounds, and never holds the page", { timeout: 300_000 }, async () => {
+  for (const [id, refused] of Object.entries({ lists: false, elements: true, levels: true, lines: true, states: true, chunks: false, casts: false })) {
+    const page = await open(browser, site.base, replay("en", `/api/recordings/${id}/file`), {
+      prepare: (page) =>
+        page.addInitScript(() => {
+          window.held = 0; // ms for which the page did nothing else, at most
+          let last = performance.now();
+          setInterval(() => {
+            window.held = Math.max(window.held, performance.now() - last);
+            last = performance.now();
+          }, 20);
+        }),
+    });
+    const within = async (what) => {
+      const held = await page.evaluate(() => new Promise((done) => setTimeout(() => (done(window.held), (window.held = 0)), 100)));
+      assert.ok(held < 4000, `${id}: ${what} held the page for ${held} ms`);
+    };
+    if (refused) await page.waitForSelector(".toast.error");
+    else await page.waitForSelector('#main[data-phase="ready"]');
+    await within("opening");
+    if (!refused) {
+      await page.locator(".timebar input").focus();
+      await page.keyboard.press("End");
+      await page.waitForSelector("#main[data-painted]");
+      await within("going to the end");
+      for (const view of ["processes", "network", "volumes", "resources", "timeline", "compare", "namespaces"]) {
+        await page.click(`#tab-${view}`);
+        await page.waitForSelector(`#view-${view} .saying`);
+        await within(view);
+      }
+    }
+    await page.context().close();
+  }
+});
+
 test("a file that is opened while the server is away says so, and opens when it is back", async () => {
   const page = await open(browser, site.base, "/en/recording");
   const buffer = Buffer.from(await (await fetch(site.base + FILE)).arrayBuffer());

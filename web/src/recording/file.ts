@@ -2,6 +2,7 @@
 // anything is unpacked, and what does not fit is a BadRecording.
 
 import { whole } from "../frame.ts";
+import { parse } from "./bounds.ts";
 import { Kept } from "./kept.ts";
 import { Tail } from "./tail.ts";
 import { BadRecording, MAX_RAW, unpack } from "./unpack.ts";
@@ -22,6 +23,10 @@ const PARSED = 8 << 20; // bytes of those whose frames are remembered as objects
 const SCREENS = 8 << 20; // letters of terminals at the beginnings of chunks that are remembered
 const MOMENTS = 3000;
 const BACK = 70_000; // ms of moments before a time: what the timeline shows
+const LOOK = 32 << 20; // bytes of chunks that are looked at for what was before
+const MAX_LINES = 32 << 10; // of a chunk: a page is shown sixty states a second at most
+const MAX_STATES = 4 << 20; // letters of a chunk's states without their snapshots: all that come before a moment are read
+const TURN = 200; // ms of work on terminals in one go
 
 interface Chunk {
   kind: "h" | "f" | "t" | "e";
@@ -137,7 +142,7 @@ export class Recording {
   snapshots(from: number, until: number): Snapshot[] {
     const generation = this.at(until).session.generation;
     const found = new Map<number, Line>();
-    for (const c of this.frames.filter((c) => c.end >= from && c.start <= until)) {
+    for (const c of near(this.frames.filter((c) => c.end >= from && c.start <= until))) {
       let own = false;
       for (const line of this.linesOf(c)) {
         if (line.at > until) break;
@@ -153,9 +158,11 @@ export class Recording {
     const runs: Moment[][] = [];
     let lost = 0;
     let count = 0;
-    for (let i = chunk; i >= 0 && count < MOMENTS && (i === chunk || this.frames[i]!.end > ms - BACK); i--) {
+    const all = this.frames.slice(0, chunk + 1).filter((c, i) => i === chunk || c.end > ms - BACK);
+    for (const c of near(all).toReversed()) {
+      if (count >= MOMENTS) break;
       const mine: Moment[] = [];
-      for (const line of this.linesOf(this.frames[i]!)) {
+      for (const line of this.linesOf(c)) {
         if (line.at > ms) break;
         if (line.kind !== "f" || frameOf(line).session.generation !== generation) continue;
         mine.push(...frameOf(line).moments!);
@@ -171,39 +178,37 @@ export class Recording {
 
   /** The time of the next frame after one, or of the last before it. */
   next(ms: number): number {
-    for (const c of this.frames.slice(this.chunkAt(ms))) {
-      const line = c.end > ms && this.linesOf(c).find((l) => l.kind === "f" && l.at > ms);
-      if (line) return line.at;
-    }
-    return this.length;
+    const c = this.frames.slice(this.chunkAt(ms)).find((c) => c.end > ms);
+    return c ? (this.linesOf(c).find((l) => l.kind === "f" && l.at > ms)?.at ?? c.end) : this.length;
   }
 
   before(ms: number): number {
-    for (let i = this.chunkAt(ms); i >= 0; i--) {
-      const line = this.linesOf(this.frames[i]!).findLast((l) => l.kind === "f" && l.at < ms);
-      if (line) return line.at;
-    }
-    return 0;
+    const c = this.frames.slice(0, this.chunkAt(ms) + 1).findLast((c) => c.start < ms);
+    return c ? (this.linesOf(c).findLast((l) => l.kind === "f" && l.at < ms)?.at ?? c.start) : 0;
   }
 
-  /** Every terminal that there was until a time, as it was then: the same objects until something is printed. */
-  screens(ms: number): Screen[] {
+  /** Every terminal that there was until a time, as it was then: the same objects until something is printed. Null where that takes longer
+   * than the page may stand still: who asks again has it at last. */
+  screens(ms: number): Screen[] | null {
     const chunk = this.casts.findLastIndex((c) => c.start <= ms);
     if (chunk < 0) return [];
     const events = this.eventsOf(this.casts[chunk]!).filter((e) => e.at <= ms);
     if (this.drawn.chunk === chunk && this.drawn.events === events.length) return this.drawn.screens;
-    const all = after(this.castsBefore(chunk), events).filter(Boolean);
+    const before = this.castsBefore(chunk, performance.now() + TURN);
+    if (!before) return null;
+    const all = after(before, events).filter(Boolean);
     const screens = all.map(({ tail, ...s }) => ({ ...s, output: tail.screen(s.rows), printed: tail.printed }));
     this.drawn = { chunk, events: events.length, screens };
     return screens;
   }
 
-  /** The terminals at the beginning of a chunk. */
-  private castsBefore(i: number): Cast[] {
+  /** The terminals at the beginning of a chunk; null when a time is over, and more is known then than before. */
+  private castsBefore(i: number, until: number): Cast[] | null {
     let from = i;
     while (from > 0 && !this.begun.has(this.casts[from]!)) from--;
     let all: Cast[] = from > 0 ? this.begun.of(this.casts[from]!, 0, () => []) : [];
     for (; from < i; from++) {
+      if (performance.now() > until) return null;
       const then = after(all, this.eventsOf(this.casts[from]!));
       all = this.begun.of(
         this.casts[from + 1]!,
@@ -238,6 +243,12 @@ export class Recording {
   }
 }
 
+/** The last of some chunks, LOOK bytes of them at most. */
+function near(chunks: Chunk[]): Chunk[] {
+  let sum = 0;
+  return chunks.slice(chunks.findLastIndex((c) => (sum += c.raw) > LOOK) + 1);
+}
+
 /** Terminals after some more events. */
 function after(before: Cast[], events: Event[]): Cast[] {
   const all = before.map((c) => c && { ...c, tail: c.tail.copy() });
@@ -261,6 +272,7 @@ function walk(data: Uint8Array): Chunk[] {
   if (data.length > MAX_FILE || new TextDecoder().decode(data.subarray(0, MAGIC.length)) !== MAGIC) throw new BadRecording("magic");
   const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
   const chunks: Chunk[] = [];
+  const before: Partial<Record<Chunk["kind"], number>> = {}; // when the last of a kind began
   let sum = 0;
   for (let at = MAGIC.length; at + HEAD <= data.length;) {
     const [start, end, , raw, packed] = [4, 8, 12, 16, 20].map((o) => view.getUint32(at + o, true)) as [number, number, number, number, number];
@@ -270,11 +282,13 @@ function walk(data: Uint8Array): Chunk[] {
       raw > MAX_RAW ||
       end < start ||
       end > MAX_LENGTH ||
+      start < (before[kind] ?? 0) ||
       chunks.length >= MAX_CHUNKS ||
       (kind === "h") !== (chunks.length === 0) ||
       (sum += raw) > MAX_SUM
     )
       throw new BadRecording("chunk");
+    before[kind] = start;
     at += HEAD;
     if (kind === "e" || at + packed > data.length) break; // the end, or a file that was cut off
     chunks.push({ kind, start, end, raw, body: data.subarray(at, at + packed) });
@@ -286,14 +300,6 @@ function walk(data: Uint8Array): Chunk[] {
 
 const textOf = (c: Chunk): string => unpack(c.body, c.raw);
 
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    throw new BadRecording("JSON");
-  }
-}
-
 const isObject = (v: unknown): v is Record<string, unknown> => typeof v === "object" && v !== null && !Array.isArray(v);
 const isName = (v: unknown): v is string => typeof v === "string" && /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(v);
 
@@ -304,14 +310,14 @@ function readHeader(text: string): Header {
 }
 
 function readLines(c: Chunk): Line[] {
-  const lines = textOf(c)
-    .split("\n")
-    .filter(Boolean)
-    .map((line): Line => {
-      const [at, kind] = line.split(" ", 2) as [string, string | undefined];
-      if (!/^\d{1,8}$/.test(at) || !kind) throw new BadRecording("line");
-      return { at: Number(at), kind, text: line.slice(at.length + kind.length + 2) };
-    });
+  const texts = textOf(c).split("\n").filter(Boolean);
+  if (texts.length > MAX_LINES) throw new BadRecording("lines");
+  let states = 0;
+  const lines = texts.map((line): Line => {
+    const [at, kind] = line.split(" ", 2) as [string, string | undefined];
+    if (!/^\d{1,8}$/.test(at) || !kind || (kind === "f" && (states += line.length) > MAX_STATES)) throw new BadRecording("line");
+    return { at: Number(at), kind, text: line.slice(at.length + kind.length + 2) };
+  });
   if (lines[0]?.kind !== "f") throw new BadRecording("frames");
   return lines;
 }

@@ -23,10 +23,11 @@ let reading: Recording | null = null;
 let shown: Shown | null = null;
 let unbind = () => {};
 let telling = 0;
+let behind = 0; // the next turn of terminals that are not yet worked out
 let lessons = 0; // on their way
 
 /** All that belongs to the moment is in the page: the view's code, the lesson of its step, the terminals' letters. */
-const settled = (): boolean => !lessons && !drawing.size && (!snapshot.peek() || Boolean(main.querySelector(".view:not([hidden]) .saying")));
+const settled = (): boolean => !lessons && !behind && !drawing.size && (!snapshot.peek() || Boolean(main.querySelector(".view:not([hidden]) .saying")));
 
 /** Says at the page's main part, in the animation frame that paints it, which moment is there: tests and figures wait for that. */
 function tell(at: string): void {
@@ -53,12 +54,20 @@ function show(r: Recording, ms: number, smooth: boolean): void {
     lost.value = at.lost;
     about.value = at.session.step;
     link.value = "live";
-    screens.value = r.screens(ms);
+    terminals(r, ms);
   });
   if (shown?.session.step !== at.session.step) void lesson(r, at.session.step);
   shown = at;
   main.dataset["shown"] = String(Math.round(ms));
   tell(main.dataset["shown"]);
+}
+
+/** Gives the terminals at a time, at once or by and by. */
+function terminals(r: Recording, ms: number): void {
+  cancelAnimationFrame(behind);
+  const all = r.screens(ms);
+  behind = all ? 0 : requestAnimationFrame(() => terminals(r, ms));
+  if (all) screens.value = all;
 }
 
 const same = <T>(a: T[], b: T[]): boolean => a.length === b.length && a.at(-1) === b.at(-1) && a[0] === b[0];
