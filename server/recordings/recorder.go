@@ -18,8 +18,10 @@ import (
 // Of terminals: how often what they printed is written, and how much of it. More than that is skipped, the newest stays.
 const (
 	drainEvery  = 100 * time.Millisecond
-	measure     = time.Second // how often the disk is looked at
-	outputRate  = 32 << 10    // bytes a second, over time
+	openEvery   = 5 * time.Millisecond // whether all is read that stood on the terminals when the recording began
+	openWithin  = time.Second          // it is waited for
+	measure     = time.Second          // how often the disk is looked at
+	outputRate  = 32 << 10             // bytes a second, over time
 	outputBurst = 4 << 20
 	outputLeast = 4 << 10 // of one terminal each time
 )
@@ -38,6 +40,7 @@ type recorder struct {
 	began   time.Time
 	at      time.Duration // of the last state
 	screens map[string]*screen
+	opened  bool // what stood on the terminals at the beginning is written
 	reading sync.WaitGroup
 	output  *rate.Limiter
 	look    rate.Sometimes // at the disk
@@ -105,7 +108,7 @@ func (m *recorder) feed(states chan<- labs.Taken) {
 }
 
 func (m *recorder) write(states <-chan labs.Taken) error {
-	tick := time.NewTicker(drainEvery)
+	tick := time.NewTicker(openEvery)
 	defer tick.Stop()
 	for {
 		select {
@@ -120,7 +123,10 @@ func (m *recorder) write(states <-chan labs.Taken) error {
 				return nil
 			}
 		case <-tick.C:
-			m.drain()
+			if m.open() {
+				m.drain()
+				tick.Reset(drainEvery)
+			}
 			m.look.Do(func() { m.why = m.home.short(0) })
 			if m.why != nil {
 				return nil
@@ -178,10 +184,30 @@ func (m *recorder) screen(status sandbox.TerminalStatus) *screen {
 
 func (m *recorder) access() (labs.Access, error) { return m.home.cfg.Sessions.Agent(m.learner, m.lab) }
 
-func (m *recorder) since() time.Duration { return time.Since(m.began) }
+// since is now in the recording. What stands on the terminals when it begins is read a moment later and belongs to its beginning.
+func (m *recorder) since() time.Duration {
+	if !m.opened {
+		return 0
+	}
+	return time.Since(m.began)
+}
+
+// open reports whether what stood on the terminals is read, or not waited for any longer.
+func (m *recorder) open() bool {
+	if m.opened || time.Since(m.began) > openWithin {
+		return true
+	}
+	for _, s := range m.screens {
+		if s.behind() {
+			return false
+		}
+	}
+	return true
+}
 
 // drain writes what the terminals printed.
 func (m *recorder) drain() {
+	defer func() { m.opened = true }()
 	for _, s := range m.screens {
 		data, skipped := s.take()
 		if len(data) > outputLeast && !m.output.AllowN(time.Now(), len(data)) {

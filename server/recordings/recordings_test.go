@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -130,6 +131,7 @@ func TestRecordingHoldsViewsAndTerminals(t *testing.T) {
 	_, err := term.Write([]byte("echo before\r"))
 	must(t, err)
 	h.reads(term, "\nbefore")
+	h.until(sub, func(f labs.Frame) bool { return f.Snapshot != nil && len(f.Snapshot.Terminals) == 1 })
 	must(t, h.Start(ann, lab))
 	if err := h.Start(ann, lab); sandbox.CodeOf(err) != sandbox.CodeDenied {
 		t.Error("two at once:", err)
@@ -159,6 +161,9 @@ func TestRecordingHoldsViewsAndTerminals(t *testing.T) {
 		if !strings.Contains(cast.String(), want) {
 			t.Errorf("the terminal lacks %s:\n%s", want, cast.String())
 		}
+	}
+	if !regexp.MustCompile(`(?m)^\[0\.000000,"o","\\u001bc.*\\nbefore`).MatchString(cast.String()) {
+		t.Errorf("what stood on the terminal is not there at the beginning:\n%s", cast.String())
 	}
 	if _, err := os.Stat(h.path(ann, one.ID, part)); !os.IsNotExist(err) {
 		t.Error("the unfinished file is still there")

@@ -31,6 +31,7 @@ type screen struct {
 	again   time.Time     // not before that
 	waiting []byte
 	skipped bool
+	rebuilt bool // the screen as it was is read, or cannot be
 }
 
 // idle reports whether nobody reads it and it may be tried now, and takes the place of who reads it.
@@ -85,8 +86,12 @@ func (s *screen) read(ctx context.Context, access func() (labs.Access, error)) {
 	defer term.Close()
 	s.add([]byte("\x1bc")) // what follows rebuilds the screen
 	buf := make([]byte, 16<<10)
-	for {
+	for left := term.Replay(); ; {
+		if left <= 0 {
+			s.caughtUp()
+		}
 		n, err := term.Read(buf)
+		left -= n
 		s.add(buf[:n])
 		if err != nil {
 			return
@@ -97,7 +102,21 @@ func (s *screen) read(ctx context.Context, access func() (labs.Access, error)) {
 func (s *screen) rest() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.reading = false
+	s.reading, s.rebuilt = false, true
+}
+
+// behind reports whether it is still being read what stood on the terminal.
+func (s *screen) behind() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !s.rebuilt
+}
+
+// caughtUp says that the screen as it was is read.
+func (s *screen) caughtUp() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.rebuilt = true
 }
 
 func (s *screen) add(data []byte) {
