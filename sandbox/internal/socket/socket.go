@@ -58,7 +58,11 @@ func Serve(ctx context.Context, listener *net.UnixListener, most int, log *slog.
 		calls.Go(func() {
 			defer func() { <-places }()
 			defer conn.Close()
-			if err := answer(ctx, conn); err != nil {
+			err := answer(ctx, conn)
+			switch {
+			case errors.Is(err, unix.EPIPE), errors.Is(err, unix.ECONNRESET): // whoever called did not wait
+				log.Debug("caller is gone", "error", err)
+			case err != nil:
 				log.Warn("call", "error", err)
 			}
 		})

@@ -1,12 +1,15 @@
 package socket
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -47,6 +50,53 @@ func TestListen(t *testing.T) {
 	conn.Close()
 	if Admit(conn, group) == nil {
 		t.Error("nobody knows who calls, and is let in")
+	}
+}
+
+// TestServeLogsWhatIsWrong: a caller that does not wait for its answer is nobody's trouble, another error is.
+func TestServeLogsWhatIsWrong(t *testing.T) {
+	sandboxtest.Root(t)
+	path := filepath.Join(t.TempDir(), "s.sock")
+	listener, err := Listen(path, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	answers := make(chan error, 2)
+	served := make(chan error)
+	var log bytes.Buffer
+	go func() {
+		served <- Serve(ctx, listener, 1, slog.New(slog.NewTextHandler(&log, nil)), func(_ context.Context, conn *net.UnixConn) error {
+			kind, err := io.ReadAll(conn)
+			if string(kind) == "bad" {
+				err = errors.New("what is wrong")
+			}
+			for err == nil { // until the kernel says that nobody listens
+				_, err = conn.Write([]byte("x"))
+			}
+			answers <- err
+			return err
+		})
+	}()
+	for _, say := range []string{"bye", "bad"} {
+		conn, err := net.Dial("unix", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := conn.Write([]byte(say)); err != nil {
+			t.Fatal(err)
+		}
+		conn.Close()
+		if err := <-answers; (say == "bye") != errors.Is(err, syscall.EPIPE) {
+			t.Errorf("%s: %v", say, err)
+		}
+	}
+	cancel()
+	if err := <-served; err != nil {
+		t.Error(err)
+	}
+	if said := log.String(); strings.Count(said, "\n") != 1 || !strings.Contains(said, "level=WARN msg=call") || !strings.Contains(said, "what is wrong") {
+		t.Errorf("the log says:\n%s", said)
 	}
 }
 

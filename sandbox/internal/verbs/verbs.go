@@ -93,7 +93,8 @@ func (s *Server) call(ctx context.Context, conn *net.UnixConn) error {
 		return nil // somebody looked whether the daemon is there
 	}
 	if err := socket.Admit(conn, s.group); err != nil {
-		return errors.Join(err, wire.Answer(conn, nil, sandbox.Errorf(sandbox.CodeDenied)))
+		_ = wire.Answer(conn, nil, sandbox.Errorf(sandbox.CodeDenied)) // who came is told of in the log, whether they wait or not
+		return err
 	}
 	var request wire.Request
 	if err != nil || kind != wire.JSON || json.Unmarshal(payload, &request) != nil {
@@ -111,7 +112,7 @@ func (s *Server) call(ctx context.Context, conn *net.UnixConn) error {
 	}
 	err = wire.Answer(conn, result, failed)
 	if sandbox.CodeOf(failed) == sandbox.CodeInternal {
-		err = errors.Join(err, failed)
+		return failed
 	}
 	return err
 }
