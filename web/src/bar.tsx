@@ -5,7 +5,7 @@ import { post } from "./api.ts";
 import { element } from "./element.ts";
 import { Icon } from "./icons.tsx";
 import { HOST, Tag, marks } from "./identity.tsx";
-import { link, lostAt, now, pause, paused, phase, session, shown } from "./store.ts";
+import { link, lostAt, moment, now, pause, paused, phase, ready, session, shown } from "./store.ts";
 import { sayTracer, sayUntold } from "./tracer.ts";
 import { dismiss, failed, toast } from "./toasts.tsx";
 import { asTable } from "./view.tsx";
@@ -20,9 +20,12 @@ function useTick(ms: number): void {
   }, [ms]);
 }
 
+/** What the views show while the connection stands: what is now, or why not that. */
+const showing = (): string => (moment.value ? "back" : paused.value ? "paused" : ready.value || phase.value === "starting" ? "live" : "none");
+
 function Status() {
   useTick(1000);
-  const state = link.value;
+  const state = link.value === "live" ? showing() : link.value;
   const secs = Math.max(0, Math.round((Date.now() - lostAt.value) / 1000));
   const title = state === "live" ? [sayTracer(), sayUntold()].filter(Boolean).join(" · ") || undefined : undefined;
   return (

@@ -129,6 +129,47 @@ test("narrow and wide: nothing runs out of the page", async () => {
   }
 });
 
+test("the mark in the head says what the views show: what is now, what was, or that there is no node", async () => {
+  const words = {
+    en: { live: "Live", back: "Looking back", paused: "Views paused", none: "No node" },
+    zh: { live: "已连接", back: "正在回看", paused: "视图已暂停", none: "没有节点" },
+  };
+  for (const [lang, theme, width] of [
+    ["en", "light", 390],
+    ["zh", "dark", 1440],
+  ]) {
+    const says = (page, what) =>
+      page
+        .waitForFunction(
+          ([state, text]) => document.querySelector("pod-status").innerText.trim() === text && document.querySelector(".live").matches(`.${state}`),
+          [what, words[lang][what]],
+          { timeout: 5000 },
+        )
+        .catch(async () => assert.fail(`${lang}: ${await page.locator("pod-status").innerHTML()}, not ${what}`));
+    const page = await open(browser, site.base, lab("change&pace=300", lang), { theme, width });
+    await page.waitForSelector(".dock .xterm-rows");
+    await page.waitForTimeout(1200); // frames to look back on
+    await says(page, "live");
+    await page.locator(".les .scr").focus();
+    await page.keyboard.press("Shift+P");
+    await says(page, "paused");
+    await page.waitForFunction(() => Number(document.querySelector(".timebar input").max) > 0);
+    await page.locator(".timebar input").focus();
+    await page.keyboard.press("Home");
+    await says(page, "back");
+    assert.ok(await page.evaluate(() => document.querySelector(".top").scrollWidth <= innerWidth), `the head is wider than ${width}`);
+    await sound(page, "looking back");
+    await page.click('[data-time="live"]');
+    await says(page, "live");
+    await page.context().close();
+    for (const state of ["none", "queued", "gone", "ended", "starting"]) {
+      const page = await open(browser, site.base, lab(state, lang), { theme, width });
+      await says(page, state === "starting" ? "live" : "none");
+      await page.context().close();
+    }
+  }
+});
+
 test("Run in web types once, whatever is pressed", async () => {
   const page = await open(browser, site.base, lab("sides"));
   await settled(page);
