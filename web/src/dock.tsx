@@ -245,15 +245,18 @@ function TerminalTools({ name }: { name: string }) {
   );
 }
 
-/** Ctrl+Shift+F: Enter finds the next one upwards, Shift+Enter downwards, Escape goes back to the terminal. */
+/** Ctrl+Shift+F: the newest is found while one types; Enter finds the next below, Shift+Enter the one above, Escape goes back to the terminal. */
 function Find({ term }: { term: Terminal }) {
   const input = useRef<HTMLInputElement>(null);
   useEffect(() => input.current?.focus(), []);
+  const find = (back: boolean) => (input.current!.ariaInvalid = String(!term.find(input.current!.value, back)));
   const key = (e: KeyboardEvent) => {
     if (e.key === "Escape") term.stopFinding();
-    else if (e.key === "Enter") term.find(input.current!.value, !e.shiftKey);
+    else if (e.key === "Enter") find(e.shiftKey);
   };
-  return <input class="find" ref={input} type="search" aria-label={t("term.find.in")} placeholder={t("term.find")} onKeyDown={key} />;
+  return (
+    <input class="find" ref={input} type="search" aria-label={t("term.find.in")} placeholder={t("term.find")} onInput={() => find(true)} onKeyDown={key} />
+  );
 }
 
 /** A shell is a process in the container and changes what is looked at: it is opened where the step says so, or was before. */

@@ -8,7 +8,7 @@ import { markOf } from "./identity.tsx";
 import { ask } from "./phase.tsx";
 import { still } from "./still.ts";
 import { type StepInfo, about, frozen, moment, pause, phase, ready, session, shownSession, step } from "./store.ts";
-import { failed, toast } from "./toasts.tsx";
+import { dismiss, failed, toast } from "./toasts.tsx";
 import type { CheckState, PredictionState } from "./types.ts";
 import { t } from "./words.ts";
 import { runIn } from "./run.ts";
@@ -34,6 +34,7 @@ function read(): StepInfo {
 export function enter(focus: boolean): void {
   const before = session.peek()?.step;
   step.value = read();
+  ["why", "run"].forEach(dismiss); // of the step before
   if (focus) goOn(before);
   for (const block of root().querySelectorAll<HTMLElement>(".run")) addRun(block);
   follow();
@@ -181,6 +182,7 @@ function tellOfWhy(): void {
   told = whys();
   if (!fresh) return;
   toast({ id: "why", text: t("why.there"), tone: "info", action: { label: t("why.read"), run: () => fresh.scrollIntoView({ block: "start" }) } }, 8000);
+  new IntersectionObserver(([at], watch) => at!.isIntersecting && (dismiss("why"), watch.disconnect())).observe(fresh); // found without it
 }
 
 /** Shows what the session says in the lesson. */

@@ -366,10 +366,9 @@ export class Terminal {
     void copy(lines.join("\n").trimEnd());
   }
 
-  /** Selects the next place that holds a text, or the one before. */
-  find(text: string, back = false): void {
-    if (back) this.search.findPrevious(text);
-    else this.search.findNext(text);
+  /** Selects the next place that holds a text, or the one before, which may be where a shorter text was found. False when there is none. */
+  find(text: string, back: boolean): boolean {
+    return (back ? this.search.findPrevious(text) : this.search.findNext(text)) || !text;
   }
 
   stopFinding(): void {

@@ -19,7 +19,7 @@ const toasts = signal<Toast[]>([]);
 /** Shows a message; one of the same id is replaced. Errors stay until closed. */
 export function toast(m: Toast, ms = m.tone === "info" ? 5000 : 0): void {
   toasts.value = [...toasts.value.filter((x) => x.id !== m.id), m].slice(-4);
-  if (ms) setTimeout(() => dismiss(m.id), ms);
+  if (ms) setTimeout(() => (toasts.value = toasts.value.filter((x) => x !== m)), ms);
 }
 
 export const dismiss = (id: string): void => {

@@ -387,10 +387,37 @@ test("links: a program's words do not hide where one leads; only web addresses o
 
 test("search, size of letters, screen reader", async () => {
   const page = await typist(lab("sides"));
+  for (const n of [1, 2, 3]) await page.keyboard.type(`mark${n}\r`);
+  await prints(page, "mark3");
   await page.keyboard.press("Control+Shift+F");
-  await page.locator(".find").fill("readlink");
+  await page.waitForSelector(".find:focus");
+  const found = () =>
+    page.evaluate(() => {
+      const x = document.querySelector('[data-group="0"] .xt').xterm;
+      const at = x.getSelectionPosition()?.start;
+      return at
+        ? x.buffer.active
+            .getLine(at.y)
+            .translateToString()
+            .slice(at.x, at.x + 5)
+        : "";
+    });
+  await page.keyboard.type("mark");
+  assert.equal(await found(), "mark3", "as it is typed, the newest first");
+  const selected = () => page.evaluate(() => document.querySelector('[data-group="0"] .xt').xterm.getSelection());
+  assert.equal(await selected(), "mark");
+  await page.keyboard.type("3");
+  assert.equal(await selected(), "mark3", "a longer text is found where the shorter one was");
+  await page.keyboard.press("Backspace");
+  const above = await page.evaluate(() => document.querySelector('[data-group="0"] .xt').xterm.getSelectionPosition().start.y);
+  await page.keyboard.press("Shift+Enter");
+  assert.ok((await page.evaluate(() => document.querySelector('[data-group="0"] .xt').xterm.getSelectionPosition().start.y)) < above, "the one above");
   await page.keyboard.press("Enter");
-  assert.equal(await page.evaluate(() => document.querySelector('[data-group="0"] .xt').xterm.getSelection()), "readlink");
+  assert.equal(await found(), "mark3", "the next below");
+  await page.keyboard.type("-nowhere");
+  assert.equal(await page.locator(".find").getAttribute("aria-invalid"), "true");
+  await page.locator(".find").fill("");
+  assert.equal(await page.locator(".find").getAttribute("aria-invalid"), "false");
   await page.keyboard.press("Escape");
   await page.waitForSelector(".find", { state: "detached" });
 
@@ -576,7 +603,9 @@ test("on a phone, an explanation that appears leaves the terminal where it is", 
     assert.ok(!covered, "the message lies over the terminal");
     await page.waitForFunction(() => !document.querySelector("[data-runbtn][aria-disabled]"));
     await sound(page, "phone");
-    await page.getByText("Read why").click();
+    if (anchoring === "auto") await page.getByText("Read why").click();
+    else await page.evaluate(() => document.querySelector("[data-why]").scrollIntoView({ block: "start" })); // found by hand
+    await page.getByText("Read why").waitFor({ state: "detached", timeout: 2000 }); // by itself it goes after 8 s
     await page.waitForFunction(() => {
       const at = document.querySelector("[data-why]").getBoundingClientRect();
       return at.top >= 0 && at.top < innerHeight / 2;
