@@ -3,7 +3,6 @@ package client
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"maps"
 	"reflect"
 	"regexp"
@@ -16,15 +15,13 @@ import (
 	"podlab/sandbox/wire"
 )
 
-// Whoever is root in a node can speak in the agent's place. These bound what that costs its reader: a honest agent stays below all
-// of them (sandbox/internal/observe, limits.go).
+// Whoever is root in a node can speak in the agent's place. These, and those of package wire, bound what that costs its reader: a honest agent
+// stays below all of them (sandbox/internal/observe, limits.go).
 const (
-	maxElements = 64 << 10 // of all lists of one message: "{}," is three bytes on the way and hundreds as a struct
-	maxDepth    = 24       // of lists and objects in each other
-	maxEntries  = 128      // of one map
-	maxString   = 16 << 10 // bytes; longer ones are cut
-	maxWord     = 512      // bytes of a moment's and an error's texts
-	maxReplay   = 1 << 20  // bytes: a terminal keeps less
+	maxEntries = 128      // of one map
+	maxString  = 16 << 10 // bytes; longer ones are cut
+	maxWord    = 512      // bytes of a moment's and an error's texts
+	maxReplay  = 1 << 20  // bytes: a terminal keeps less
 
 	// What a watch may send, in bytes; a list's element counts as elementCost. Decoding, judging and showing cost about as much.
 	watchRate   = 2 << 20 // a second
@@ -33,41 +30,9 @@ const (
 	watchFloor  = 4 << 10 // of the smallest message: each wakes several goroutines
 )
 
-// weigh counts the elements of all lists of a JSON text, whatever else is wrong with it. Errors: too deep, too many.
-func weigh(data []byte) (elements int, err error) {
-	var lists uint32 // bit n: what is open at depth n is a list
-	depth, quoted := 0, false
-	for i := 0; i < len(data); i++ {
-		switch c := data[i]; {
-		case quoted && c == '\\':
-			i++
-		case c == '"':
-			quoted = !quoted
-		case quoted:
-		case c == '[' || c == '{':
-			if depth++; depth > maxDepth {
-				return elements, fmt.Errorf("message of more than %d levels", maxDepth)
-			}
-			lists &^= 1 << depth
-			if c == '[' {
-				lists |= 1 << depth
-				elements++
-			}
-		case c == ']' || c == '}':
-			depth = max(0, depth-1)
-		case c == ',' && lists&(1<<depth) != 0:
-			elements++
-		}
-		if elements > maxElements {
-			return elements, fmt.Errorf("message of more than %d elements", maxElements)
-		}
-	}
-	return elements, nil
-}
-
 // decode reads a message of an agent into v.
 func decode(data []byte, v any) (elements int, err error) {
-	if elements, err = weigh(data); err != nil {
+	if elements, err = wire.Weigh(data); err != nil {
 		return elements, err
 	}
 	if err = json.Unmarshal(data, v); err != nil {
@@ -180,4 +145,4 @@ func (p pace) take(ctx context.Context, bytes, elements int) error {
 }
 
 // The dearest message fits into the burst: WaitN would refuse it otherwise.
-var _ = [watchBurst - wire.MaxJSON - maxElements*elementCost]struct{}{}
+var _ = [watchBurst - wire.MaxJSON - wire.MaxElements*elementCost]struct{}{}

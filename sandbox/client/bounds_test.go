@@ -252,7 +252,7 @@ func FuzzWeigh(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		counted, err := weigh(data)
+		counted, err := wire.Weigh(data)
 		var v any
 		if err != nil || json.Unmarshal(data, &v) != nil {
 			return

@@ -46,7 +46,7 @@ func FuzzAnswers(f *testing.F) {
 				spoken(t, err)
 				break
 			}
-			if update.elements > maxElements {
+			if update.elements > wire.MaxElements {
 				t.Errorf("%d elements", update.elements)
 			}
 			if update.value.Snapshot != nil {
@@ -103,7 +103,7 @@ func answers(t *testing.T, raw []byte) {
 		if err == nil && !json.Valid(raw) {
 			t.Errorf("%q was taken", raw)
 		}
-		if elements > maxElements+1 {
+		if elements > wire.MaxElements+1 {
 			t.Errorf("%d elements", elements)
 		}
 	}

@@ -155,24 +155,39 @@ const readStep = 64 << 10
 
 // Read receives one frame. A frame over limit bytes is an error, and nothing of it is read.
 func Read(r io.Reader, limit int) (kind byte, payload []byte, err error) {
-	var head [5]byte
-	if _, err := io.ReadFull(r, head[:]); err != nil {
+	kind, n, err := ReadHead(r, limit)
+	if err != nil {
 		return 0, nil, err
 	}
-	n := binary.BigEndian.Uint32(head[1:])
-	if n > uint32(limit) {
-		return 0, nil, fmt.Errorf("wire: frame of %d bytes is over the limit of %d", n, limit)
+	payload, err = ReadBody(r, n)
+	return kind, payload, err
+}
+
+// ReadHead receives a frame's kind, and how many bytes come behind it. More than limit are an error.
+func ReadHead(r io.Reader, limit int) (kind byte, n int, err error) {
+	var head [5]byte
+	if _, err := io.ReadFull(r, head[:]); err != nil {
+		return 0, 0, err
 	}
+	said := binary.BigEndian.Uint32(head[1:])
+	if said > uint32(limit) {
+		return 0, 0, fmt.Errorf("wire: frame of %d bytes is over the limit of %d", said, limit)
+	}
+	return head[0], int(said), nil
+}
+
+// ReadBody receives the n bytes behind a frame's head.
+func ReadBody(r io.Reader, n int) (payload []byte, err error) {
 	if n <= readStep {
 		payload = make([]byte, n)
 		_, err = io.ReadFull(r, payload)
-		return head[0], payload, err
+		return payload, err
 	}
 	body := bytes.NewBuffer(make([]byte, 0, readStep))
 	if _, err = io.CopyN(body, r, int64(n)); errors.Is(err, io.EOF) {
 		err = io.ErrUnexpectedEOF
 	}
-	return head[0], body.Bytes(), err
+	return body.Bytes(), err
 }
 
 // ReadJSON receives one JSON frame into v.

@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -23,7 +24,10 @@ import (
 
 // Limits.
 const (
-	maxRequest = 1 << 20 // bytes of the first frame
+	maxRequest = 1 << 20   // bytes of the first frame
+	maxStream  = 128 << 10 // bytes of that of a call that streams, which may go on for hours
+	maxSmall   = 16 << 10  // bytes of one that does not wait until there is room for it
+	maxLarge   = 2         // requests of more on one listener, until they are answered: each takes some ten times as much
 	maxInput   = wire.MaxData
 	firstFrame = 5 * time.Second
 )
@@ -56,7 +60,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, limit int) error {
 	defer cancel()
 	stop := context.AfterFunc(ctx, func() { _ = l.Close() })
 	defer stop()
-	seats := make(chan struct{}, limit)
+	seats, large := make(chan struct{}, limit), make(chan struct{}, maxLarge)
 	for {
 		conn, err := l.Accept()
 		if ctx.Err() != nil {
@@ -77,7 +81,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, limit int) error {
 		case seats <- struct{}{}:
 			calls.Go(func() {
 				defer func() { <-seats }()
-				s.call(ctx, conn)
+				s.call(ctx, conn, large)
 			})
 		default:
 			_ = conn.SetDeadline(time.Now().Add(time.Second))
@@ -87,25 +91,19 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, limit int) error {
 	}
 }
 
-// call serves one connection.
-func (s *Server) call(ctx context.Context, conn net.Conn) {
+// call serves one connection. large has a place for each large request.
+func (s *Server) call(ctx context.Context, conn net.Conn, large chan struct{}) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer conn.Close()
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	defer stop()
-	_ = conn.SetReadDeadline(time.Now().Add(firstFrame))
-	kind, payload, err := wire.Read(conn, maxRequest)
-	if err != nil || kind != wire.JSON {
-		if err == nil || !errors.Is(err, io.EOF) {
-			_ = wire.Answer(conn, nil, sandbox.Errorf(sandbox.CodeBadRequest, "detail", "frame"))
+	request, leave, err := receive(ctx, conn, large)
+	defer leave()
+	if err != nil {
+		if !errors.Is(err, io.EOF) {
+			_ = wire.Answer(conn, nil, err)
 		}
-		return
-	}
-	_ = conn.SetReadDeadline(time.Time{})
-	var request wire.Request
-	if err := json.Unmarshal(payload, &request); err != nil {
-		_ = wire.Answer(conn, nil, sandbox.Errorf(sandbox.CodeBadRequest, "detail", "request"))
 		return
 	}
 	s.calls.Add(1)
@@ -113,6 +111,49 @@ func (s *Server) call(ctx context.Context, conn net.Conn) {
 	if err := s.dispatch(ctx, conn, request); err != nil && ctx.Err() == nil {
 		s.Log.Debug("call", "verb", request.Verb, "err", err)
 	}
+}
+
+// streams are the verbs whose calls go on after their reply.
+var streams = []string{wire.VerbWatch, wire.VerbExec, wire.VerbAttach, wire.VerbLogs, wire.VerbTerminal, wire.VerbDial}
+
+// receive reads the request. leave gives its place among the large ones back, if it has one.
+func receive(ctx context.Context, conn net.Conn, large chan struct{}) (request wire.Request, leave func(), err error) {
+	leave = func() {}
+	_ = conn.SetReadDeadline(time.Now().Add(firstFrame))
+	kind, n, err := wire.ReadHead(conn, maxRequest)
+	if errors.Is(err, io.EOF) {
+		return request, leave, err
+	}
+	if err != nil || kind != wire.JSON {
+		return request, leave, sandbox.Errorf(sandbox.CodeBadRequest, "detail", "frame").Because(err)
+	}
+	if n > maxSmall {
+		select {
+		case large <- struct{}{}:
+			leave = sync.OnceFunc(func() { <-large })
+		case <-time.After(firstFrame):
+			return request, leave, sandbox.Errorf(sandbox.CodeUnavailable, "what", "connections")
+		case <-ctx.Done():
+			return request, leave, ctx.Err()
+		}
+		_ = conn.SetReadDeadline(time.Now().Add(firstFrame))
+	}
+	payload, err := wire.ReadBody(conn, n)
+	if err != nil {
+		return request, leave, sandbox.Errorf(sandbox.CodeBadRequest, "detail", "frame").Because(err)
+	}
+	_ = conn.SetReadDeadline(time.Time{})
+	if _, err = wire.Weigh(payload); err == nil {
+		err = json.Unmarshal(payload, &request)
+	}
+	stream := slices.Contains(streams, request.Verb)
+	if err != nil || stream && n > maxStream {
+		return request, leave, sandbox.Errorf(sandbox.CodeBadRequest, "detail", "request").Because(err)
+	}
+	if stream {
+		leave()
+	}
+	return request, leave, nil
 }
 
 // args reads a verb's arguments.

@@ -13,6 +13,7 @@ const attacker = "/tmp/attacker"
 // attacks are what the program does in a node, by the name of its first argument. Each prints what it found.
 var attacks = map[string]func(args []string){
 	"calls": probeCalls, "call": call, "doors": probeDoors, "door": door, "enter": enter, "hold": hold, "overwrite": overwrite, "abstract": abstract,
+	"besiege": besiege,
 }
 
 func TestMain(m *testing.M) {
