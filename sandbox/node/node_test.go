@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -455,6 +456,56 @@ func TestAgentsLooksAreNotTold(t *testing.T) {
 			d.Restart(t)
 			w = newWitness(ctx, t, d, n.Spec.ID)
 		}
+	}
+}
+
+// TestNobodyPosesAsTheAgent: an orphan of a learner that has the agent's name hides nothing of what it does from the next daemon, which finds the
+// agent beside it, or none while that is at rest.
+func TestNobodyPosesAsTheAgent(t *testing.T) {
+	for _, rests := range []bool{false, true} {
+		t.Run(fmt.Sprint("at rest: ", rests), func(t *testing.T) { nobodyPosesAsTheAgent(t, rests) })
+	}
+}
+
+func nobodyPosesAsTheAgent(t *testing.T, rests bool) {
+	d := sandboxtest.Start(t)
+	n := d.Node(t, sandbox.NodeSpec{})
+	ctx, cancel := context.WithTimeout(t.Context(), sandboxtest.Within(time.Minute))
+	defer cancel()
+	agent := d.Agent(n)
+	apply(ctx, t, agent, `{"apiVersion":"v1","kind":"Pod","metadata":{"name":"p"},"spec":{"containers":[{"name":"a","image":"busybox","command":["sleep","1000"]}]}}`)
+	s := until(ctx, t, agent, "the pod", func(s sandbox.Snapshot) bool { return find(s, "p/a").State == sandbox.StateRunning })
+	const posing = `printf '#!/bin/bash\necho $$ >/tmp/is\nwhile [ ! -e /tmp/go ]; do sleep 0.05; done\nexec nsenter -n -t 1 true\n' >/tmp/podlab-agent
+		chmod 755 /tmp/podlab-agent; (setsid /tmp/podlab-agent </dev/null >/dev/null 2>&1 &)
+		while [ ! -s /tmp/is ]; do sleep 0.05; done; cat /tmp/is; grep -E '^(Name|PPid)' /proc/$(cat /tmp/is)/status`
+	out, _ := in(ctx, t, agent, "", "bash", "-c", posing)
+	poser := strings.Fields(out)
+	if len(poser) != 5 || poser[2] != "podlab-agent" || poser[4] != "1" {
+		t.Fatalf("it poses as %q", out)
+	}
+	d.Stop(t, unix.SIGKILL)
+	for ended := !rests; !ended; {
+		var err error
+		if ended, err = agent.Rest(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d.Restart(t)
+	w := newWitness(ctx, t, d, n.Spec.ID)
+	if !rests {
+		if _, err := agent.Snapshot(ctx); err != nil { // it looks
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(fmt.Sprintf("/proc/%d/root/tmp/go", n.PID), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	entered := func(all []sandbox.Moment, pid string) bool {
+		return slices.ContainsFunc(all, func(m sandbox.Moment) bool { return m.Kind == sandbox.MomentSetns && strconv.Itoa(m.PID) == pid })
+	}
+	all := w.until(ctx, t, func(all []sandbox.Moment) bool { return entered(all, poser[0]) })
+	if entered(all, strconv.Itoa(s.Node.AgentPID)) {
+		t.Error("the agent was not found: it is told what it enters")
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"path/filepath"
 	"slices"
 	"sync"
 
@@ -45,7 +46,8 @@ var _ verbs.Nodes = (*host)(nil)
 var _ spare.Nodes = (*host)(nil)
 
 func openHost(set *settings.Settings, tracer *trace.Tracer, log *slog.Logger) (_ *host, err error) {
-	h := &host{set: set, log: log, tracer: tracer, nodes: make(map[string]*node), moments: moments.New(tracer), ids: userns.NewPool(set.Run)}
+	h := &host{set: set, log: log, tracer: tracer, nodes: make(map[string]*node), ids: userns.NewPool(set.Run)}
+	h.moments = moments.New(tracer, filepath.Join(set.Programs(), "podlab-node"))
 	if h.machine, err = life.Open(set, log); err != nil {
 		return nil, err
 	}

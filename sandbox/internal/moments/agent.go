@@ -1,7 +1,6 @@
 package moments
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -23,38 +22,61 @@ func (a *agent) looks(one *sandbox.Moment) bool {
 	return one.Kind == sandbox.MomentSetns && one.PID != 0 && int64(one.PID) == a.pid.Load()
 }
 
-// find looks who is the agent when it was forked before somebody listened: node init's child of that name, or its only one.
-func (a *agent) find(init int) {
-	named, children := 0, []int{}
-	lists, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", init)) // proc_pid_children(5); a bad pattern is the only error
+// find looks who is the agent when it was forked before somebody listened. Orphans of a learner are node init's children too, and have what
+// name they like: the agent is its child that executes the file program, or node init's own, with the agent's argument, behind no more filters
+// of system calls than node init. Where that is true of several, none is believed: what the agent enters is told then, until its next life.
+func (a *agent) find(init int, program string) {
+	own := strconv.Itoa(init)
+	found, several := int64(0), false
+	lists, _ := filepath.Glob(filepath.Join("/proc", own, "task/*/children")) // proc_pid_children(5); a bad pattern is the only error
 	for _, list := range lists {
 		text, _ := os.ReadFile(list)
 		for _, child := range strings.Fields(string(text)) {
-			name, pid := nameOf(child)
-			children = append(children, pid)
-			if name == "podlab-agent" {
-				named = pid
+			if !executes(child, program) && !executes(child, filepath.Join("/proc", own, "exe")) || !isAgent(child) {
+				continue
 			}
+			inside, filters := status(child)
+			if _, most := status(own); filters != most {
+				continue
+			}
+			several = found != 0
+			found = int64(inside)
 		}
 	}
-	if named == 0 && len(children) == 1 {
-		named = children[0]
+	if !several {
+		a.pid.CompareAndSwap(0, found)
 	}
-	a.pid.CompareAndSwap(0, int64(named))
 }
 
-// nameOf reads a process's name, and its pid in its innermost namespace (proc_pid_status(5)).
-func nameOf(pid string) (name string, inside int) {
+// executes reports whether a process executes that file, whatever it calls itself.
+func executes(pid, file string) bool {
+	its, err := os.Stat(filepath.Join("/proc", pid, "exe"))
+	if err != nil {
+		return false
+	}
+	want, err := os.Stat(file)
+	return err == nil && os.SameFile(its, want)
+}
+
+// isAgent reports whether a process was started with the agent's argument (proc_pid_cmdline(5)).
+func isAgent(pid string) bool {
+	text, _ := os.ReadFile(filepath.Join("/proc", pid, "cmdline"))
+	args := strings.Split(string(text), "\x00")
+	return len(args) > 1 && args[1] == "agent"
+}
+
+// status reads a process's pid in its innermost namespace, and how many filters of system calls it has (proc_pid_status(5)).
+func status(pid string) (inside int, filters string) {
 	text, _ := os.ReadFile(filepath.Join("/proc", pid, "status"))
 	for line := range strings.Lines(string(text)) {
 		f := strings.Fields(line)
 		switch {
 		case len(f) < 2:
-		case f[0] == "Name:":
-			name = f[1]
+		case f[0] == "Seccomp_filters:":
+			filters = f[1]
 		case f[0] == "NSpid:":
 			inside, _ = strconv.Atoi(f[len(f)-1])
 		}
 	}
-	return name, inside
+	return inside, filters
 }

@@ -24,9 +24,10 @@ type Tracer interface {
 
 // Logs are those of all nodes that live, by the inode of their pid namespace. They are safe for use by many goroutines.
 type Logs struct {
-	tracer Tracer
-	mu     sync.RWMutex
-	of     map[uint64]*node
+	tracer  Tracer
+	program string
+	mu      sync.RWMutex
+	of      map[uint64]*node
 }
 
 // node is one life of a node.
@@ -35,8 +36,10 @@ type node struct {
 	agent agent
 }
 
-// New returns the logs that a tracer fills.
-func New(tracer Tracer) *Logs { return &Logs{tracer: tracer, of: make(map[uint64]*node)} }
+// New returns the logs that a tracer fills. program is the file that nodes' agents execute.
+func New(tracer Tracer, program string) *Logs {
+	return &Logs{tracer: tracer, program: program, of: make(map[uint64]*node)}
+}
 
 // Begin begins the log of the node with that pid namespace and init, or, given that of the node's earlier life, goes on with it. Its last
 // number is kept in the directory dir.
@@ -55,7 +58,7 @@ func (l *Logs) Begin(pidns uint64, init int, dir string, earlier Log) (log Log, 
 	l.of[pidns] = n
 	l.mu.Unlock()
 	err = l.tracer.Add(pidns, init)
-	n.agent.find(init)
+	n.agent.find(init, l.program)
 	return log, err
 }
 

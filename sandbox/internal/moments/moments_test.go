@@ -21,7 +21,7 @@ func (t traced) Remove(pidns uint64) { delete(t, pidns) }
 // TestMomentsGoToTheirNode: each node's are its own, and numbered on in its next life and by the next daemon.
 func TestMomentsGoToTheirNode(t *testing.T) {
 	tracer := traced{}
-	logs := New(tracer)
+	logs := New(tracer, "")
 	sink := logs.Sink()
 	dir := t.TempDir()
 	one, err := logs.Begin(1, 101, dir, nil)
@@ -66,7 +66,7 @@ func TestMomentsGoToTheirNode(t *testing.T) {
 
 // TestAgentsLooksAreNotKept: what an agent enters is no news; what others enter is, and its own forks are.
 func TestAgentsLooksAreNotKept(t *testing.T) {
-	logs := New(traced{})
+	logs := New(traced{}, "")
 	sink := logs.Sink()
 	log, err := logs.Begin(1, 1<<30, t.TempDir(), nil) // no such process
 	if err != nil {
