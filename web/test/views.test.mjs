@@ -166,6 +166,41 @@ test("a sentence says what each view shows, and changes with it", async () => {
   await page.context().close();
 });
 
+test("Compare: of one that runs alone what is known of it, of the other what became of it; nothing to compare is said once", async () => {
+  const page = await lab({ lang: "en" });
+  const alone = structuredClone(sides);
+  for (const c of alone.snapshot.containers)
+    if (c.name === "cache") Object.assign(c, { pid: 0, ...(c.pod ? { state: "waiting", reason: "CrashLoopBackOff" } : { state: "exited", reason: "Error" }) });
+  await page.send(alone);
+  await page.show("compare");
+  const heads = await page.locator("#view-compare thead th").allInnerTexts();
+  assert.match(heads[1], /web[^]*cache: waiting · CrashLoopBackOff/);
+  assert.match(heads[2], /web[^]*cache: exited · Error/);
+  const [row] = await page
+    .locator("#view-compare tbody")
+    .evaluateAll((all) => all.map((b) => Object.fromEntries([...b.rows].map((r) => [...r.cells].map((c) => c.innerText.trim())).map(([k, ...v]) => [k, v]))));
+  for (const side of [0, 1]) {
+    for (const kind of ["net", "ipc", "uts", "pid", "mnt"])
+      assert.ok(
+        Object.values(row).some((v) => v[side] === `one ${kind} namespace for web`),
+        `${kind}, ${JSON.stringify(row)}`,
+      );
+    assert.match(row["IP address"][side], /^web: 10\.\d+\.\d+\.\d+$/);
+    for (const key of ["127.0.0.1", "Signals"]) assert.equal(row[key][side], "–", "what it takes two for");
+  }
+  await page.click(".legend button");
+  assert.ok((await cells(page, "compare"))[0].some(([, pod, apart]) => pod === apart && pod === "one uts namespace for web"));
+  await page.click(".legend button");
+  assert.deepEqual(await axe(page, "#view-compare"), []);
+
+  await page.send({ ...sides, snapshot: { ...sides.snapshot, pods: [], containers: [] } });
+  await page.show("compare");
+  const said = await page.locator("#view-compare").innerText(); // with what is spoken
+  const sentences = said.split(/(?<=\.)\s+/);
+  assert.equal(sentences.filter((s) => /two containers or more/.test(s)).length, 1, said);
+  await page.context().close();
+});
+
 test("paused views stand still, whatever comes", async () => {
   const page = await lab();
   for (const frame of change.slice(0, 3)) await page.send(frame);

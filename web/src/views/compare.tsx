@@ -34,14 +34,19 @@ interface Fact {
   key: string;
   /** It is true of containers that have ended, too: a directory outlives who writes there, a namespace does not. */
   lasts?: boolean;
+  /** It is about what two have in common: of one there is nothing to say. */
+  two?: boolean;
   /** It usually takes two or three lines. */
   tall?: boolean;
   /** What a side has: the containers by what they have in common, and the same in words. */
   of: (list: Container[]) => { blocks: Container[][]; says: string[] };
 }
 
-/** The containers that a fact is about; fewer than two have nothing in common. */
-const about = (fact: Fact, list: Container[]): Container[] => (fact.lasts ? list : running(list));
+/** The containers that a fact is about; none when there are too few. */
+function about(fact: Fact, list: Container[]): Container[] {
+  const those = fact.lasts ? list : running(list);
+  return fact.two && those.length < 2 ? [] : those;
+}
 
 function facts(s: Snapshot): Fact[] {
   const kind = (k: Compared): Fact => ({
@@ -49,26 +54,27 @@ function facts(s: Snapshot): Fact[] {
     tall: true,
     of: (list) => {
       const blocks = groups(list, (c) => c.ns[k]);
-      const form = blocks.length === 1 ? "compare.together" : blocks.length === list.length ? "compare.each" : "compare.some";
+      const form =
+        list.length === 1 ? "compare.only" : blocks.length === 1 ? "compare.together" : blocks.length === list.length ? "compare.each" : "compare.some";
       return { blocks, says: [t(form, { n: blocks.length, all: list.length, kind: k, names: names(list) })] };
     },
   });
   return [
     kind("net"),
     { key: "address", of: (list) => ({ blocks: [], says: addressSays(s, list) }) },
-    { key: "loopback", tall: true, of: (list) => ({ blocks: [], says: loopbackSays(s, list) }) },
+    { key: "loopback", tall: true, two: true, of: (list) => ({ blocks: [], says: loopbackSays(s, list) }) },
     kind("ipc"),
     kind("uts"),
     kind("pid"),
-    { key: "signals", of: (list) => ({ blocks: [], says: signalSays(list) }) },
+    { key: "signals", two: true, of: (list) => ({ blocks: [], says: signalSays(list) }) },
     kind("mnt"),
-    { key: "dirs", lasts: true, of: (list) => ({ blocks: [], says: dirSays(list) }) },
+    { key: "dirs", lasts: true, two: true, of: (list) => ({ blocks: [], says: dirSays(list) }) },
   ];
 }
 
 function addressSays(s: Snapshot, list: Container[]): string[] {
   const of = groups(list, (c) => addresses(s, c));
-  if (of.length === 1) return [t("compare.address.one", { address: addresses(s, list[0]!) || t("compare.address.none") })];
+  if (list.length > 1 && of.length === 1) return [t("compare.address.one", { address: addresses(s, list[0]!) || t("compare.address.none") })];
   return list.map((c) => t("compare.address.each", { name: c.name, address: addresses(s, c) || t("compare.address.none") }));
 }
 
@@ -93,7 +99,7 @@ function dirSays(list: Container[]): string[] {
 
 export function Compare({ s, table }: ViewProps) {
   const pair = pairOf(s, step.value.right);
-  if (!pair) return <p class="empty">{t("compare.none")}</p>;
+  if (!pair) return <p class="empty">{t("compare.none.do")}</p>;
   if (table) return <AsTable s={s} pair={pair} />;
   const { inside, apart } = pair;
   return (
@@ -143,9 +149,12 @@ function differs(fact: Fact, inside: Container[], apart: Container[]): boolean {
   return a.blocks.length ? a.blocks.length !== b.blocks.length : join(a.says) !== join(b.says);
 }
 
+/** Why a container does not run. */
+const stateOf = (c: Container | undefined): string => `${t(`state.${c?.state ?? "absent"}`)}${c?.reason ? ` · ${c.reason}` : ""}`;
+
 function Head({ title, list, all }: { title: string; list: Container[]; all: string[] }) {
   const on = running(list);
-  const off = all.filter((name) => !on.some((c) => c.name === name));
+  const off = list.length > 0 ? all.filter((name) => !on.some((c) => c.name === name)) : [];
   return (
     <>
       {title}
@@ -155,7 +164,11 @@ function Head({ title, list, all }: { title: string; list: Container[]; all: str
             {c.name} <Role id={c.id} />
           </Tag>
         ))}
-        {on.length > 0 && off.length > 0 && <span class="hint">{t("compare.off", { names: join(off) })}</span>}
+        {off.map((name) => (
+          <span key={name} class="hint">
+            {t("compare.off", { name, state: stateOf(list.find((c) => c.name === name)) })}
+          </span>
+        ))}
       </small>
     </>
   );
@@ -164,7 +177,7 @@ function Head({ title, list, all }: { title: string; list: Container[]; all: str
 /** One cell: containers that have something in common stand in one block. */
 function Has({ fact, list }: { fact: Fact; list: Container[] }) {
   const those = about(fact, list);
-  if (those.length < 2) return <span class="hint">–</span>;
+  if (!those.length) return <span class="hint">–</span>;
   const { blocks, says } = fact.of(those);
   return (
     <>
@@ -214,7 +227,7 @@ function Offer({ pair }: { pair: Pair }): ComponentChildren {
 
 function AsTable({ s, pair }: { s: Snapshot; pair: Pair }) {
   const { inside, apart } = pair;
-  const cell = (fact: Fact, list: Container[]): string => (about(fact, list).length > 1 ? join(fact.of(about(fact, list)).says) : "–");
+  const cell = (fact: Fact, list: Container[]): string => (about(fact, list).length ? join(fact.of(about(fact, list)).says) : "–");
   return (
     <Tables
       label={t("view.compare")}
