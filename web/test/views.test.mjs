@@ -166,6 +166,29 @@ test("a sentence says what each view shows, and changes with it", async () => {
   await page.context().close();
 });
 
+test("Network: as many sockets are said to listen as are drawn, and two at one port are told apart", async () => {
+  const page = await lab();
+  const both = structuredClone(sides);
+  const nets = both.snapshot.networks;
+  const pod = nets.find((n) => n.owner === "demo");
+  const web = pod.sockets.find((k) => k.container === "demo/web" && k.state === "LISTEN");
+  pod.sockets.push({ ...web, proto: "tcp6", local: `[::]:${web.local.split(":").at(-1)}`, inode: web.inode + 900_000 });
+  const agent = { proto: "unix", type: "stream", local: "/run/podlab/agent.sock", remote: "", state: "LISTEN", inode: 77, pids: [], container: "" };
+  const node = nets.find((n) => n.owner === "");
+  node.sockets = [...(node.sockets ?? []), agent]; // the node's own: in the table alone
+  await page.send(both);
+  await page.show("network");
+  const said = Number((await page.locator("#view-network .saying").innerText()).match(/listening sockets of containers: (\d+)/)[1]);
+  const chips = await page.locator("#view-network .sock.listen").allInnerTexts();
+  assert.equal(chips.length, said, chips.join("\n"));
+  assert.deepEqual(
+    chips.filter((text) => /IPv/.test(text)).map((text) => text.replace(/\s+/g, " ")),
+    [":80 tcp listens · IPv4", ":80 tcp listens · IPv6"],
+  );
+  assert.deepEqual(await page.evaluate(misplaced, "network"), []);
+  await page.context().close();
+});
+
 test("Compare: of one that runs alone what is known of it, of the other what became of it; nothing to compare is said once", async () => {
   const page = await lab({ lang: "en" });
   const alone = structuredClone(sides);

@@ -4,7 +4,7 @@
 import { HOST, Role, Shape, Tag, markOf, marks, named } from "../identity.tsx";
 import type { Interface, Network as Net, Snapshot, Socket } from "../types.ts";
 import { bytes, t } from "../words.ts";
-import { type Link, connected, host, links, listens, local, plain, port } from "./sockets.ts";
+import { type Link, connected, family, host, links, listens, local, plain, port } from "./sockets.ts";
 import { type Wire, Wires } from "./wires.tsx";
 import type { ViewProps } from "./props.ts";
 import { Tables, columns } from "./table.tsx";
@@ -12,7 +12,7 @@ import { Tables, columns } from "./table.tsx";
 export function summary(s: Snapshot): string {
   return t("net.summary", {
     n: s.networks.length,
-    listening: s.networks.reduce((n, x) => n + x.sockets.filter((k) => k.state === "LISTEN").length, 0),
+    listening: s.networks.reduce((n, x) => n + x.sockets.filter((k) => k.state === "LISTEN" && k.container).length, 0),
     connections: links(s.networks).length,
   });
 }
@@ -157,7 +157,7 @@ function NetCard({ s, net, pairs }: { s: Snapshot; net: Net; pairs: Link[] }) {
               {mine.length === 0 && <small class="hint">{c.kind === "infra" ? t("net.holds") : t("net.quiet")}</small>}
               <ul>
                 {mine.slice(0, 14).map((k) => (
-                  <SocketLine key={k.inode} k={k} paired={pairs.some((l) => l.client === k || l.server === k)} />
+                  <SocketLine key={k.inode} k={k} of={family(k, mine)} paired={pairs.some((l) => l.client === k || l.server === k)} />
                 ))}
               </ul>
               {mine.length > 14 && <small class="hint">{t("net.more", { n: mine.length - 14 })}</small>}
@@ -172,13 +172,14 @@ function NetCard({ s, net, pairs }: { s: Snapshot; net: Net; pairs: Link[] }) {
 /** The other end; where both have one address, it is said once. */
 const remote = (k: Socket): string => (host(k.remote) === host(k.local) ? `:${port(k.remote)}` : plain(k.remote));
 
-function SocketLine({ k, paired }: { k: Socket; paired: boolean }) {
+function SocketLine({ k, of, paired }: { k: Socket; of: string; paired: boolean }) {
   if (listens(k)) {
     return (
       <li class="sock listen" data-end={endOf(k)} title={`${k.proto} ${k.local}`}>
         <b class="mono">{k.proto === "unix" ? k.local : `:${port(k.local)}`}</b>{" "}
         <small>
           {t(k.state === "LISTEN" ? "net.listens" : "net.receives", { proto: k.proto.replace(/6$/, "") })}
+          {of && ` · ${of}`}
           {local(k) && k.proto !== "unix" ? ` · ${host(k.local)}` : ""}
         </small>
       </li>

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { wholeSnapshot } from "../frame.ts";
 import type { Frame, Network, Socket } from "../types.ts";
 import frames from "../../testdata/frames/sockets.json";
-import { links, listens } from "./sockets.ts";
+import { family, links, listens } from "./sockets.ts";
 
 const edges = (networks: Network[]) =>
   links(networks).map((l) => `${l.client.proto} ${l.client.container || l.client.inode} → ${l.server.container || l.server.inode}`);
@@ -75,4 +75,18 @@ test("Unix: a client that has a name of its own, and datagrams both ways", () =>
   const one = unix(4, { type: "dgram", local: "@a", peer: 5 });
   const two = unix(5, { type: "dgram", local: "@b", peer: 4 });
   assert.deepEqual(edges([net("10.0.0.2", [one, two])]), ["unix 5 → 4"]);
+});
+
+test("two sockets at one port, for IPv4 and IPv6, are told apart; one alone is not named", () => {
+  const listen = (proto: string, local: string, container = "demo/web") => socket(1, { proto, local, container, state: "LISTEN" });
+  const all = [listen("tcp", "0.0.0.0:80"), listen("tcp6", "[::]:80"), listen("tcp6", "[::]:443"), listen("tcp", "0.0.0.0:443", "demo/cache")];
+  assert.deepEqual(
+    all.map((s) => family(s, all)),
+    ["IPv4", "IPv6", "", ""],
+  );
+  const sends = [socket(2, { proto: "udp", local: "0.0.0.0:53", state: "" }), socket(3, { proto: "udp6", local: "[::]:53", state: "" })];
+  assert.deepEqual(
+    sends.map((s) => family(s, sends)),
+    ["IPv4", "IPv6"],
+  );
 });

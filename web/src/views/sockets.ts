@@ -14,6 +14,12 @@ export const listens = (s: Socket): boolean => s.state === "LISTEN" || (datagram
 export const connected = (s: Socket): boolean => s.state === "ESTABLISHED" && (s.proto !== "unix" || !!s.peer);
 export const local = (s: Socket): boolean => s.proto === "unix" || host(s.local).startsWith("127.") || host(s.local) === "::1";
 
+/** Which Internet protocol a listening socket is for, where the same container listens at the same port on both; "" else. */
+export function family(s: Socket, all: Socket[]): string {
+  const [is, other] = s.proto.endsWith("6") ? ["IPv6", s.proto.slice(0, -1)] : ["IPv4", `${s.proto}6`];
+  return all.some((x) => x.proto === other && listens(x) && x.container === s.container && port(x.local) === port(s.local)) ? is : "";
+}
+
 const udp = (s: Socket): boolean => s.proto.startsWith("udp");
 const datagrams = (s: Socket): boolean => udp(s) || s.type === "dgram";
 

@@ -1,1 +1,0 @@
-globalThis.podlabWords=Object.assign(globalThis.podlabWords??{},{"net.bridge":"网桥，连接各网卡","net.holds":"持有网络，不打开任何端口","net.listens":"{proto} 监听","net.more":"还有 {n} 个","net.nobridge":"还没有网桥","net.none":"还没有 Pod 或容器拥有自己的网络。","net.quiet":"没有套接字","net.receives":"{proto} 接收","net.summary":"{n} 个网络命名空间，{listening} 个监听套接字，{connections} 条已建立的连接。"});
