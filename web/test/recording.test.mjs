@@ -270,6 +270,68 @@ test("a hostile file is refused, or shown within bounds, and never holds the pag
   }
 });
 
+test("on a phone a recording begins with its views and the time bar, in the page and for the keyboard", async () => {
+  for (const [width, height] of [
+    [390, 844],
+    [1440, 900],
+  ]) {
+    const page = await open(browser, site.base, replay(), { width, height });
+    await opened(page);
+    await page.waitForSelector("#lesson [data-check]");
+    const at = await page.evaluate(() => {
+      const box = (el) => document.querySelector(el).getBoundingClientRect();
+      const [tabs, view, bar, lesson] = ["#tab-namespaces", ".view:not([hidden]) pod-view", ".timebar", ".les"].map(box);
+      const before = document.querySelector(".stage").compareDocumentPosition(document.querySelector(".les")) & Node.DOCUMENT_POSITION_FOLLOWING;
+      return { tabs, view, bar, lesson, before };
+    });
+    assert.equal(await page.locator("[data-replay-lab]").isVisible(), true, "its title stands above it");
+    assert.ok(at.before, "the keyboard comes to the views first");
+    assert.ok(at.tabs.bottom < height / 3 && at.view.top < height / 2, `${width}: tabs at ${at.tabs.top}, the view at ${at.view.top}`);
+    assert.ok(at.bar.top > at.view.top && at.bar.bottom <= height, `${width}: the time bar from ${at.bar.top} to ${at.bar.bottom}`);
+    if (width < 900) assert.ok(at.lesson.top >= at.bar.bottom, "the lesson comes after them");
+    else assert.ok(at.lesson.left === 0 && at.lesson.right <= at.view.left && at.lesson.top < 100, "the lesson stands beside them");
+    await page.context().close();
+  }
+});
+
+test("checks that are judged again can be read at every width", async () => {
+  for (const [lang, theme, width] of [
+    ["en", "light", 390],
+    ["zh", "dark", 390],
+    ["en", "dark", 1440],
+  ]) {
+    const page = await open(browser, site.base, replay(lang), { theme, width, height: 844 });
+    const checks = [
+      { id: "inodes", state: "passed", was: "passed", given: true },
+      { id: "hostname", state: "pending", was: "passed", given: false },
+    ];
+    await page.route("**/api/recordings/check**", (route) => route.fulfill({ json: { checks } }));
+    await opened(page);
+    await page.waitForSelector('#lesson [data-check="hostname"]');
+    await page.locator("[data-recheck]").click();
+    await page.waitForSelector("#verdicts[open] tbody tr");
+    const found = await page.evaluate(() => {
+      const dialog = document.querySelector("#verdicts");
+      const lines = (el) => {
+        const text = document.createRange();
+        text.selectNodeContents(el);
+        return new Set([...text.getClientRects()].map((r) => Math.round(r.top))).size;
+      };
+      const rows = [...dialog.querySelectorAll("tbody tr")];
+      return {
+        over: dialog.scrollWidth - dialog.clientWidth,
+        lines: rows.map((row) => [...row.cells].map(lines)),
+        high: dialog.scrollHeight - dialog.clientHeight,
+      };
+    });
+    assert.ok(found.over <= 0 && found.high <= 1, JSON.stringify(found));
+    for (const [what, was, is, verdict] of found.lines)
+      assert.ok(what <= 3 && was <= 2 && is <= 2 && verdict <= 4, `${lang} ${width}: lines of each cell ${found.lines}`);
+    assert.deepEqual(await axe(page, "#verdicts"), []);
+    await page.context().close();
+  }
+});
+
 test("a file that is opened while the server is away says so, and opens when it is back", async () => {
   const page = await open(browser, site.base, "/en/recording");
   const buffer = Buffer.from(await (await fetch(site.base + FILE)).arrayBuffer());

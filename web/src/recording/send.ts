@@ -29,13 +29,17 @@ export async function recheck(r: Recording, at: number): Promise<void> {
   const { checks } = (await (await send(r, `check?at=${Math.round(at)}`)).json()) as { checks: Verdict[] };
   const dialog = document.querySelector<HTMLDialogElement>("#verdicts")!;
   const words = dialog.dataset;
+  const heads = [...dialog.querySelectorAll("th")].map((th) => th.textContent!); // on a phone each cell has its own
   const rows = checks.map((c) => {
     const row = document.createElement("tr");
     const what = document.querySelector(`[data-check="${CSS.escape(c.id)}"] .what`)?.textContent?.trim() ?? c.id;
     const verdict = c.state === c.was ? (c.given ? words["given"] : words["same"]) : words["differs"];
     row.className = c.state === c.was ? "" : "wa";
-    for (const text of [what, t(`check.${c.was || "pending"}`), t(`check.${c.state}`), verdict!])
-      row.append(Object.assign(document.createElement("td"), { textContent: text }));
+    for (const [i, text] of [what, t(`check.${c.was || "pending"}`), t(`check.${c.state}`), verdict!].entries()) {
+      const cell = Object.assign(document.createElement("td"), { textContent: text });
+      cell.dataset["head"] = heads[i];
+      row.append(cell);
+    }
     return row;
   });
   dialog.querySelector("tbody")!.replaceChildren(...rows);
