@@ -109,6 +109,7 @@ type Solution struct {
 type Replay struct {
 	Page
 	File string // address of the recording's file; empty: the visitor brings one
+	Lab  string // title of its lab; empty when only the file tells
 }
 
 // Failure is an error page: a code of web/words with its parameters.

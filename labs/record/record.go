@@ -69,6 +69,7 @@ type Header struct {
 type Info struct {
 	ID      string `json:"id"` // who knows it may read it
 	Lab     string `json:"lab"`
+	Title   string `json:"title"`   // of the lab, in the reader's language; empty when it is not here any more
 	Step    string `json:"step"`    // it began in
 	Started int64  `json:"started"` // Unix milliseconds
 	Length  int64  `json:"length"`  // milliseconds

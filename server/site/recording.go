@@ -40,11 +40,27 @@ func (s *Site) stopRecording(w http.ResponseWriter, r *http.Request) error {
 	return s.onStep(w, r, func(learner, _, _ string) error { return s.Recordings.Stop(ctx, learner) })
 }
 
-// recordings are the learner's own.
+// recordings are the learner's own; ?lang= is the language of their titles.
 func (s *Site) recordings(w http.ResponseWriter, r *http.Request) error {
+	all := s.Recordings.List(who(r))
+	for i := range all {
+		all[i].Title = s.titleOf(all[i].Lab, r.URL.Query().Get("lang"))
+	}
 	w.Header().Set("Cache-Control", "no-store")
-	writeJSON(w, http.StatusOK, map[string]any{"recordings": s.Recordings.List(who(r))})
+	writeJSON(w, http.StatusOK, map[string]any{"recordings": all})
 	return nil
+}
+
+// titleOf is a lab's title in Chinese or else in English, empty when the course does not have the lab.
+func (s *Site) titleOf(id, lang string) string {
+	lab, ok := s.Course.Lab(id)
+	if !ok {
+		return ""
+	}
+	if lang == string(labs.Chinese) {
+		return lab.Text(labs.Chinese).Title
+	}
+	return lab.Text(labs.English).Title
 }
 
 func (s *Site) deleteRecording(w http.ResponseWriter, r *http.Request) error {
@@ -74,7 +90,9 @@ func (s *Site) recordingFile(w http.ResponseWriter, r *http.Request) error {
 var unsafe = regexp.MustCompile(`[^A-Za-z0-9.-]`)
 
 // openRecording is the page that shows a file which the visitor has: it stays in the browser.
-func (s *Site) openRecording(w http.ResponseWriter, r *http.Request) error { return s.replay(w, r, "") }
+func (s *Site) openRecording(w http.ResponseWriter, r *http.Request) error {
+	return s.replay(w, r, "", "")
+}
 
 // recording is the page that a link leads to.
 func (s *Site) recording(w http.ResponseWriter, r *http.Request) error {
@@ -83,7 +101,7 @@ func (s *Site) recording(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	_ = file.Close() // nothing was written
-	return s.replay(w, r, "/api/recordings/"+one.ID+"/file")
+	return s.replay(w, r, "/api/recordings/"+one.ID+"/file", one.Lab)
 }
 
 // example is the page of the recording that a lab brings for a step.
@@ -95,7 +113,7 @@ func (s *Site) example(w http.ResponseWriter, r *http.Request) error {
 	if len(step.Example) == 0 {
 		return notFound("recording", "")
 	}
-	return s.replay(w, r, "/api/recordings/example/"+lab.ID+"/"+step.ID)
+	return s.replay(w, r, "/api/recordings/example/"+lab.ID+"/"+step.ID, lab.ID)
 }
 
 func (s *Site) exampleFile(w http.ResponseWriter, r *http.Request) error {
@@ -112,10 +130,14 @@ func (s *Site) exampleFile(w http.ResponseWriter, r *http.Request) error {
 	return err
 }
 
-func (s *Site) replay(w http.ResponseWriter, r *http.Request, file string) error {
+func (s *Site) replay(w http.ResponseWriter, r *http.Request, file, lab string) error {
 	page := s.page(r, "")
 	page.Title = web.WordsOf(page.Lang).Say("recording.title")
-	return render(w, r, web.ReplayPage(web.Replay{Page: page, File: file}))
+	title := s.titleOf(lab, page.Lang)
+	if title != "" {
+		page.Title = title + " · " + page.Title
+	}
+	return render(w, r, web.ReplayPage(web.Replay{Page: page, File: file, Lab: title}))
 }
 
 // recordedLesson is the lesson beside a recording: without anything that one could do.

@@ -3,6 +3,7 @@ package site
 import (
 	"bytes"
 	"encoding/json"
+	"html"
 	"io"
 	"io/fs"
 	"log/slog"
@@ -56,6 +57,14 @@ func TestRecordingIsMadeSharedAndDeleted(t *testing.T) {
 	var log lockedLog
 	h.site.Log = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	status, page, header := bob.get("/zh/recording/" + one.ID)
+	in33, _ := h.site.Course.Lab(lab33)
+	english, chinese := html.EscapeString(in33.Text(labs.English).Title), html.EscapeString(in33.Text(labs.Chinese).Title)
+	if !strings.Contains(page, ">"+chinese+"</b>") || !strings.Contains(page, "<title>"+chinese+" · ") || strings.Contains(page, ">"+lab33+"<") {
+		t.Errorf("the link's page does not say %s", chinese)
+	}
+	if _, list, _ := ann.get("/api/recordings/?lang=zh"); one.Title != english || !strings.Contains(list, `"title":"`+chinese+`"`) {
+		t.Errorf("titles %q and in %s", one.Title, list)
+	}
 	if status != 200 || !strings.Contains(page, "/api/recordings/"+one.ID+"/file") || strings.Contains(header.Get("Content-Security-Policy"), "unsafe") {
 		t.Errorf("the link: %d", status)
 	}

@@ -25,9 +25,13 @@ func recordedLesson(w http.ResponseWriter, r *http.Request) {
 	show(w, r, web.Nonce(), web.LessonPartial(lesson))
 }
 
-func recordings(w http.ResponseWriter, _ *http.Request) {
+func recordings(w http.ResponseWriter, r *http.Request) {
+	title := "The infra container"
+	if r.URL.Query().Get("lang") == "zh" {
+		title = "Infra 容器"
+	}
 	w.Header().Set("Content-Type", "application/json")
-	_, _ = w.Write([]byte(`{"recordings":[{"id":"golden","lab":"3.1-infra-container","step":"share","started":1764000000000,"length":125000,"bytes":81000,"expires":1764600000000}]}`))
+	_, _ = w.Write([]byte(`{"recordings":[{"id":"golden","lab":"3.1-infra-container","title":"` + title + `","step":"share","started":1764000000000,"length":125000,"bytes":81000,"expires":1764600000000}]}`))
 }
 
 func recordingFile(w http.ResponseWriter, r *http.Request) {

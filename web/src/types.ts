@@ -694,6 +694,7 @@ export interface Applied {
 export interface Info {
   id: string;
   lab: string;
+  title: string;
   step: string;
   started: number;
   length: number;

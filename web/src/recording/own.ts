@@ -42,7 +42,7 @@ export function start(panel: HTMLElement): void {
 }
 
 async function list(panel: HTMLElement): Promise<void> {
-  const { recordings } = (await (await ask("")).json()) as { recordings: Info[] };
+  const { recordings } = (await (await ask(`?lang=${lang}`)).json()) as { recordings: Info[] };
   const template = panel.querySelector("template")!;
   panel.querySelector("ul")!.replaceChildren(...recordings.map((r) => item(panel, template, r)));
   panel.querySelector<HTMLElement>("[data-none]")!.hidden = recordings.length > 0;
@@ -51,7 +51,7 @@ async function list(panel: HTMLElement): Promise<void> {
 function item(panel: HTMLElement, template: HTMLTemplateElement, r: Info): Node {
   const li = template.content.cloneNode(true) as DocumentFragment;
   const part = <T extends HTMLElement>(name: string) => li.querySelector<T>(`[data-part="${name}"]`)!;
-  part("what").textContent = `${r.lab} · ${clock(r.length)} · ${bytes(r.bytes)}`;
+  part("what").textContent = `${r.title || r.lab} · ${clock(r.length)} · ${bytes(r.bytes)}`;
   part("when").textContent = date(r.started);
   part("until").textContent = date(r.expires);
   part<HTMLAnchorElement>("open").href = url(r);

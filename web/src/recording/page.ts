@@ -81,14 +81,17 @@ function textOf(path: string): Promise<string> {
   return text.catch(() => (texts.delete(path), "")); // another time, perhaps
 }
 
-/** Puts the step's lesson beside the views. A lab that this Podlab does not have is none. */
+/** Puts the step's lesson beside the views, and the lab's title above them. A lab that this Podlab does not have has its id and no lesson. */
 async function lesson(r: Recording, id: string): Promise<void> {
   lessons++;
   const text = await textOf(`${r.header.lab}/${id}`);
   lessons--;
-  if (!text || shown?.session.step !== id) return;
-  const page = new DOMParser().parseFromString(text, "text/html");
-  document.getElementById("lesson")!.replaceWith(document.adoptNode(page.getElementById("lesson")!));
+  if (reading !== r) return;
+  const found = new DOMParser().parseFromString(text, "text/html").getElementById("lesson");
+  const title = found?.querySelector<HTMLElement>("[data-recorded]")?.dataset["recorded"];
+  document.querySelector("[data-replay-lab]")!.textContent = title || r.header.lab;
+  if (!found || shown?.session.step !== id) return;
+  document.getElementById("lesson")!.replaceWith(document.adoptNode(found));
   enter(false);
   session.value = session.peek() && { ...session.peek()! }; // tells the new lesson
 }
@@ -113,7 +116,6 @@ async function open(data: ArrayBuffer): Promise<void> {
     player.seek(startsAt());
     main.dataset["phase"] = "ready";
     prepare(r);
-    document.querySelector("[data-replay-lab]")!.textContent = r.header.lab;
     const when = document.querySelector<HTMLTimeElement>("[data-replay-when]")!;
     when.dateTime = new Date(r.header.started).toISOString();
     when.textContent = new Date(r.header.started).toLocaleString(lang, { dateStyle: "medium", timeStyle: "short" });
