@@ -48,6 +48,7 @@ func routes() http.Handler {
 	mux.HandleFunc("GET /previewed", previewed)
 	mux.HandleFunc("GET /api/recordings/", recordings)
 	mux.HandleFunc("GET /api/recordings/{id}/file", recordingFile)
+	mux.HandleFunc("POST /api/recordings/{id}/delete", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
 	mux.HandleFunc("GET /ws/live", live)
 	mux.HandleFunc("GET /ws/terminal", terminal)
 	return mux

@@ -1,10 +1,10 @@
-// What a terminal asks before it does something that cannot be taken back: to paste lines that would run at once, to open a link whose
-// words are not its address. In a dialog, with what it is about in full.
+// What is asked before something is done that cannot be taken back: to paste lines that would run at once, to open a link whose words are
+// not its address, to delete a recording. In a dialog, with what it is about in full.
 
 import { load, t } from "./words.ts";
 
-/** Shows a text and asks whether to go on. what: "paste" or "link" (words ask.WHAT, ask.WHAT.yes). */
-export async function sure(what: "paste" | "link", text: string): Promise<boolean> {
+/** Shows a text and asks whether to go on (words ask.WHAT, ask.WHAT.yes). A popover that it is asked within stays open. */
+export async function sure(what: "paste" | "link" | "delete", text: string, within: Element = document.body): Promise<boolean> {
   await load("ask");
   const d = document.createElement("dialog");
   d.className = "sure";
@@ -15,10 +15,14 @@ export async function sure(what: "paste" | "link", text: string): Promise<boolea
   form.method = "dialog";
   form.append(
     Object.assign(document.createElement("button"), { className: "btn", value: "", textContent: t("ask.no"), autofocus: true }),
-    Object.assign(document.createElement("button"), { className: "btn pri", value: "yes", textContent: t(`ask.${what}.yes`) }),
+    Object.assign(document.createElement("button"), {
+      className: `btn ${what === "delete" ? "stop" : "pri"}`,
+      value: "yes",
+      textContent: t(`ask.${what}.yes`),
+    }),
   );
   d.append(title, shown, form);
-  document.body.append(d);
+  within.append(d);
   d.showModal();
   await new Promise((done) => d.addEventListener("close", done, { once: true }));
   d.remove();

@@ -3,11 +3,12 @@
 
 import { effect } from "@preact/signals";
 import { Refused, post } from "../api.ts";
+import { sure } from "../ask.ts";
 import { copy } from "../clipboard.ts";
 import { phase, session } from "../store.ts";
-import { failed } from "../toasts.tsx";
+import { failed, toast } from "../toasts.tsx";
 import type { Info, Problem } from "../types.ts";
-import { bytes, lang } from "../words.ts";
+import { bytes, lang, t } from "../words.ts";
 import { clock } from "./timebar.ts";
 
 const url = (r: Info): string => `/${lang}/recording/${r.id}`;
@@ -51,15 +52,22 @@ async function list(panel: HTMLElement): Promise<void> {
 function item(panel: HTMLElement, template: HTMLTemplateElement, r: Info): Node {
   const li = template.content.cloneNode(true) as DocumentFragment;
   const part = <T extends HTMLElement>(name: string) => li.querySelector<T>(`[data-part="${name}"]`)!;
-  part("what").textContent = `${r.title || r.lab} · ${clock(r.length)} · ${bytes(r.bytes)}`;
+  const what = `${r.title || r.lab} · ${clock(r.length)} · ${bytes(r.bytes)}`;
+  part("what").textContent = what;
   part("when").textContent = date(r.started);
   part("until").textContent = date(r.expires);
   part<HTMLAnchorElement>("open").href = url(r);
   part<HTMLAnchorElement>("file").href = `/api/recordings/${r.id}/file`;
   part("link").onclick = () => void copy(location.origin + url(r));
-  part("delete").onclick = () =>
-    void ask(`${r.id}/delete`, "POST")
-      .then(() => list(panel))
-      .catch(failed);
+  part("delete").onclick = () => void remove(panel, r.id, `${what}\n${date(r.started)}`).catch(failed);
   return li;
+}
+
+/** Deletes a recording when that is meant, says so, and leaves the keyboard where the list is. */
+async function remove(panel: HTMLElement, id: string, what: string): Promise<void> {
+  if (!(await sure("delete", what, panel))) return;
+  await ask(`${id}/delete`, "POST");
+  await list(panel);
+  toast({ id: "recording", text: t("ask.delete.done"), tone: "info" });
+  panel.querySelector<HTMLElement>("ul a, [data-record]:not([hidden])")!.focus();
 }

@@ -1,1 +1,0 @@
-globalThis.podlabWords=Object.assign(globalThis.podlabWords??{},{"ask.link":"A program made this link. It leads to:","ask.link.yes":"Open in a new tab","ask.no":"Cancel","ask.paste":"Paste these lines? The program takes each as typed, and a shell runs it.","ask.paste.yes":"Paste"});

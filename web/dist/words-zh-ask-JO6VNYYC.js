@@ -1,0 +1,1 @@
+globalThis.podlabWords=Object.assign(globalThis.podlabWords??{},{"ask.delete":"删除这段录像？删除后链接会失效，且无法恢复。","ask.delete.done":"录像已删除","ask.delete.yes":"删除","ask.link":"这个链接由程序给出，它指向：","ask.link.yes":"在新标签页中打开","ask.no":"取消","ask.paste":"要粘贴这几行吗？程序会把每一行当作输入，shell 会立即执行。","ask.paste.yes":"粘贴"});

@@ -1,1 +1,0 @@
-globalThis.podlabWords=Object.assign(globalThis.podlabWords??{},{"ask.link":"这个链接由程序给出，它指向：","ask.link.yes":"在新标签页中打开","ask.no":"取消","ask.paste":"要粘贴这几行吗？程序会把每一行当作输入，shell 会立即执行。","ask.paste.yes":"粘贴"});
