@@ -65,7 +65,7 @@ func run(log *slog.Logger) error {
 	interrupt := make(chan os.Signal, 1)
 	signal.Notify(interrupt, unix.SIGINT)
 
-	tracer, err := trace.Open(ctx, log)
+	tracer, err := trace.Open(ctx, log, set.MaxNodes)
 	if err != nil {
 		return err
 	}

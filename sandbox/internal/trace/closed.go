@@ -12,8 +12,8 @@ import (
 // The kernel frees many things. So there is a word for each 64 bytes of an address, modulo 1 MiB, that says how many of the sockets told of
 // have their dentry there: for all else the program ends after looking there.
 //
-// What is kept of a node's sockets has a bound, so that no node's are forgotten for those of another: beyond it a socket's end is counted as
-// lost when its beginning is told.
+// What is kept of a node's sockets has a bound, and there is room for as much of every node: none's are forgotten for those of others, however
+// many hold all they can. Beyond the bound a socket's end is counted as lost when its beginning is told.
 //
 // The socket itself is taken apart by then. What was told of it last is kept until now, and told again with whoever let it go; of whom the
 // node knows nothing (the kernel collects descriptors that are on their way in sockets that are gone), it is the process that acted last.
@@ -21,8 +21,7 @@ import (
 const (
 	letGo = "kmem_cache_free" // (call site, address, cache)
 
-	maxTold   = 16384 // sockets whose opening was told; the longest unused are forgotten
-	toldEach  = 512   // of one node
+	toldEach  = 512 // sockets of one node whose opening was told: there is room for as many of each node
 	maxMarks  = 16384
 	markShift = 6
 )

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -221,6 +222,105 @@ func TestEBPFTellsFailedConnects(t *testing.T) {
 	}
 }
 
+// runUnsent tries TCP connections in a network of its own that fail without anything sent, and some that fail otherwise.
+func runUnsent() {
+	check(unix.Unshare(unix.CLONE_NEWNET))
+	connect := func(want error, family int, addr unix.Sockaddr) int {
+		fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+		check(err)
+		if err := unix.Connect(fd, addr); !errors.Is(err, want) {
+			panic(fmt.Sprintf("%+v: %v, want %v", addr, err, want))
+		}
+		return fd
+	}
+	local := &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}, Port: 1024}
+	connect(unix.ENETUNREACH, unix.AF_INET, &unix.SockaddrInet4{Addr: [4]byte{10, 9, 9, 9}, Port: 80})
+	check(exec.Command("ip", "link", "set", "lo", "up").Run())
+	connect(unix.ENETUNREACH, unix.AF_INET6, &unix.SockaddrInet6{Addr: [16]byte{0x20, 1, 0xd, 0xb8, 15: 1}, Port: 80})
+	check(os.WriteFile("/proc/sys/net/ipv4/ip_local_port_range", []byte("40000 40001"), 0))
+	refused := connect(unix.ECONNREFUSED, unix.AF_INET, local)
+	check(unix.Close(refused))
+	later, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	check(err)
+	if err := unix.Connect(later, local); !errors.Is(err, unix.EINPROGRESS) && !errors.Is(err, unix.ECONNREFUSED) {
+		panic(err)
+	}
+	check(unix.Close(later))
+	server, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	check(errors.Join(err, unix.Bind(server, local), unix.Listen(server, 5)))
+	connect(nil, unix.AF_INET, local)
+	connect(nil, unix.AF_INET, local)
+	connect(unix.EADDRNOTAVAIL, unix.AF_INET, local) // no port is left
+}
+
+// A TCP connection that fails before anything is sent is told once, with its error, and so is one that is refused.
+func TestEBPFTellsUnsentConnects(t *testing.T) {
+	needRoot(t)
+	tr, got := listen(t, KindEBPF)
+	node, other := newPIDNS(t), newPIDNS(t)
+	must(t, tr.Add(node.inode, node.pid))
+	must(t, tr.Add(other.inode, other.pid))
+	node.run(t, "/proc/self/exe\tunsent\ntrue\n")
+	var story []string
+	for _, m := range ofKind(got.until(t, node.inode, ends("true", 1)), sandbox.MomentConnect) {
+		if m.Name != "exe" || m.PID < 2 || m.PIDInside != m.PID || m.PIDNS != node.inode || m.Thread || m.Params["proto"] != "tcp" || m.Params["net"] == "" {
+			t.Errorf("%+v", m)
+		}
+		story = append(story, strings.TrimSpace(m.Params["remote"]+" "+m.Reason+" "+m.Params["error"]))
+	}
+	want := []string{
+		"10.9.9.9:80 Failed ENETUNREACH", "[2001:db8::1]:80 Failed ENETUNREACH", "127.0.0.1:1024 Failed ECONNREFUSED",
+		"127.0.0.1:1024 Failed ECONNREFUSED", "127.0.0.1:1024", "127.0.0.1:1024", "127.0.0.1:1024 Failed EADDRNOTAVAIL",
+	}
+	if !slices.Equal(story, want) {
+		t.Errorf("%s", strings.Join(story, "\n"))
+	}
+	other.run(t, "true\n")
+	if n := len(ofKind(got.until(t, other.inode, ends("true", 1)), sandbox.MomentConnect)); n > 0 {
+		t.Errorf("%d are told of another node", n)
+	}
+}
+
+// An accepted Unix connection whose other end is on another node, or on none, is told of neither when it is made nor when it is closed.
+func TestEBPFTellsNoStrangersConnections(t *testing.T) {
+	needRoot(t)
+	tr, got := listen(t, KindEBPF)
+	node, other := newPIDNS(t), newPIDNS(t)
+	must(t, tr.Add(node.inode, node.pid))
+	must(t, tr.Add(other.inode, other.pid))
+	dir := t.TempDir()
+	node.starts(t, "/proc/self/exe\taccept\t"+dir+"\ntrue\n")
+	got.until(t, node.inode, func(all []sandbox.Moment) bool { return len(ofKind(all, sandbox.MomentListen)) == 1 })
+	conn, err := net.Dial("unix", filepath.Join(dir, "door")) // of the host
+	must(t, err)
+	must(t, conn.Close())
+	other.run(t, "/proc/self/exe\tknock\t"+dir+"\n")
+	node.says(t, isDone)
+	all := got.until(t, node.inode, ends("true", 1))
+	if accepts, closes := ofKind(all, sandbox.MomentAccept), ofKind(all, sandbox.MomentClose); len(accepts) != 0 || len(closes) != 1 {
+		t.Errorf("accepted %+v, closed %+v, and its own socket is one", accepts, closes)
+	}
+}
+
+// runAccept takes two connections, one after the other, and ends each when its client has.
+func runAccept(dir string) {
+	l, err := net.Listen("unix", filepath.Join(dir, "door"))
+	check(err)
+	for range 2 {
+		conn, err := l.Accept()
+		check(err)
+		_, _ = conn.Read(make([]byte, 1))
+		check(conn.Close())
+	}
+	check(l.Close())
+}
+
+func runKnock(dir string) {
+	conn, err := net.Dial("unix", filepath.Join(dir, "door"))
+	check(err)
+	check(conn.Close())
+}
+
 // runHold opens as many sockets as it is told, with as many programs as that takes, and holds them until the file is at its end: Unix sockets
 // with a name, or TCP sockets that listen.
 func runHold(proto, sockets, until string) {
@@ -252,8 +352,8 @@ func TestHeldSocketsAreTheNodesOwn(t *testing.T) {
 		proto, begin string
 		held         int
 	}{
-		{"unix", sandbox.MomentBind, maxTold + 1000},
-		{"tcp", sandbox.MomentListen, maxOwners/2 + 1000}, // each is kept by its port, too
+		{"unix", sandbox.MomentBind, toldEach + 1000},
+		{"tcp", sandbox.MomentListen, ownersEach/2 + 1000}, // each is kept by its port, too
 	} {
 		t.Run(c.proto, func(t *testing.T) { heldSocketsAreTheNodesOwn(t, c.proto, c.begin, c.held) })
 	}
@@ -276,4 +376,34 @@ func heldSocketsAreTheNodesOwn(t *testing.T, proto, begin string, held int) {
 	got.until(t, greedy.inode, func(all []sandbox.Moment) bool {
 		return len(ofKind(all, begin, sandbox.MomentClose))+got.missing(greedy.inode) >= 2*held
 	})
+}
+
+// As many nodes as a daemon may have, each of which holds all it can, cost a quiet one nothing.
+func TestManyNodesHoldSockets(t *testing.T) {
+	needRoot(t)
+	for _, c := range []struct {
+		proto, begin string
+		held         int
+	}{{"unix", sandbox.MomentBind, toldEach}, {"tcp", sandbox.MomentListen, ownersEach / 2}} {
+		t.Run(c.proto, func(t *testing.T) {
+			tr, got := listen(t, KindEBPF)
+			dir := t.TempDir()
+			holds := func(n int, gate string) *pidns {
+				node := newPIDNS(t)
+				must(t, tr.Add(node.inode, node.pid))
+				must(t, unix.Mkfifo(gate, 0o600))
+				node.starts(t, fmt.Sprintf("/proc/self/exe\thold\t%s\t%d\t%s\n", c.proto, n, gate))
+				got.until(t, node.inode, func(all []sandbox.Moment) bool { return len(ofKind(all, c.begin))+got.missing(node.inode) >= n })
+				return node
+			}
+			gate := filepath.Join(dir, "quiet")
+			quiet := holds(1, gate)
+			for i := range mostNodes - 1 {
+				holds(c.held, filepath.Join(dir, strconv.Itoa(i))) // until the test ends
+			}
+			must(t, os.WriteFile(gate, nil, 0))
+			quiet.says(t, isDone)
+			got.until(t, quiet.inode, func(all []sandbox.Moment) bool { return len(ofKind(all, sandbox.MomentClose)) == 1 })
+		})
+	}
 }

@@ -44,18 +44,27 @@ type kernelSource struct {
 	endedN int
 }
 
-func openEBPF(context.Context) (source, error) {
+func openEBPF(nodes int) (source, error) {
 	at, err := kernelOffsets()
 	if err != nil {
 		return nil, err
 	}
-	return openKernel(at, limits{ring: ringBytes, allowance: allowance, sockets: socketAllowance})
+	return openKernel(at, limitsFor(nodes))
 }
 
-// limits of a kernelSource: the ring's size in bytes, a node's events in each allowanceTime, and how many of them may be of sockets.
+// limits of a kernelSource: the ring's size in bytes, a node's events in each allowanceTime, how many of them may be of sockets, how
+// many nodes there are at a time, and the machine's processors.
 type limits struct {
 	ring               uint32
 	allowance, sockets int32
+	nodes, processors  uint32
+}
+
+func limitsFor(nodes int) limits {
+	return limits{
+		ring: ringBytes, allowance: allowance, sockets: socketAllowance,
+		nodes: uint32(min(max(nodes, 1)+dying, maxNodes)), processors: uint32(ebpf.MustPossibleCPU()), //nolint:gosec // thousands at most
+	}
 }
 
 func openKernel(at offsets, lim limits) (_ *kernelSource, err error) {
@@ -65,7 +74,7 @@ func openKernel(at offsets, lim limits) (_ *kernelSource, err error) {
 			err = errors.Join(err, s.close())
 		}
 	}()
-	ring, err := s.openMaps(lim.ring)
+	ring, err := s.openMaps(lim)
 	if err != nil {
 		return nil, err
 	}
@@ -84,7 +93,7 @@ func openKernel(at offsets, lim limits) (_ *kernelSource, err error) {
 	if !at.oomHasTask {
 		s.untold = append(s.untold, sandbox.UntoldOOM)
 	}
-	s.partial = errors.Join(calls, sockets)
+	s.partial, at.noSockets = errors.Join(calls, sockets), sockets
 	// The ring is open for reading before the first program can write.
 	for _, p := range programs(at) {
 		if err := s.attach(p.tracepoint, assembled(p.program)); err != nil {
@@ -114,18 +123,24 @@ func programs(at offsets) []attachment {
 	return list
 }
 
-func (s *kernelSource) openMaps(ringSize uint32) (ring *ebpf.Map, err error) {
+// room is how large a map must be that forgets nothing of so many sockets of each node: every processor keeps up to 128 free places for itself,
+// and the kernel takes a used one before those of another (LOCAL_FREE_TARGET in kernel/bpf/bpf_lru_list.c). What has been missed of an end
+// is forgotten at last.
+func room(each uint32, lim limits) uint32 { return each*lim.nodes + 128*(lim.processors+1) }
+
+// openMaps makes the maps, whose room is taken at once: a program that runs where the kernel frees something can ask it for none.
+func (s *kernelSource) openMaps(lim limits) (ring *ebpf.Map, err error) {
 	const record = uint32(recordSize + socketSize)
 	for _, m := range []struct {
 		into **ebpf.Map
 		spec ebpf.MapSpec
 	}{
 		{&s.nodes, ebpf.MapSpec{Name: "podlab_nodes", Type: ebpf.Hash, KeySize: 4, ValueSize: entrySize, MaxEntries: maxNodes}},
-		{&s.owners, ebpf.MapSpec{Name: "podlab_sockets", Type: ebpf.LRUHash, KeySize: 8, ValueSize: ownerSize, MaxEntries: maxOwners}},
-		{&s.told, ebpf.MapSpec{Name: "podlab_told", Type: ebpf.LRUHash, KeySize: 8, ValueSize: record, MaxEntries: maxTold}},
+		{&s.owners, ebpf.MapSpec{Name: "podlab_sockets", Type: ebpf.LRUHash, KeySize: 8, ValueSize: ownerSize, MaxEntries: room(ownersEach, lim)}},
+		{&s.told, ebpf.MapSpec{Name: "podlab_told", Type: ebpf.LRUHash, KeySize: 8, ValueSize: record, MaxEntries: room(toldEach, lim)}},
 		{&s.marks, ebpf.MapSpec{Name: "podlab_marks", Type: ebpf.Array, KeySize: 4, ValueSize: 4 * maxMarks, MaxEntries: 1}},
 		{&s.draft, ebpf.MapSpec{Name: "podlab_draft", Type: ebpf.PerCPUArray, KeySize: 4, ValueSize: record, MaxEntries: 1}},
-		{&ring, ebpf.MapSpec{Name: "podlab_events", Type: ebpf.RingBuf, MaxEntries: ringSize}},
+		{&ring, ebpf.MapSpec{Name: "podlab_events", Type: ebpf.RingBuf, MaxEntries: lim.ring}},
 	} {
 		if *m.into, err = ebpf.NewMap(&m.spec); err != nil {
 			return nil, fmt.Errorf("map %s: %w", m.spec.Name, err)

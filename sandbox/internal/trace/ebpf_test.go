@@ -123,7 +123,7 @@ func TestEBPFTellsThreadsOnOlderKernels(t *testing.T) {
 	at, err := kernelOffsets()
 	must(t, err)
 	at.exitHasGroupDead = false
-	source, err := openKernel(at, limits{ring: ringBytes, allowance: allowance})
+	source, err := openKernel(at, limitsFor(2))
 	must(t, err)
 	tr, got := collect(t, &Tracer{kind: KindEBPF, source: source})
 	tellsThreadsFromProcesses(t, tr, got)
@@ -217,7 +217,7 @@ func TestEBPFCountsTheLost(t *testing.T) {
 	all, whole := listen(t, KindEBPF)
 	at, err := kernelOffsets()
 	must(t, err)
-	source, err := openKernel(at, limits{ring: ringBytes, allowance: 3, sockets: 3})
+	source, err := openKernel(at, limits{ring: ringBytes, allowance: 3, sockets: 3, nodes: 1, processors: 1})
 	must(t, err)
 	few, part := collect(t, &Tracer{kind: KindEBPF, source: source})
 	node := newPIDNS(t)
@@ -242,7 +242,7 @@ func bootMicros() int64 {
 // BenchmarkEBPFLatency measures from the kernel's time of an event to the call of the sink.
 func BenchmarkEBPFLatency(b *testing.B) {
 	needRoot(b)
-	tr, err := OpenKind(context.Background(), KindEBPF)
+	tr, err := OpenKind(context.Background(), KindEBPF, 1)
 	must(b, err)
 	defer tr.Close()
 	var took []int64

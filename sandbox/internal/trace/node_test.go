@@ -78,6 +78,15 @@ func runThreads(how string) {
 	case "refused":
 		runRefused(os.Args[2])
 		return
+	case "accept":
+		runAccept(os.Args[2])
+		return
+	case "knock":
+		runKnock(os.Args[2])
+		return
+	case "unsent":
+		runUnsent()
+		return
 	case "flood":
 		runFlood(os.Args[2])
 		return
@@ -181,10 +190,13 @@ type told struct {
 	lost    map[uint64]uint64
 }
 
+// mostNodes is for how many nodes the tracers of tests have room.
+const mostNodes = 40
+
 // listen opens a tracer of a kind and collects what it tells until the test ends.
 func listen(t testing.TB, kind string) (*Tracer, *told) {
 	t.Helper()
-	tr, err := OpenKind(context.Background(), kind)
+	tr, err := OpenKind(context.Background(), kind, mostNodes)
 	must(t, err)
 	return collect(t, tr)
 }

@@ -16,7 +16,8 @@ const (
 	socketAllowance = 200  // of which sockets may have this many
 	allowanceTime   = 100 * time.Millisecond
 	ringBytes       = 1 << 20
-	maxNodes        = 4096
+	maxNodes        = 4096 // at a time
+	dying           = 4    // nodes that have ended while some of their sockets have not, beside those that there are
 )
 
 // Layout of a node's entry in the kernel's map, in bytes.

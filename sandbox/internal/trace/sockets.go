@@ -12,7 +12,8 @@ import (
 )
 
 // UDP and Unix sockets: who gives one an address, listens at it or connects it. No tracepoint tells of them, so they are met where their
-// processes act: at the ends of bind, listen and connect. When one is gone is met where its last holder lets it go: closed.go.
+// processes act: at the ends of bind, listen, connect and accept. When one is gone is met where its last holder lets it go: closed.go. A TCP
+// socket is met at the end of connect when that failed before its state has changed.
 
 // Layout of a socket's record after the common part, in bytes. Family, ports, addresses and the error lie as in one of TCP.
 const (
@@ -35,6 +36,8 @@ const (
 	actBind = iota + 1
 	actListen
 	actConnect
+	actAccept // a Unix connection: it is told of when it is made
+	actUnsent // connect of a TCP socket, which has sent nothing
 	actClose
 )
 
@@ -60,7 +63,7 @@ type socketOffsets struct {
 	taskFiles, filesTable, tableMax, tableFiles         uint32
 	fileInode, fileData, fileDentry, inodeMode          uint32
 	socketSk, skType, unixAddr, unixPeer, nameLen, name uint32
-	skPeerPID, pidTasks, taskPIDLinks                   uint32
+	skPeerPID, pidTasks, taskPIDLinks, tcpWriteSeq      uint32
 }
 
 func findSocketOffsets(spec *btf.Spec) (o socketOffsets, err error) {
@@ -82,6 +85,7 @@ func findSocketOffsets(spec *btf.Spec) (o socketOffsets, err error) {
 		{&o.skPeerPID, "sock", []string{"sk_peer_pid"}},
 		{&o.pidTasks, "pid", []string{"tasks"}},
 		{&o.taskPIDLinks, "task_struct", []string{"pid_links"}},
+		{&o.tcpWriteSeq, "tcp_sock", []string{"write_seq"}},
 	} {
 		if *w.into, err = offsetIn(spec, w.typ, w.path...); err != nil {
 			return o, err
@@ -120,6 +124,29 @@ func actProgram(act int32) func(*assembly) {
 		a.label("end")
 		a.add(asm.Mov.Imm(asm.R0, 0), asm.Return())
 	}
+}
+
+// acceptedProgram is for the end of accept: of a Unix connection the end that it gives out is kept until it is gone, where its
+// other end is a process's of the same node, which was told of as it connected.
+func acceptedProgram(a *assembly) {
+	a.add(
+		asm.LoadMem(asm.R2, asm.R1, exitResult, asm.DWord),
+		asm.JSLT.Imm(asm.R2, 0, "end"),
+		asm.StoreMem(asm.R10, slotFD, asm.R2, asm.DWord),
+		asm.Mov.Imm(asm.R1, actAccept), asm.StoreMem(asm.R10, slotAct, asm.R1, asm.DWord),
+		asm.Mov.Imm(asm.R1, 0), asm.StoreMem(asm.R10, slotError, asm.R1, asm.DWord),
+		asm.FnGetCurrentTask.Call(),
+		asm.Mov.Reg(asm.R6, asm.R0),
+	)
+	a.findNode("end")
+	a.heldSocket()
+	a.peer("end")
+	a.draftRecord()
+	a.describe()
+	a.keep()
+	a.add(asm.Ja.Label("end"))
+	a.label("end")
+	a.add(asm.Mov.Imm(asm.R0, 0), asm.Return())
 }
 
 // draftRecord takes this processor's room for a record, its address in R9: what is told of a socket is kept as well (closed.go).
@@ -198,9 +225,29 @@ func (a *assembly) heldSocket() {
 	a.label("internet")
 	a.add(
 		asm.LoadMem(asm.R1, asm.R10, slotTmp, asm.DWord),
-		asm.JNE.Imm(asm.R1, unix.IPPROTO_UDP, "end"),
+		asm.JEq.Imm(asm.R1, unix.IPPROTO_UDP, "ours"),
+		asm.JNE.Imm(asm.R1, unix.IPPROTO_TCP, "end"),
 	)
+	a.unsent()
 	a.label("ours")
+}
+
+// unsent ends the program unless it is for a connect of the TCP socket in slotSk that failed before anything was sent, for want of a
+// route or of a port: all else about TCP is told as the socket's state changes (tcp.go). One that was tried before has sent something then.
+func (a *assembly) unsent() {
+	a.add(
+		asm.LoadMem(asm.R1, asm.R10, slotAct, asm.DWord),
+		asm.JNE.Imm(asm.R1, actConnect, "end"),
+		asm.LoadMem(asm.R1, asm.R10, slotError, asm.DWord),
+		asm.JEq.Imm(asm.R1, 0, "end"),
+		asm.Mov.Imm(asm.R1, 0), asm.StoreMem(asm.R10, slotTmp, asm.R1, asm.DWord),
+	)
+	a.follow(slotSk, a.at.sockets.tcpWriteSeq, asm.R10, slotTmp, 4)
+	a.add(
+		asm.LoadMem(asm.R1, asm.R10, slotTmp, asm.DWord),
+		asm.JNE.Imm(asm.R1, 0, "end"),
+		asm.Mov.Imm(asm.R1, actUnsent), asm.StoreMem(asm.R10, slotAct, asm.R1, asm.DWord),
+	)
 }
 
 // called ends the program when the call in slotAct has not done what it is told for.
@@ -349,27 +396,33 @@ func (a *assembly) unixName(slot, length, into int16) {
 	a.label(done)
 }
 
-// server writes who listens at the other end of a Unix connection that was just made: the kernel keeps it for SO_PEERCRED.
+// peer leaves in slotOther whose the other end of a Unix connection was when it was made, which the kernel keeps for SO_PEERCRED, and in
+// slotTmp how deep below the host's its pid namespace is; or goes elsewhere when that was no process of the node.
+func (a *assembly) peer(otherwise string) {
+	a.add(asm.Mov.Imm(asm.R1, 0), asm.StoreMem(asm.R10, slotTmp, asm.R1, asm.DWord))
+	a.follow(slotSk, a.at.sockets.skPeerPID, asm.R10, slotOther, 8)
+	a.follow(slotOther, a.at.pidLevel, asm.R10, slotTmp, 4)
+	a.add(
+		asm.LoadMem(asm.R1, asm.R10, slotTmp, asm.DWord),
+		asm.JLT.Reg(asm.R1, asm.R7, otherwise),
+	)
+	a.number(slotOther, asm.R7, slotUpid2)
+	a.add(
+		asm.LoadMem(asm.R1, asm.R10, slotUpid2+int16(a.at.upidNS), asm.DWord),
+		asm.LoadMem(asm.R2, asm.R10, slotUpid+int16(a.at.upidNS), asm.DWord),
+		asm.JNE.Reg(asm.R1, asm.R2, otherwise),
+	)
+}
+
+// server writes who listens at the other end of a Unix connection that was just made.
 func (a *assembly) server() {
 	o := &a.at.sockets
 	const ofProcess = 1 // PIDTYPE_TGID: index of a struct hlist_head, and of a struct hlist_node of two pointers
 	a.add(
 		asm.LoadMem(asm.R1, asm.R10, slotAct, asm.DWord),
 		asm.JNE.Imm(asm.R1, actConnect, "told"),
-		asm.Mov.Imm(asm.R1, 0), asm.StoreMem(asm.R10, slotTmp, asm.R1, asm.DWord),
 	)
-	a.follow(slotSk, o.skPeerPID, asm.R10, slotOther, 8)
-	a.follow(slotOther, a.at.pidLevel, asm.R10, slotTmp, 4)
-	a.add(
-		asm.LoadMem(asm.R1, asm.R10, slotTmp, asm.DWord),
-		asm.JLT.Reg(asm.R1, asm.R7, "told"),
-	)
-	a.number(slotOther, asm.R7, slotUpid2)
-	a.add(
-		asm.LoadMem(asm.R1, asm.R10, slotUpid2+int16(a.at.upidNS), asm.DWord),
-		asm.LoadMem(asm.R2, asm.R10, slotUpid+int16(a.at.upidNS), asm.DWord),
-		asm.JNE.Reg(asm.R1, asm.R2, "told"), // not on this node
-	)
+	a.peer("told")
 	a.copyNumber(recServer)
 	a.add(asm.LoadMem(asm.R5, asm.R10, slotTmp, asm.DWord))
 	a.number(slotOther, asm.R5, slotUpid2)
@@ -394,7 +447,7 @@ func (r record) sockets() []sandbox.Moment {
 		m.Kind = sandbox.MomentBind
 	case actListen:
 		m.Kind = sandbox.MomentListen
-	case actConnect:
+	case actConnect, actUnsent:
 		m.Kind = sandbox.MomentConnect
 	default:
 		m.Kind = sandbox.MomentClose
@@ -404,6 +457,9 @@ func (r record) sockets() []sandbox.Moment {
 	}
 	if r.u16(recFamily) != unix.AF_UNIX {
 		m.Params["proto"] = "udp"
+		if r.u32(recAct) == actUnsent {
+			m.Params["proto"] = "tcp"
+		}
 		if r.u16(recPort) != 0 {
 			m.Params["local"] = r.address(recAddr, recPort)
 		}

@@ -99,7 +99,7 @@ func TestEBPFTellsSockets(t *testing.T) {
 	must(t, tr.Add(node.inode, node.pid))
 	dir := t.TempDir()
 	node.run(t, "/proc/self/exe\tsockets\t"+dir+"\n")
-	all := got.until(t, node.inode, func(all []sandbox.Moment) bool { return len(ofKind(all, sandbox.MomentClose)) >= 7 })
+	all := got.until(t, node.inode, func(all []sandbox.Moment) bool { return len(ofKind(all, sandbox.MomentClose)) >= 8 })
 	here := namespaceOf(t, "net")
 	var story []string
 	ports := map[string]string{}
@@ -121,8 +121,8 @@ func TestEBPFTellsSockets(t *testing.T) {
 	}
 	want := []string{
 		"exe bind udp port0>", "exe connect udp port1>port0", "exe close udp port1>port0", "exe close udp port0>",
-		"exe listen unix DIR/stream>", "exe connect unix >DIR/stream", "exe accept unix DIR/stream>", "exe close unix >DIR/stream",
-		"exe close unix DIR/stream>",
+		"exe listen unix DIR/stream>", "exe connect unix >DIR/stream", "exe accept unix DIR/stream>",
+		"exe close unix DIR/stream>", "exe close unix >DIR/stream", "exe close unix DIR/stream>",
 		"exe bind unix @NAME>", "exe connect unix >@NAME", "exe close unix >@NAME", "exe close unix @NAME>",
 		"exe bind udp port2>", "sleep close udp port2>",
 	}
@@ -181,7 +181,7 @@ func BenchmarkEBPFCalls(b *testing.B) {
 		}{{"none", nil}, {"without", &without}, {"sockets", &at}} {
 			b.Run(name+"/"+tracer.name, func(b *testing.B) {
 				if tracer.at != nil {
-					source, err := openKernel(*tracer.at, limits{ring: ringBytes, allowance: allowance, sockets: socketAllowance})
+					source, err := openKernel(*tracer.at, limitsFor(50))
 					must(b, err)
 					defer func() { must(b, source.close()) }()
 				}

@@ -42,8 +42,7 @@ const (
 	ownerComm   int16 = 16
 	ownerSize         = 32
 
-	maxOwners  = 32768 // sockets; the longest unused are forgotten
-	ownersEach = 1024  // of one node: beyond that the end of one is counted as lost when its beginning is told
+	ownersEach = 1024 // of one node, for each of which there is as much room: beyond that the end of one is counted as lost when its beginning is told
 )
 
 // More slots on the stack: see program.go.
@@ -153,6 +152,7 @@ func (a *assembly) own(slot int16) {
 		asm.JSGE.Imm(asm.R1, ownersEach, "full"+name),
 	)
 	a.update(slot)
+	a.add(asm.JNE.Imm(asm.R0, 0, "full"+name))
 	a.countOwned(1)
 	a.add(asm.Ja.Label("owned" + name))
 	a.label("full" + name)
@@ -223,6 +223,24 @@ func (a *assembly) theirSocket() {
 	)
 	a.disown(slotPort, "gone")
 	a.add(asm.JEq.Imm(asm.R8, 0, "end"))
+	a.sent()
+}
+
+// sent ends the program for a connection that was tried without sending anything: the end of connect tells of it, and why (sockets.go).
+func (a *assembly) sent() {
+	if a.at.noSockets != nil {
+		return
+	}
+	a.add(
+		asm.LoadMem(asm.R1, asm.R10, slotBefore, asm.DWord),
+		asm.JNE.Imm(asm.R1, unix.BPF_TCP_SYN_SENT, "tell"),
+		asm.Mov.Imm(asm.R1, 0), asm.StoreMem(asm.R10, slotTmp, asm.R1, asm.DWord),
+	)
+	a.read(asm.R10, slotTmp, 4, asm.R6, a.at.sockets.tcpWriteSeq)
+	a.add(
+		asm.LoadMem(asm.R1, asm.R10, slotTmp, asm.DWord),
+		asm.JEq.Imm(asm.R1, 0, "end"),
+	)
 }
 
 // ownersNode leaves the entry of the owner's node in R8, 0 when that is gone, and its inode in slotKey.

@@ -48,11 +48,11 @@ type Tracer struct {
 	source source
 }
 
-// Open takes the best source that this host has. It says in the log why a better one was not taken.
-func Open(ctx context.Context, log *slog.Logger) (*Tracer, error) {
+// Open takes the best source that this host has, for at most so many nodes at a time. It says in the log why a better one was not taken.
+func Open(ctx context.Context, log *slog.Logger, nodes int) (*Tracer, error) {
 	var failures []error
 	for _, kind := range []string{KindEBPF, KindProc, KindPoll} {
-		t, err := OpenKind(ctx, kind)
+		t, err := OpenKind(ctx, kind, nodes)
 		if err == nil {
 			if lacks := t.Untold(); len(lacks) > 0 {
 				log.Warn("some kernel moments are not told", "source", kind, "untold", lacks, "error", t.partial())
@@ -66,8 +66,10 @@ func Open(ctx context.Context, log *slog.Logger) (*Tracer, error) {
 }
 
 // OpenKind takes one source and no other.
-func OpenKind(ctx context.Context, kind string) (*Tracer, error) {
-	open := map[string]func(context.Context) (source, error){KindEBPF: openEBPF, KindProc: openConnector, KindPoll: openPoll}[kind]
+func OpenKind(ctx context.Context, kind string, nodes int) (*Tracer, error) {
+	open := map[string]func(context.Context) (source, error){
+		KindEBPF: func(context.Context) (source, error) { return openEBPF(nodes) }, KindProc: openConnector, KindPoll: openPoll,
+	}[kind]
 	if open == nil {
 		return nil, fmt.Errorf("trace: no source %q", kind)
 	}

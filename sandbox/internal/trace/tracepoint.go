@@ -30,6 +30,7 @@ func (s *kernelSource) attachSockets(assembled func(func(*assembly)) asm.Instruc
 		s.attachCall(assembled(actProgram(actBind)), "sys_exit_bind"),
 		s.attachCall(assembled(actProgram(actListen)), "sys_exit_listen"),
 		s.attachCall(assembled(actProgram(actConnect)), "sys_exit_connect"),
+		s.attachCall(assembled(acceptedProgram), "sys_exit_accept", "sys_exit_accept4"),
 	)
 }
 

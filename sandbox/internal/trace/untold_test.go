@@ -11,14 +11,14 @@ import (
 // Each source says what it cannot tell of: the worse ones more.
 func TestUntold(t *testing.T) {
 	needRoot(t)
-	best, err := OpenKind(t.Context(), KindEBPF)
+	best, err := OpenKind(t.Context(), KindEBPF, 1)
 	must(t, err)
 	defer best.Close()
 	if best.partial() != nil || slices.Contains(best.Untold(), sandbox.UntoldSockets) {
 		t.Errorf("eBPF: %v, %v", best.Untold(), best.partial())
 	}
 	for _, kind := range []string{KindProc, KindPoll} {
-		worse, err := OpenKind(t.Context(), kind)
+		worse, err := OpenKind(t.Context(), kind, 1)
 		must(t, err)
 		defer worse.Close()
 		for _, lacks := range lifeOnly {
@@ -38,7 +38,7 @@ func TestEBPFTellsWhatItCan(t *testing.T) {
 	at, err := kernelOffsets()
 	must(t, err)
 	at.noSockets = errors.New("AF_UNIX is a module")
-	source, err := openKernel(at, limits{ring: ringBytes, allowance: allowance, sockets: socketAllowance})
+	source, err := openKernel(at, limitsFor(1))
 	must(t, err)
 	tr, got := collect(t, &Tracer{kind: KindEBPF, source: source})
 	if !slices.Contains(tr.Untold(), sandbox.UntoldSockets) || tr.partial() == nil {
