@@ -3,8 +3,10 @@ package terminal
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"podlab/sandbox"
+	"podlab/sandbox/internal/sandboxtest"
 )
 
 // TestOneAnswers: every screen answers what a program asks; the program reads the answer of one.
@@ -53,5 +55,27 @@ func TestOneAnswers(t *testing.T) {
 	fmt.Fprint(last, ";")
 	if got := until(t, last, ";"); got != "5last.;" {
 		t.Errorf("the program read %q", got)
+	}
+}
+
+// TestUnreadAnswersDelayNobody: a program asks its terminal and does not read. What is typed waits for the program, and not for the answers.
+func TestUnreadAnswersDelayNobody(t *testing.T) {
+	set := open(t, &shelf{keys: map[string][]int{}})
+	defer set.Close()
+	screen := attach(t, set, "sh", "-c", "stty raw -echo; printf ready; sleep 1; exec cat")
+	until(t, screen, "ready")
+	began := time.Now()
+	for i := range 1000 { // some hundred kilobytes: more than a pty holds
+		if err := screen.Answer(make([]byte, 200)); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(began); took > sandboxtest.Within(time.Second) {
+			t.Fatalf("%d answers took %v", i+1, took)
+		}
+	}
+	fmt.Fprint(screen, "typed")
+	until(t, screen, "typed")
+	if took := time.Since(began); took > sandboxtest.Within(typeFor) {
+		t.Errorf("what was typed is there after %v; the program reads after a second", took)
 	}
 }

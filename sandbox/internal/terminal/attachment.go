@@ -20,6 +20,10 @@ const (
 // typeFor is how long what is typed waits for a program that does not read; then it is dropped, as a full tty does.
 const typeFor = 2 * time.Second
 
+// answerFor is the same of a screen's answer, which what is typed waits behind. One that is dropped takes those of the next typeFor with it: a
+// program that asks and asks, and does not read, delays nobody's typing.
+const answerFor = 20 * time.Millisecond
+
 // attachment is one reader of a terminal.
 type attachment struct {
 	term    *term
@@ -117,7 +121,9 @@ func (a *attachment) Write(p []byte) (int, error) {
 	t.turn++
 	a.typed = t.turn
 	t.mu.Unlock()
-	return t.write(p)
+	t.typing.Lock()
+	defer t.typing.Unlock()
+	return t.write(p, typeFor)
 }
 
 // Answer types an answer where it is this attachment's turn to give it.
@@ -125,7 +131,17 @@ func (a *attachment) Answer(p []byte) error {
 	if !a.answers() {
 		return nil
 	}
-	_, err := a.term.write(p)
+	t := a.term
+	t.typing.Lock()
+	defer t.typing.Unlock()
+	if time.Since(t.deaf) < typeFor {
+		return nil
+	}
+	began := time.Now()
+	_, err := t.write(p, answerFor)
+	if time.Since(began) >= answerFor {
+		t.deaf = time.Now()
+	}
 	return err
 }
 
@@ -141,10 +157,9 @@ func (a *attachment) answers() bool {
 	return !a.watches && a.term.attached[a]
 }
 
-func (t *term) write(p []byte) (int, error) {
-	t.typing.Lock()
-	defer t.typing.Unlock()
-	if err := t.master.SetWriteDeadline(time.Now().Add(typeFor)); err != nil {
+// write gives the program what it takes within a time, and drops the rest. The caller holds t.typing.
+func (t *term) write(p []byte, within time.Duration) (int, error) {
+	if err := t.master.SetWriteDeadline(time.Now().Add(within)); err != nil {
 		return 0, io.ErrClosedPipe
 	}
 	n, err := t.master.Write(p)

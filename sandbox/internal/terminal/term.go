@@ -27,6 +27,7 @@ type term struct {
 	program Program
 
 	typing sync.Mutex // one writer at a time
+	deaf   time.Time  // when an answer was dropped last; under typing
 
 	mu       sync.Mutex
 	wake     *sync.Cond // head moved, an attachment moved, or an end
