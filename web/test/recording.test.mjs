@@ -297,10 +297,38 @@ test("on a phone a recording begins with its views and the time bar, in the page
     assert.ok(at.before, "the keyboard comes to the views first");
     assert.ok(at.tabs.bottom < height / 3 && at.view.top < height / 2, `${width}: tabs at ${at.tabs.top}, the view at ${at.view.top}`);
     assert.ok(at.bar.top > at.view.top && at.bar.bottom <= height, `${width}: the time bar from ${at.bar.top} to ${at.bar.bottom}`);
-    if (width < 900) assert.ok(at.lesson.top >= at.bar.bottom, "the lesson comes after them");
-    else assert.ok(at.lesson.left === 0 && at.lesson.right <= at.view.left && at.lesson.top < 100, "the lesson stands beside them");
+    if (width < 900) {
+      assert.ok(at.lesson.top >= at.bar.bottom, "the lesson comes after them");
+      const last = page.locator("#lesson [data-check]").last();
+      await page.evaluate(() => scrollTo(0, document.documentElement.scrollHeight));
+      const [bar, check] = await Promise.all([page.locator(".timebar").boundingBox(), last.boundingBox()]);
+      assert.ok(bar.y > 0 && bar.y + bar.height <= height && check.y + check.height <= bar.y, `beside the lesson: ${JSON.stringify([bar, check])}`);
+      await seek(page, 3000);
+      assert.deepEqual(page.wrongs, []);
+    } else assert.ok(at.lesson.left === 0 && at.lesson.right <= at.view.left && at.lesson.top < 100, "the lesson stands beside them");
     await page.context().close();
   }
+});
+
+test("a link's recording that is on its way is not asked for; one that is not there is", async () => {
+  const page = await open(browser, site.base, "/zh/");
+  let answer;
+  const file = (url) => url.pathname === FILE;
+  await page.route(file, (route) => (answer = route));
+  await page.goto(site.base + replay("zh"));
+  const bring = page.locator(".bring");
+  for (let i = 0; !answer && i < 50; i++) await page.waitForTimeout(100);
+  assert.ok((await page.locator(".loading").isVisible()) && !(await bring.isVisible()));
+  assert.deepEqual(await axe(page), []);
+  await answer.continue();
+  await opened(page);
+  assert.ok(!(await page.locator(".loading").isVisible()) && !(await bring.isVisible()));
+  await page.unroute(file);
+  await page.route(file, (route) => route.fulfill({ status: 404, json: {} }));
+  await page.reload();
+  await page.waitForSelector(".toast.error");
+  assert.ok((await bring.isVisible()) && !(await page.locator(".loading").isVisible()));
+  await page.context().close();
 });
 
 test("checks that are judged again can be read at every width", async () => {

@@ -103,10 +103,16 @@ const loaded = (): Promise<boolean> =>
     () => false,
   );
 
+/** Says why a recording is not shown; when there is none, the page offers to open one. */
+function refuse(code: string, params: Record<string, string> = {}): void {
+  if (main.dataset["phase"] === "loading") delete main.dataset["phase"];
+  failed(new Refused({ code, params }));
+}
+
 async function open(data: ArrayBuffer): Promise<void> {
   try {
     const r = new Recording(data);
-    if (!(await loaded())) return failed(new Refused({ code: "unavailable" }));
+    if (!(await loaded())) return refuse("unavailable");
     const player = new Player({ length: () => r.length, show: (ms, smooth) => show(r, ms, smooth), next: (ms) => r.next(ms), before: (ms) => r.before(ms) });
     unbind();
     shown = null;
@@ -132,7 +138,7 @@ async function open(data: ArrayBuffer): Promise<void> {
     dismiss("error");
   } catch (e) {
     if (!(e instanceof BadRecording)) throw e;
-    failed(new Refused({ code: "bad_request", params: { detail: "recording" } }));
+    refuse("bad_request", { detail: "recording" });
   }
 }
 
@@ -150,7 +156,7 @@ const startsAt = (): number => 1000 * (Number(location.hash.slice(1)) || 0);
 
 async function fetched(file: string): Promise<void> {
   const answer = await fetch(file).catch(() => null);
-  if (!answer?.ok) return failed(new Refused({ code: answer?.status === 404 ? "not_found" : "unavailable", params: { kind: "recording" } }));
+  if (!answer?.ok) return refuse(answer?.status === 404 ? "not_found" : "unavailable", { kind: "recording" });
   await open(await answer.arrayBuffer());
 }
 
