@@ -176,6 +176,10 @@ test("Network: as many sockets are said to listen as are drawn, and two at one p
   const agent = { proto: "unix", type: "stream", local: "/run/podlab/agent.sock", remote: "", state: "LISTEN", inode: 77, pids: [], container: "" };
   const node = nets.find((n) => n.owner === "");
   node.sockets = [...(node.sockets ?? []), agent]; // the node's own: in the table alone
+  const on = both.snapshot.containers.find((c) => c.id === "demo/web");
+  const host = { ...on, id: "agent/agent", name: "agent", pod: "agent", ns: { ...on.ns, net: node.inode } }; // hostNetwork: it has no card of its own
+  both.snapshot.containers.push(host);
+  node.sockets.push({ ...web, local: "0.0.0.0:9100", inode: 78, container: host.id });
   await page.send(both);
   await page.show("network");
   const said = Number((await page.locator("#view-network .saying").innerText()).match(/listening sockets of containers: (\d+)/)[1]);
@@ -185,7 +189,12 @@ test("Network: as many sockets are said to listen as are drawn, and two at one p
     chips.filter((text) => /IPv/.test(text)).map((text) => text.replace(/\s+/g, " ")),
     [":80 tcp listens · IPv4", ":80 tcp listens · IPv6"],
   );
-  assert.deepEqual(await page.evaluate(misplaced, "network"), []);
+  assert.match(await page.locator("#view-network .nodebar .holder").innerText(), /agent\s+:9100 tcp listens/);
+  for (const width of [1440, 390]) {
+    await page.setViewportSize({ width, height: 844 });
+    await drawn(page);
+    assert.deepEqual(await page.evaluate(misplaced, "network"), [], String(width));
+  }
   await page.context().close();
 });
 

@@ -2,7 +2,7 @@
 // bridge joins the cards; connections are drawn, those over localhost too.
 
 import { HOST, Role, Shape, Tag, markOf, marks, named } from "../identity.tsx";
-import type { Interface, Network as Net, Snapshot, Socket } from "../types.ts";
+import type { Container, Interface, Network as Net, Snapshot, Socket } from "../types.ts";
 import { bytes, t } from "../words.ts";
 import { type Link, connected, family, host, links, listens, local, plain, port } from "./sockets.ts";
 import { type Wire, Wires } from "./wires.tsx";
@@ -29,7 +29,7 @@ export function Network({ s, table }: ViewProps) {
   return (
     <div class="netview" tabIndex={0} role="region" aria-label={t("view.network")}>
       <div class="netbox">
-        {node && <NodeBar s={s} net={node} others={others} />}
+        {node && <NodeBar s={s} net={node} others={others} pairs={pairs} />}
         <div class={`netcards n${Math.min(others.length, 3)}`}>
           {others.map((n) => (
             <NetCard key={n.inode} s={s} net={n} pairs={pairs} />
@@ -65,8 +65,9 @@ function plugs(node: Net | undefined, others: Net[]): Wire[] {
   );
 }
 
-/** The node's network: its bridge, and over each card below the port that its cable is in. */
-function NodeBar({ s, net, others }: { s: Snapshot; net: Net; others: Net[] }) {
+/** The node's network: its bridge, the containers that are in it (hostNetwork), and over each card below the port that its cable is in. */
+function NodeBar({ s, net, others, pairs }: { s: Snapshot; net: Net; others: Net[]; pairs: Link[] }) {
+  const members = s.containers.filter((c) => c.ns.net === net.inode && c.kind !== "infra");
   const bridge = net.interfaces.find((i) => i.kind === "bridge");
   const ports = others.map((n) => ({ n, at: net.interfaces.filter((p) => n.interfaces.some((i) => i.kind === "veth" && i.peer === p.index)) }));
   return (
@@ -83,6 +84,7 @@ function NodeBar({ s, net, others }: { s: Snapshot; net: Net; others: Net[] }) {
       ) : (
         <span class="hint">{t("net.nobridge")}</span>
       )}
+      {members.length > 0 && <Holders net={net} members={members} pairs={pairs} />}
       {others.length > 0 && (
         <ul class={`ports n${Math.min(others.length, 3)}`}>
           {ports.map(({ n, at }) => (
@@ -145,27 +147,34 @@ function NetCard({ s, net, pairs }: { s: Snapshot; net: Net; pairs: Link[] }) {
           ))}
         </p>
       )}
-      <div class="holders" style={{ "--n": Math.min(3, Math.max(1, members.filter((c) => c.kind !== "infra").length)) }}>
-        {members.map((c) => {
-          const m = markOf(c.id);
-          const mine = net.sockets.filter((k) => k.container === c.id && (listens(k) || connected(k)));
-          return (
-            <div key={c.id} class={`holder ${m.tone} ${c.kind}`} data-column data-o={`container:${c.id}`}>
-              <b>
-                <Shape mark={m} /> {c.name} <Role id={c.id} />
-              </b>
-              {mine.length === 0 && <small class="hint">{c.kind === "infra" ? t("net.holds") : t("net.quiet")}</small>}
-              <ul>
-                {mine.slice(0, 14).map((k) => (
-                  <SocketLine key={k.inode} k={k} of={family(k, mine)} paired={pairs.some((l) => l.client === k || l.server === k)} />
-                ))}
-              </ul>
-              {mine.length > 14 && <small class="hint">{t("net.more", { n: mine.length - 14 })}</small>}
-            </div>
-          );
-        })}
-      </div>
+      <Holders net={net} members={members} pairs={pairs} />
     </section>
+  );
+}
+
+/** The containers of a network, each with its sockets. */
+function Holders({ net, members, pairs }: { net: Net; members: Container[]; pairs: Link[] }) {
+  return (
+    <div class="holders" style={{ "--n": Math.min(3, Math.max(1, members.filter((c) => c.kind !== "infra").length)) }}>
+      {members.map((c) => {
+        const m = markOf(c.id);
+        const mine = net.sockets.filter((k) => k.container === c.id && (listens(k) || connected(k)));
+        return (
+          <div key={c.id} class={`holder ${m.tone} ${c.kind}`} data-column data-o={`container:${c.id}`}>
+            <b>
+              <Shape mark={m} /> {c.name} <Role id={c.id} />
+            </b>
+            {mine.length === 0 && <small class="hint">{c.kind === "infra" ? t("net.holds") : t("net.quiet")}</small>}
+            <ul>
+              {mine.slice(0, 14).map((k) => (
+                <SocketLine key={k.inode} k={k} of={family(k, mine)} paired={pairs.some((l) => l.client === k || l.server === k)} />
+              ))}
+            </ul>
+            {mine.length > 14 && <small class="hint">{t("net.more", { n: mine.length - 14 })}</small>}
+          </div>
+        );
+      })}
+    </div>
   );
 }
 
