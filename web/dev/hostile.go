@@ -19,6 +19,8 @@ import (
 var hostile = map[string]func() []byte{
 	// As many of each kind as a message of an agent may hold elements.
 	"lists": func() []byte { return forged(framesChunk(0, crowded(60_000))) },
+	// Names and paths as long as texts may be, and moments in other lists' places.
+	"words": func() []byte { return forged(wordy(0)) },
 	// More than a message of an agent may hold.
 	"elements": func() []byte { return forged(framesChunk(0, crowded(1_000_000))) },
 	// Shallow lists of deep ones.
@@ -101,11 +103,31 @@ func snapshot(at int64, agent string) []byte {
 	return text
 }
 
+// wordy is a state whose moments have long names, and a snapshot whose things have.
+func wordy(ms int) chunkOf {
+	long := strings.Repeat("long ", 3000)
+	f := golden.All()["change"][0]
+	s := *f.Snapshot
+	f.Snapshot, f.Session.Lab, f.Session.Step = nil, "sample", "share"
+	f.Moments = many(200, sandbox.Moment{Source: sandbox.SourceKernel, Kind: sandbox.MomentExec, PID: 1, Name: long, Path: long[:300], Time: s.Time}, func(m *sandbox.Moment, i int) { m.Seq = uint64(i) }) //nolint:gosec // a count
+	s.Processes = many(100, s.Processes[0], func(p *sandbox.Process, i int) { p.PID, p.PPID, p.Name, p.Args = 1000+i, 999+i, long, []string{long} })
+	c := s.Containers[0]
+	s.Containers = many(50, c, func(c *sandbox.Container, i int) {
+		c.ID, c.Name, c.Image, c.Pod, c.Kind = fmt.Sprint(long, i), long, long, "", sandbox.KindPlain
+	})
+	state, err := json.Marshal(f)
+	check(err)
+	text, err := json.Marshal(s)
+	check(err)
+	return chunkOf{'f', ms, ms, fmt.Appendf(nil, "%d f %s\n%d s %s\n", ms, state, ms, text)}
+}
+
 // crowded is a snapshot with n things in every list of it, within a chunk's size all together.
 func crowded(n int) []byte {
 	s := *golden.All()["change"][0].Snapshot
 	each := n / 12
-	s.Processes = many(each, sandbox.Process{PPID: 1, Name: "sleep", State: "S"}, func(p *sandbox.Process, i int) { p.PID = 1000 + i })
+	s.Processes = many(each, sandbox.Process{Name: "sleep", State: "S"}, func(p *sandbox.Process, i int) { p.PID, p.PPID = 1000+i, 999+i }) // one below the other
+	s.Processes[100].PPID = 1200                                                                                                            // in a circle
 	s.Processes[0].Threads = many(each, sandbox.Thread{Name: "t"}, func(t *sandbox.Thread, i int) { t.TID = i })
 	s.Processes[0].Args = make([]string, each)
 	c := s.Containers[len(s.Containers)-1]
