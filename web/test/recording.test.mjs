@@ -245,7 +245,16 @@ test("a file of the visitor's own, and files that are none", async () => {
 });
 
 test("a hostile file is refused, or shown within bounds, and never holds the page", { timeout: 300_000 }, async () => {
-  for (const [id, refused] of Object.entries({ lists: false, words: false, elements: true, levels: true, lines: true, states: true, chunks: false, casts: false })) {
+  for (const [id, refused] of Object.entries({
+    lists: false,
+    words: false,
+    elements: true,
+    levels: true,
+    lines: true,
+    states: true,
+    chunks: false,
+    casts: false,
+  })) {
     const page = await open(browser, site.base, replay("en", `/api/recordings/${id}/file`), {
       prepare: (page) =>
         page.addInitScript(() => {
