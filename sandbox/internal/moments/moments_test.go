@@ -2,6 +2,9 @@ package moments
 
 import (
 	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"testing"
 
@@ -95,5 +98,64 @@ func TestAgentsLooksAreNotKept(t *testing.T) {
 	want := []string{"1 setns 7", "2 fork 8", "3 setns 8", "4 fork 9", "5 fork 10", "6 setns 10", "7 unshare 9", "8 fork 11", "9 setns 9"}
 	if !slices.Equal(got, want) {
 		t.Errorf("kept:\n%q, want\n%q", got, want)
+	}
+}
+
+// TestFindsTheAgent: of an init's children, that is the agent which executes the agent's file with the agent's argument, if it is the only one.
+func TestFindsTheAgent(t *testing.T) {
+	dir := t.TempDir()
+	program, other := filepath.Join(dir, "podlab-node"), filepath.Join(dir, "podlab-agent")
+	sh, err := os.ReadFile("/bin/sh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range []string{program, other} {
+		if err := os.WriteFile(file, sh, 0o755); err != nil { //nolint:gosec // it is executed
+			t.Fatal(err)
+		}
+	}
+	for _, script := range []string{"agent", "shell"} {
+		if err := os.WriteFile(filepath.Join(dir, script), []byte("echo; read line"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	child := func(file, script string) int {
+		cmd := exec.Command(file, script)
+		cmd.Dir = dir
+		in, err := cmd.StdinPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, err := cmd.StdoutPipe()
+		if err == nil {
+			err = cmd.Start()
+		}
+		if err == nil {
+			_, err = out.Read(make([]byte, 1))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = in.Close(); _ = cmd.Wait() })
+		return cmd.Process.Pid
+	}
+	found := func() int {
+		var a agent
+		a.find(os.Getpid(), program)
+		return int(a.pid.Load())
+	}
+	child(other, "agent")
+	child(program, "shell")
+	if pid := found(); pid != 0 {
+		t.Errorf("%d is not the agent", pid)
+	}
+	one := child(program, "agent")
+	child(other, "agent")
+	if pid := found(); pid != one {
+		t.Errorf("the agent is %d, not %d", one, pid)
+	}
+	child(program, "agent")
+	if pid := found(); pid != 0 {
+		t.Errorf("of two %d is taken for the agent", pid)
 	}
 }
