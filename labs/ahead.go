@@ -1,11 +1,7 @@
 package labs
 
 import (
-	"bytes"
 	"context"
-	"os"
-	"runtime"
-	"strconv"
 
 	"podlab/labs/warm"
 	"podlab/sandbox"
@@ -73,16 +69,4 @@ func (s *session) setUpAhead(ctx context.Context, agent sandbox.Agent, fresh boo
 	start.Since = made.Since
 	start.Now, err = agent.Snapshot(ctx)
 	return start, true, err
-}
-
-// crowded reports whether more threads want to run than there are processors (proc_loadavg(5)); false where that is not told.
-func crowded() bool {
-	text, _ := os.ReadFile("/proc/loadavg")
-	fields := bytes.Fields(text)
-	if len(fields) < 4 {
-		return false
-	}
-	running, _, _ := bytes.Cut(fields[3], []byte("/"))
-	n, _ := strconv.Atoi(string(running))
-	return n-1 > runtime.NumCPU() // without this one
 }

@@ -11,6 +11,7 @@ import (
 
 	"podlab/labs/warm"
 	"podlab/sandbox"
+	"podlab/sandbox/load"
 )
 
 // Config is what sessions are run with. Zero durations take the defaults.
@@ -46,7 +47,7 @@ func (c Config) defaults() Config {
 		c.Images = func() string { return "" }
 	}
 	if c.Busy == nil {
-		c.Busy = crowded
+		c.Busy = load.Crowded
 	}
 	if c.Log == nil {
 		c.Log = slog.Default()

@@ -21,6 +21,7 @@ import (
 	"podlab/sandbox/internal/trace"
 	"podlab/sandbox/internal/userns"
 	"podlab/sandbox/internal/verbs"
+	"podlab/sandbox/load"
 )
 
 // host makes, knows and removes the nodes of one machine.
@@ -59,7 +60,7 @@ func openHost(set *settings.Settings, tracer *trace.Tracer, log *slog.Logger) (_
 		log.Warn("the host's tables stay as small as they are", "error", err)
 	}
 	usual, err := set.Complete(sandbox.NodeSpec{ID: "first"}) // until others are asked for
-	h.spares = spare.NewPlan(set.Spares, usual, set.Places)
+	h.spares = spare.NewPlan(set.Spares, usual, set.Places, load.Crowded)
 	return h, errors.Join(err, h.adoptAll())
 }
 

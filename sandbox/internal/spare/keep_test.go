@@ -61,7 +61,7 @@ func (s *shelf) shapes(t *testing.T) (all []int64) {
 
 func TestKeep(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		plan := NewPlan(2, sandbox.NodeSpec{Memory: 1}, func(sandbox.NodeSpec) int { return 1 })
+		plan := NewPlan(2, sandbox.NodeSpec{Memory: 1}, func(sandbox.NodeSpec) int { return 1 }, func() bool { return false })
 		nodes := &shelf{room: 9}
 		ctx, cancel := context.WithCancel(t.Context())
 		var kept sync.WaitGroup

@@ -10,8 +10,9 @@ import (
 
 // How long to wait.
 const (
-	calm  = 500 * time.Millisecond // nobody asked for a node: who just got one needs the processors for its pods
-	again = 10 * time.Second       // after a spare could not be made
+	calm     = 500 * time.Millisecond // nobody asked for a node: who just got one needs the processors for its pods
+	patience = 10 * time.Second       // the same: if the machine is busy still, it is not with those
+	again    = 10 * time.Second       // after a spare could not be made
 )
 
 // Shape is all of a spec that makes a difference to what is made.
@@ -23,15 +24,18 @@ func Shape(spec sandbox.NodeSpec) sandbox.NodeSpec {
 // Plan says which spares there shall be. It is safe for use by many goroutines.
 type Plan struct {
 	places func(sandbox.NodeSpec) int // that a node takes
+	busy   func() bool                // the machine has better to do
 
 	mu     sync.Mutex
 	recent []sandbox.NodeSpec // shapes, as many as there shall be spares; the oldest first
+	asked  time.Time          // when somebody asked last
 	rest   time.Time          // until then none is made
 }
 
-// NewPlan wants count spares, at first of one shape. places is how many places a node takes.
-func NewPlan(count int, first sandbox.NodeSpec, places func(sandbox.NodeSpec) int) *Plan {
-	return &Plan{places: places, recent: slices.Repeat([]sandbox.NodeSpec{Shape(first)}, count)}
+// NewPlan wants count spares, at first of one shape. places is how many places a node takes; while the machine is busy, those who asked
+// come before those who may.
+func NewPlan(count int, first sandbox.NodeSpec, places func(sandbox.NodeSpec) int, busy func() bool) *Plan {
+	return &Plan{places: places, busy: busy, recent: slices.Repeat([]sandbox.NodeSpec{Shape(first)}, count)}
 }
 
 // none reports whether there shall never be a spare.
@@ -46,7 +50,7 @@ func (p *Plan) Asked(spec sandbox.NodeSpec, now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if len(p.recent) > 0 {
-		p.recent, p.rest = append(p.recent[1:], Shape(spec)), now.Add(calm)
+		p.recent, p.asked, p.rest = append(p.recent[1:], Shape(spec)), now, now.Add(calm)
 	}
 }
 
@@ -72,8 +76,12 @@ func (p *Plan) Compare(have []sandbox.NodeSpec, room int, now time.Time) (surplu
 		room -= p.places(spec)
 		want = slices.Delete(want, at, at+1)
 	}
-	if len(want) > 0 && len(surplus) == 0 && p.places(want[0]) <= room && !now.Before(p.rest) {
+	if len(want) > 0 && len(surplus) == 0 && p.places(want[0]) <= room && p.mayMake(now) {
 		missing = &want[0]
 	}
 	return surplus, missing
+}
+
+func (p *Plan) mayMake(now time.Time) bool {
+	return !now.Before(p.rest) && (now.Sub(p.asked) >= patience || !p.busy())
 }

@@ -13,16 +13,18 @@ func TestPlan(t *testing.T) {
 	a, b, c := small, small, small
 	a.ID, b.ID, c.ID = "a", "b", "c" // make no difference to what is wanted
 	places := func(s sandbox.NodeSpec) int { return int(s.Memory) }
+	idle, busy := func() bool { return false }, func() bool { return true }
 	begin := time.Unix(1000, 0)
 	later := begin.Add(calm)
 	taken := func(specs ...sandbox.NodeSpec) *Plan {
-		p := NewPlan(2, small, places)
+		p := NewPlan(2, small, places, idle)
 		for _, spec := range specs {
 			spec.ID, spec.Owner = "x", "ann" // make no difference
 			p.Asked(spec, begin)
 		}
 		return p
 	}
+	starting := func(p *Plan) *Plan { p.busy = busy; return p } // those who asked start pods
 	failed := taken()
 	failed.Failed(begin)
 	for name, one := range map[string]struct {
@@ -39,6 +41,9 @@ func TestPlan(t *testing.T) {
 		"too many":          {plan: taken(), have: []sandbox.NodeSpec{a, b, c}, room: 9, now: later, surplus: []string{"c"}},
 		"just asked":        {plan: taken(small), room: 9, now: later.Add(-1)},
 		"calm again":        {plan: taken(small), room: 9, now: later, missing: &small},
+		"pods start":        {plan: starting(taken(small)), room: 9, now: later},
+		"busy since":        {plan: starting(taken(small)), room: 9, now: begin.Add(patience), missing: &small},
+		"busy, none asked":  {plan: starting(taken()), room: 9, now: begin, missing: &small},
 		"another shape":     {plan: taken(large), have: []sandbox.NodeSpec{a, b}, room: 9, now: later, surplus: []string{"b"}},
 		"both shapes":       {plan: taken(large), have: []sandbox.NodeSpec{a}, room: 9, now: later, missing: &large},
 		"no room for large": {plan: taken(large, large), room: 1, now: later},
@@ -46,7 +51,7 @@ func TestPlan(t *testing.T) {
 		"all in the way":    {plan: taken(), have: []sandbox.NodeSpec{a, b}, room: -1, now: later, surplus: []string{"a", "b"}},
 		"failed":            {plan: failed, room: 9, now: later},
 		"failed long ago":   {plan: failed, room: 9, now: begin.Add(again), missing: &small},
-		"none wanted":       {plan: NewPlan(0, small, places), have: []sandbox.NodeSpec{a}, room: 9, now: later, surplus: []string{"a"}},
+		"none wanted":       {plan: NewPlan(0, small, places, idle), have: []sandbox.NodeSpec{a}, room: 9, now: later, surplus: []string{"a"}},
 	} {
 		surplus, missing := one.plan.Compare(one.have, one.room, one.now)
 		same := missing == nil && one.missing == nil || missing != nil && one.missing != nil && *missing == *one.missing
