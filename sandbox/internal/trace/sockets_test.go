@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
 
 	"podlab/sandbox"
@@ -158,10 +159,33 @@ func TestFloodOfSockets(t *testing.T) {
 	}
 }
 
+// aloneOnTheHost ends a benchmark beside another tracer, whose programs would be measured as what there is without one.
+func aloneOnTheHost(b *testing.B) {
+	b.Helper()
+	for id := ebpf.ProgramID(0); ; {
+		next, err := ebpf.ProgramGetNextID(id)
+		if errors.Is(err, os.ErrNotExist) {
+			return
+		}
+		must(b, err)
+		id = next
+		program, err := ebpf.NewProgramFromID(id)
+		if err != nil {
+			continue // it has gone
+		}
+		info, err := program.Info()
+		must(b, errors.Join(err, program.Close()))
+		if strings.HasPrefix(info.Name, "podlab_") {
+			b.Fatalf("another tracer is at work: program %d, %s", id, info.Name)
+		}
+	}
+}
+
 // BenchmarkEBPFCalls measures what a system call of the host takes, of a process that is on no node: without a tracer, with one that does
 // not tell of UDP and Unix sockets, and with one that does.
 func BenchmarkEBPFCalls(b *testing.B) {
 	needRoot(b)
+	aloneOnTheHost(b)
 	var st unix.Stat_t
 	calls := map[string]func(){
 		"getpid":    func() { _, _, _ = unix.RawSyscall(unix.SYS_GETPPID, 0, 0, 0) },
