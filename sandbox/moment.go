@@ -25,9 +25,9 @@ const (
 	// "net" of both ends is who connected's. "error" is the name of the kernel's error where a connect failed: ECONNREFUSED.
 	MomentBind    = "bind"    // a socket for datagrams has an address: UDP and Unix
 	MomentListen  = "listen"  // TCP and Unix
-	MomentConnect = "connect" // Reason Failed: refused, or nobody answered; Params "error", unless a TCP socket was closed before that
+	MomentConnect = "connect" // Reason Failed: refused, no answer, or no way there; Params "error", unless a TCP socket was closed before that
 	MomentAccept  = "accept"  // the other end of a connection, of the process that listens: TCP and Unix
-	MomentClose   = "close"   // what was told of is gone: nobody has it open any more. Of UDP and Unix, PID is who had it last; not of Unix's accept
+	MomentClose   = "close"   // what was told of is gone: nobody has it open any more. Of UDP and Unix, PID had it last; Reason Accepted: Unix's accept gave it
 )
 
 // What a tracer may be unable to tell of (HostInfo.Untold).

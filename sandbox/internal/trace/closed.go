@@ -35,7 +35,13 @@ func goneProgram(a *assembly) {
 	a.add(
 		asm.JEq.Imm(asm.R0, 0, "end"),
 		asm.Mov.Reg(asm.R9, asm.R0),
+		asm.LoadMem(asm.R1, asm.R9, recAct, asm.Word),
+		asm.StoreImm(asm.R9, recAct, actHangUp, asm.Word),
+		asm.JEq.Imm(asm.R1, actAccept, "closed"),
 		asm.StoreImm(asm.R9, recAct, actClose, asm.Word),
+	)
+	a.label("closed")
+	a.add(
 		asm.LoadMem(asm.R1, asm.R9, recNode, asm.Word),
 		asm.StoreMem(asm.R10, slotHome, asm.R1, asm.DWord),
 	)

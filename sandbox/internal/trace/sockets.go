@@ -39,6 +39,7 @@ const (
 	actAccept // a Unix connection: it is told of when it is made
 	actUnsent // connect of a TCP socket, which has sent nothing
 	actClose
+	actHangUp // what was accepted is closed
 )
 
 // lastErrno is the highest error that a program may see; those above are the kernel's own, of a call that begins anew (linux/errno.h).
@@ -449,6 +450,8 @@ func (r record) sockets() []sandbox.Moment {
 		m.Kind = sandbox.MomentListen
 	case actConnect, actUnsent:
 		m.Kind = sandbox.MomentConnect
+	case actHangUp:
+		m.Kind, m.Reason = sandbox.MomentClose, "Accepted"
 	default:
 		m.Kind = sandbox.MomentClose
 	}

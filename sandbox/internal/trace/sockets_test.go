@@ -118,12 +118,13 @@ func TestEBPFTellsSockets(t *testing.T) {
 			}
 			return strings.ReplaceAll(strings.ReplaceAll(s, dir, "DIR"), filepath.Base(dir), "NAME")
 		}
-		story = append(story, fmt.Sprintf("%s %s %s %s>%s", m.Name, m.Kind, m.Params["proto"], end("local"), end("remote")))
+		kind := strings.TrimSpace(m.Kind + " " + strings.ToLower(m.Reason))
+		story = append(story, fmt.Sprintf("%s %s %s %s>%s", m.Name, kind, m.Params["proto"], end("local"), end("remote")))
 	}
 	want := []string{
 		"exe bind udp port0>", "exe connect udp port1>port0", "exe close udp port1>port0", "exe close udp port0>",
 		"exe listen unix DIR/stream>", "exe connect unix >DIR/stream", "exe accept unix DIR/stream>",
-		"exe close unix DIR/stream>", "exe close unix >DIR/stream", "exe close unix DIR/stream>",
+		"exe close accepted unix DIR/stream>", "exe close unix >DIR/stream", "exe close unix DIR/stream>",
 		"exe bind unix @NAME>", "exe connect unix >@NAME", "exe close unix >@NAME", "exe close unix @NAME>",
 		"exe bind udp port2>", "sleep close udp port2>",
 	}

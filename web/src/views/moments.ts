@@ -46,9 +46,10 @@ const about = (m: Moment): Record<string, string | number> => ({
 });
 
 /** What was closed: a UDP port, a connection, or what others could connect or send to. */
-function closed(ends: Record<string, string>): string {
+function closed(ends: Record<string, string>, reason = ""): string {
   if (ends["proto"] === "udp") return "moment.close.udp";
   if (ends["remote"]) return "moment.close";
+  if (reason === "Accepted") return "moment.close.at";
   return ends["proto"] === "unix" ? "moment.close.unix" : "moment.close.listen";
 }
 
@@ -86,7 +87,7 @@ export function say(m: Moment): string {
     case "connect":
       return m.reason ? refused(m) : t(m.params?.proto === "udp" ? "moment.connect.udp" : "moment.connect", about(m));
     case "close":
-      return t(closed(m.params ?? {}), about(m));
+      return t(closed(m.params ?? {}, m.reason), about(m));
     default: {
       if (m.source === "kernel" && m.kind === "oom") return t("moment.oom.kernel", about(m));
       if (m.source === "kernel" && m.kind === "mount") return t(mounts[m.reason ?? ""] ?? "moment.remounted", about(m));
