@@ -96,3 +96,10 @@ export function common(list: Container[]): { kinds: Compared[]; volumes: string[
       .map((d) => d.volume),
   };
 }
+
+/** A container's name, with its pod where that is needed to tell it from another. */
+export function shortName(s: Snapshot, id: string): string {
+  const c = s.containers.find((x) => x.id === id);
+  if (!c) return id;
+  return s.containers.some((x) => x.name === c.name && x.id !== id) ? (c.pod ? `${c.pod}/${c.name}` : c.name) : c.name;
+}

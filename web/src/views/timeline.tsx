@@ -7,6 +7,7 @@ import { boot, lost, moment, now, paused, shownMoments } from "../store.ts";
 import { sayTracer, sayUntold } from "../tracer.ts";
 import type { Moment, Snapshot } from "../types.ts";
 import { t } from "../words.ts";
+import { shortName } from "./facts.ts";
 import type { ViewProps } from "./props.ts";
 import { type Row, Table, columns } from "./table.tsx";
 import { laneOf, learnNamespaces, ofRuntime, say } from "./moments.ts";
@@ -170,13 +171,6 @@ const What = ({ m }: { m: Moment }) => (
     {say(m)}
   </>
 );
-
-/** A container's name, with its pod where that is needed to tell it from another. */
-function shortName(s: Snapshot, id: string): string {
-  const c = s.containers.find((x) => x.id === id);
-  if (!c) return id;
-  return s.containers.some((x) => x.name === c.name && x.id !== id) ? (c.pod ? `${c.pod}/${c.name}` : c.name) : c.name;
-}
 
 /** 14:03:07.123 by the server's clock. */
 function clock(time: number): string {

@@ -6,6 +6,7 @@ import { Role, Shape, Tag, markOf, marks, named, roleOf } from "../identity.tsx"
 import type { Container, File, Layer, Snapshot, Volume } from "../types.ts";
 import { bytes, join, t } from "../words.ts";
 import { Changes, changeTable, changesOf } from "./changes.tsx";
+import { shortName } from "./facts.ts";
 import { useFresh } from "./fresh.ts";
 import type { ViewProps } from "./props.ts";
 import { type TableProps, Tables, columns } from "./table.tsx";
@@ -187,7 +188,7 @@ function Layers({ s }: { s: Snapshot }) {
               return (
                 <tr key={c.id} data-o={`container:${c.id}`}>
                   <th scope="row">
-                    {c.name}
+                    {shortName(s, c.id)}
                     <small>{[c.image, roleOf(c.id)].filter(Boolean).join(" · ")}</small>
                   </th>
                   {Array.from({ length: width }, (_, i) => {

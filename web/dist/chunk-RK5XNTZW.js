@@ -1,1 +1,0 @@
-import{a as t}from"/assets/chunk-G3IUSPXC.js";import{d as o}from"/assets/chunk-ODDWHOQJ.js";async function c(i){try{await navigator.clipboard.writeText(i),t({id:"copy",text:o("copy.done"),tone:"info"},1500)}catch{t({id:"copy",text:o("copy.failed"),tone:"warn"},5e3)}}export{c as a};
