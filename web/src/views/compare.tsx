@@ -22,7 +22,8 @@ export function summary(s: Snapshot): string {
   const [pod, apart] = [shared(pair.inside), shared(pair.apart)];
   if (!pod && running(pair.inside).length < 2) return t("compare.few");
   const said = { names: joinAnd(pair.names), pod: pod || t("compare.nothing"), apart: apart || t("compare.nothing") };
-  return t(running(pair.apart).length > 1 ? "compare.summary" : "compare.summary.pod", said);
+  if (running(pair.apart).length < 2) return t("compare.summary.pod", said);
+  return t(pod && !apart ? "compare.summary.none" : "compare.summary", said);
 }
 
 function shared(list: Container[]): string {

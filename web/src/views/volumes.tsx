@@ -8,6 +8,7 @@ import { bytes, join, t } from "../words.ts";
 import { Changes, changeTable, changesOf } from "./changes.tsx";
 import { shortName } from "./facts.ts";
 import { useFresh } from "./fresh.ts";
+import { levels, together } from "./layers.ts";
 import type { ViewProps } from "./props.ts";
 import { type TableProps, Tables, columns } from "./table.tsx";
 import { type Wire, Wires } from "./wires.tsx";
@@ -132,29 +133,8 @@ function Files({ list }: { list: File[] }) {
   );
 }
 
-interface LayerCell {
-  layer: Layer;
-  rows: number;
-}
-
-/** Layers by level: cell i of a container is its i-th layer; equal digests under each other are one block. */
-function levels(list: Container[]): (LayerCell | null | undefined)[][] {
-  return list.map((c, row) =>
-    c.layers.map((layer, level) => {
-      const same = (other: Container | undefined) => !layer.writable && other?.layers[level]?.digest === layer.digest && layer.digest !== "";
-      if (same(list[row - 1])) return null;
-      let rows = 1;
-      while (same(list[row + rows])) rows++;
-      return { layer, rows };
-    }),
-  );
-}
-
 function Layers({ s }: { s: Snapshot }) {
-  const list = s.containers
-    .filter((c) => c.layers.length && c.kind !== "infra")
-    .sort((a, b) => (a.layers[0]!.digest < b.layers[0]!.digest ? -1 : 1))
-    .slice(0, 24);
+  const list = together(s.containers.filter((c) => c.layers.length && c.kind !== "infra")).slice(0, 24);
   if (!list.length) return null;
   const cells = levels(list);
   const width = Math.max(...list.map((c) => c.layers.filter((l) => !l.writable).length));

@@ -1,1 +1,0 @@
-import{d as t,h as n}from"/assets/chunk-WMEJD5NF.js";import{y as r,z as o}from"/assets/chunk-HGXLWLKO.js";var s=()=>r.value?t(`tracer.${r.value}`):"",u=()=>o.value.length?t("tracer.untold",{kinds:n(o.value.map(a=>t(`untold.${a}`)))}):"";export{s as a,u as b};

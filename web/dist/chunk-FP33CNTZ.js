@@ -1,0 +1,1 @@
+import{a as t}from"/assets/chunk-2MOKTA7W.js";import{d as o}from"/assets/chunk-SR76CLFZ.js";async function c(i){try{await navigator.clipboard.writeText(i),t({id:"copy",text:o("copy.done"),tone:"info"},1500)}catch{t({id:"copy",text:o("copy.failed"),tone:"warn"},5e3)}}export{c as a};

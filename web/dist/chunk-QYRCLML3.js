@@ -1,1 +1,0 @@
-import{a as t}from"/assets/chunk-CVY6EC7Z.js";import{d as o}from"/assets/chunk-WMEJD5NF.js";async function c(i){try{await navigator.clipboard.writeText(i),t({id:"copy",text:o("copy.done"),tone:"info"},1500)}catch{t({id:"copy",text:o("copy.failed"),tone:"warn"},5e3)}}export{c as a};
