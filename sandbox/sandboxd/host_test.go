@@ -472,7 +472,9 @@ func TestInterruptLeavesNothing(t *testing.T) {
 func TestFrozenGroups(t *testing.T) {
 	d := start(t)
 	node := d.Node(t, sandbox.NodeSpec{ID: "one"})
+	// Frozen before it has let go of the script's output, it would hold that open.
 	const freeze = `cd /sys/fs/cgroup/freezer; mkdir -p a/b; sleep 1000 >/dev/null 2>&1 &
+until [ /proc/$!/fd/2 -ef /dev/null ]; do sleep 0.01; done
 echo $! > a/b/cgroup.procs; until [ $(cat a/b/freezer.state) = FROZEN ]; do echo FROZEN > a/b/freezer.state; sleep 0.05; done; cat a/b/freezer.state`
 	if !isV2(t) { // on v2 what is frozen can die
 		if got := sh(t, node, freeze); got != "FROZEN" {

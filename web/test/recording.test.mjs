@@ -244,7 +244,7 @@ test("a file of the visitor's own, and files that are none", async () => {
   await page.context().close();
 });
 
-test("a hostile file is refused, or shown within bounds, and never holds the page", { timeout: 300_000 }, async () => {
+test("a hostile file is refused, or shown within bounds, and never holds the page", { timeout: 300_000 }, async (t) => {
   for (const [id, refused] of Object.entries({
     lists: false,
     words: false,
@@ -266,9 +266,17 @@ test("a hostile file is refused, or shown within bounds, and never holds the pag
           }, 20);
         }),
     });
+    const cdp = await page.context().newCDPSession(page);
+    await cdp.send("Performance.enable", { timeDomain: "threadTicks" });
+    const computed = async () => 1000 * (await cdp.send("Performance.getMetrics")).metrics.find((m) => m.name === "TaskDuration").value;
+    let before = 0;
     const within = async (what) => {
       const held = await page.evaluate(() => new Promise((done) => setTimeout(() => (done(window.held), (window.held = 0)), 100)));
-      assert.ok(held < 4000, `${id}: ${what} held the page for ${held} ms`);
+      const now = await computed();
+      const own = Math.min(held, now - before); // a busy machine holds a page, too
+      before = now;
+      assert.ok(own < 4000, `${id}: ${what} held the page for ${held} ms, of which it computed ${own}`);
+      t.diagnostic(`${id}: ${what}: ${Math.round(held)} ms, computed ${Math.round(own)}`);
     };
     if (refused) await page.waitForSelector(".toast.error");
     else await page.waitForSelector('#main[data-phase="ready"]');

@@ -89,7 +89,7 @@ func TestBuildPushPull(t *testing.T) {
 	n.logs("app", "hello\npage\ntool\n")
 	app, _ := n.container("app")
 	checkLayers(t, app)
-	if out, _ := n.sh("container exec app sh -c 'ls /etc/group /var/www; ls -d /etc/new /var/moved; echo x > /etc/passwd; rm /srv/app/page.html; stat -c %a made'"); !strings.Contains(out, "/etc/new\n/var/moved\n700") || strings.Count(out, "No such file") != 2 {
+	if out, _ := n.sh("container exec app sh -c 'exec 2>&1; ls /etc/group /var/www; ls -d /etc/new /var/moved; echo x > /etc/passwd; rm /srv/app/page.html; stat -c %a made'"); !strings.Contains(out, "/etc/new\n/var/moved\n700") || strings.Count(out, "No such file") != 2 {
 		t.Errorf("in the container: %s", out)
 	}
 	var changes []sandbox.Change
