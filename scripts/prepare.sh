@@ -106,9 +106,9 @@ make_images() {
 	./scripts/images --out "$1/images" --cache "$CACHE"
 }
 
-# test_packages: what tests and figures need: a browser, the type checker, BusyBox for roots of their own. A Node.js that is there already is taken.
+# test_packages: what tests and figures need: a browser, Chinese letters for it, the type checker, BusyBox for roots of their own. A Node.js that is there already is taken.
 test_packages() {
-	local names="busybox-static chromium"
+	local names="busybox-static chromium fonts-wqy-microhei"
 	command -v node >/dev/null || names="$names nodejs"
 	command -v npm >/dev/null || names="$names npm"
 	# shellcheck disable=SC2086
