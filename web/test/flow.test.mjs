@@ -102,7 +102,7 @@ const journeys = [
   ["zh", "3.3-shared-volumes", "light"],
 ];
 
-describe("by keyboard alone", { concurrency: 2 }, () => {
+describe("by keyboard alone", { concurrency: 4 }, () => {
   for (const [lang, lab, theme] of journeys)
     test(`${lab}, ${lang}`, async () => {
       const page = await open(browser, site, `/${lang}/l/${lab}`, { theme });
