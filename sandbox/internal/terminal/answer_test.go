@@ -39,6 +39,8 @@ func TestOneAnswers(t *testing.T) {
 	ask("2", "2second.;", second)
 	_ = second.Close()
 	until(t, first, ";")
+	_ = first.Answer([]byte("late.")) // to what the second answered, perhaps
+	time.Sleep(handOver)
 	ask("3", "3first.;", first)
 	_ = first.Close()
 	until(t, watcher, "3first.;")

@@ -24,6 +24,9 @@ const typeFor = 2 * time.Second
 // program that asks and asks, and does not read, delays nobody's typing.
 const answerFor = 20 * time.Millisecond
 
+// handOver is how long nobody answers when who did has gone: what another says then may be its answer to what is answered already.
+const handOver = 500 * time.Millisecond
+
 // attachment is one reader of a terminal.
 type attachment struct {
 	term    *term
@@ -145,16 +148,21 @@ func (a *attachment) Answer(p []byte) error {
 	return err
 }
 
-// answers reports whether of all who may type this one typed last, or came first where nobody has typed.
+// answers reports whether it is this one's turn to answer.
 func (a *attachment) answers() bool {
 	a.term.mu.Lock()
 	defer a.term.mu.Unlock()
-	for b := range a.term.attached {
-		if !b.watches && (b.typed > a.typed || b.typed == a.typed && b.came < a.came) {
-			return false
+	return a.term.answerer() == a && time.Since(a.term.handed) >= handOver
+}
+
+// answerer is of all who may type the one that typed last, or came first where nobody has typed; nil when there is none. The caller holds t.mu.
+func (t *term) answerer() (one *attachment) {
+	for a := range t.attached {
+		if !a.watches && (one == nil || a.typed > one.typed || a.typed == one.typed && a.came < one.came) {
+			one = a
 		}
 	}
-	return !a.watches && a.term.attached[a]
+	return one
 }
 
 // write gives the program what it takes within a time, and drops the rest. The caller holds t.typing.
@@ -194,8 +202,11 @@ func (a *attachment) Exit() (sandbox.Exit, bool) {
 func (a *attachment) Close() error {
 	t := a.term
 	t.mu.Lock()
-	was := t.attached[a]
+	was, answered := t.attached[a], t.answerer() == a
 	delete(t.attached, a)
+	if answered && t.answerer() != nil {
+		t.handed = time.Now()
+	}
 	if a.later != nil {
 		a.later.Stop()
 	}

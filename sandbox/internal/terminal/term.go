@@ -33,6 +33,7 @@ type term struct {
 	wake     *sync.Cond // head moved, an attachment moved, or an end
 	ring     *ring
 	attached map[*attachment]bool
+	handed   time.Time     // when the one that answers went, and another stayed
 	turn     uint64        // counts who comes and who types
 	ended    bool          // the program ended
 	drained  int           // bytes read since
